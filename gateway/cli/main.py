@@ -1,0 +1,81 @@
+"""`parkgate`: one program, one line on standard error for whatever a user got wrong.
+
+Exit status: 0 success, 1 what was checked does not hold, 2 bad usage or bad input.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+# Commands are loaded when they are called: `parkgate bill` need not import a web framework.
+_COMMANDS: dict[str, str] = {
+    "bill": "gateway.cli.bill:bill",
+    "policy": "gateway.cli.policy:policy",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported at first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, name = place.split(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="parkgate", prog_name="parkgate")
+def cli() -> None:
+    """Parkgate: barriers, bills and books for residential streets (智慧停车)."""
+
+
+class Refusal(click.ClickException):
+    """Bad usage or bad input: what, where and what to do, on one line. Exit status 2."""
+
+    exit_code = 2
+
+
+class CheckFailed(click.ClickException):
+    """What was checked does not hold. Exit status 1."""
+
+    exit_code = 1
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run and exit. No traceback reaches a user for something that a user did."""
+    try:
+        cli.main(arguments, prog_name="parkgate", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as problem:
+        message = " ".join(problem.format_message().split())
+        hint = _help_hint(problem)
+        sys.stderr.write(f"parkgate: {message}{hint}\n")
+        sys.exit(problem.exit_code)
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing to say, and nowhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _help_hint(problem: click.ClickException) -> str:
+    if isinstance(problem, click.UsageError) and problem.ctx is not None:
+        return f" (see: {problem.ctx.command_path} --help)"
+    return ""
