@@ -57,9 +57,9 @@ class CheckFailed(click.ClickException):
 def main(arguments: list[str] | None = None) -> None:
     """Run and exit. No traceback reaches a user for something that a user did."""
     try:
-        cli.main(arguments, prog_name="parkgate", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Without its standalone mode click returns the code of `ctx.exit(code)` instead of leaving.
+        code = cli.main(arguments, prog_name="parkgate", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as problem:

@@ -1,0 +1,1 @@
+"""The doors of the devices: MQTT client, intake, the worker that drains it."""

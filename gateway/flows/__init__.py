@@ -1,0 +1,1 @@
+"""One module a flow: facts in, outcome out, one transaction, one explicit commit."""

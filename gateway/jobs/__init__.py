@@ -1,0 +1,1 @@
+"""Scheduled work: the daily close, sweeps, housekeeping."""

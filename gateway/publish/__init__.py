@@ -1,0 +1,1 @@
+"""What leaves the process: commands and receipts to gates, the live feed."""

@@ -1,0 +1,1 @@
+"""Clock, ids, settings, logs and metrics: what every flow is handed."""

@@ -1,0 +1,153 @@
+"""Settings: `parkgate.toml`, over it `PARKGATE_…` variables.
+
+Keys of the file are the variables in lower case without their prefix. Nothing has a default that would be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+DEFAULT_FILE = Path("parkgate.toml")
+_BROKER_SCHEMES = {"mqtt": 1883, "mqtts": 8883, "embedded": 1883}
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: what, where and what to do, on one line."""
+
+
+class Broker:
+    """A broker's address taken apart: `mqtt://user:password@host:port`, `mqtts://…` or `embedded://127.0.0.1:1883`."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in _BROKER_SCHEMES or not parts.hostname:
+            raise ValueError("a broker URL is mqtt://user:password@host:port, mqtts://… or embedded://127.0.0.1:1883")
+        self.embedded = parts.scheme == "embedded"
+        self.tls = parts.scheme == "mqtts"
+        self.host = parts.hostname
+        self.port = parts.port or _BROKER_SCHEMES[parts.scheme]
+        self.username = unquote(parts.username) if parts.username else None
+        self.password = unquote(parts.password) if parts.password else None
+
+    def __str__(self) -> str:
+        """Where, without the password."""
+        scheme = "embedded" if self.embedded else "mqtts" if self.tls else "mqtt"
+        return f"{scheme}://{self.host}:{self.port}"
+
+
+class Settings(BaseSettings):
+    """Everything that differs between deployments."""
+
+    model_config = SettingsConfigDict(env_prefix="PARKGATE_", extra="forbid", frozen=True)
+
+    database_url: str = "sqlite:///parkgate.db"
+    broker_url: str = "embedded://127.0.0.1:1883"
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    secret_key: str = Field(default="", repr=False)
+    share_group: str = ""
+    test: bool = False
+    close_at: str = "02:00"
+    public_url: str = ""
+    timezone: str = "Asia/Shanghai"
+    bridge_id: str = Field(default="1", description="distinguishes several bridges; keeps each one's persistent session")
+    queue_max: int = Field(default=10_000, ge=10, le=1_000_000, description="events waiting for the worker, at most")
+    batch_max: int = Field(default=200, ge=1, le=5_000, description="events in one transaction, at most")
+    log_level: str = "info"
+    log_format: str = "json"
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, value: str) -> str:
+        Broker(value)
+        return value
+
+    @field_validator("close_at")
+    @classmethod
+    def _close_at(cls, value: str) -> str:
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError('a local time such as "02:00"')
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("an IANA time zone such as Asia/Shanghai") from None
+        return value
+
+    @field_validator("share_group", "bridge_id")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-zA-Z0-9-]{0,40}", value):
+            raise ValueError("letters, digits and hyphens, at most 40")
+        return value
+
+    @property
+    def broker(self) -> Broker:
+        return Broker(self.broker_url)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def base_url(self) -> str:
+        """What a phone can reach: `public_url`, else this process's own address."""
+        return self.public_url.rstrip("/") or f"http://{self.http_host}:{self.http_port}"
+
+    def secret(self) -> str:
+        """The key that signs sessions and encrypts certificate numbers. Raises `SettingsError` if it is not set."""
+        if len(self.secret_key) < 16:
+            raise SettingsError(
+                "secret_key is not set or shorter than 16 characters; set PARKGATE_SECRET_KEY or secret_key in parkgate.toml"
+            )
+        return self.secret_key
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, which arrives as keyword arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load(config: Path | None = None) -> Settings:
+    """Settings from `config` (default `./parkgate.toml` where it exists) and the environment.
+
+    Raises `SettingsError`, naming the file and the key.
+    """
+    path = config or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{path}: {error.strerror or error}; give a readable file with --config") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: {error}; correct the file") from None
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "?"
+        where = f"PARKGATE_{key.upper()}" if f"PARKGATE_{key.upper()}" in os.environ else f"{path}: {key}"
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{where}: {what}") from None

@@ -1,0 +1,59 @@
+"""Staff, what they did, and the jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.store.tables.base import At, Base, Instant, Json, Serial
+
+
+class UserAccount(Base):
+    """A member of staff. `sites` empty means all sites; `generation` goes up when every token must end."""
+
+    __tablename__ = "user_account"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(12))
+    sites: Mapped[list[str]] = mapped_column(Json, default=list)
+    password_hash: Mapped[str] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(Integer, default=1)
+    enabled: Mapped[bool] = mapped_column(Boolean, default=True)
+    created_at: Mapped[At]
+
+
+class AuditEntry(Base):
+    """Who did what, when, from where, why. Only ever grows."""
+
+    __tablename__ = "audit_entry"
+    id: Mapped[Serial]
+    at: Mapped[At]
+    operator: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(60))
+    site_id: Mapped[str] = mapped_column(String(40), default="")
+    subject: Mapped[str] = mapped_column(String(200), default="")
+    origin: Mapped[str] = mapped_column(String(64), default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    __table_args__ = (Index(None, "at"),)
+
+
+class JobLease(Base):
+    """Elects the one process that schedules: whoever holds an unexpired lease."""
+
+    __tablename__ = "job_lease"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(100))
+    until: Mapped[At]
+
+
+class JobRun(Base):
+    """What a job last did."""
+
+    __tablename__ = "job_run"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    started_at: Mapped[At]
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    outcome: Mapped[str] = mapped_column(Text, default="")

@@ -1,0 +1,41 @@
+"""The composition root: builds what every flow is handed. Web, bridge, jobs, command line, tests and simulation all start here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gateway.runtime.clock import Clock, SystemClock
+from gateway.runtime.metrics import Metrics
+from gateway.runtime.settings import Settings
+from gateway.store.engine import Store, open_engine
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The collaborators of every flow."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    metrics: Metrics
+
+
+def build(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Parts:
+    return Parts(
+        settings=settings,
+        clock=clock or SystemClock(),
+        store=Store(open_engine(settings.database_url)),
+        metrics=metrics or Metrics(),
+    )
+
+
+@contextmanager
+def parts(settings: Settings, *, clock: Clock | None = None) -> Iterator[Parts]:
+    """Built for the length of a command, and closed after it."""
+    built = build(settings, clock=clock)
+    try:
+        yield built
+    finally:
+        built.store.close()
