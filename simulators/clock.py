@@ -36,7 +36,9 @@ class SimulatedClock:
         """Move on to `to`. Raises `ValueError` if that were a step back."""
         with self._lock:
             if to < self._now:
-                raise ValueError(f"the simulated clock stands at {self._now.isoformat()}; it cannot go back to {to.isoformat()}")
+                raise ValueError(
+                    f"the simulated clock stands at {self._now.isoformat()}; it cannot go back to {to.isoformat()}"
+                )
             self._now = to.astimezone(UTC)
 
 

@@ -16,20 +16,22 @@ RESEND_PAUSE_MAX = timedelta(seconds=60)
 Drawer = Literal["event", "result"]
 
 
-class JournalFull(Exception):
+class JournalFullError(Exception):
     """The journal holds its maximum without a receipt. A device never forgets on its own, so it can take no more."""
 
 
 class Entry:
     """One event or result, and what has been tried to deliver it. `buffered`: it can no longer be answered live."""
 
-    __slots__ = ("attempts", "buffered", "content", "drawer", "id", "pause", "sent_at")
+    __slots__ = ("attempts", "buffered", "content", "copies", "drawer", "first_sent_at", "id", "pause", "sent_at")
 
     def __init__(self, drawer: Drawer, entry_id: str, content: PlateEvent | CommandResult, buffered: bool) -> None:
         self.drawer: Drawer = drawer
         self.id = entry_id
         self.content = content
         self.buffered = buffered
+        self.copies = 1  # a command that came twice is answered twice
+        self.first_sent_at: datetime | None = None
         self.sent_at: datetime | None = None
         self.attempts = 0
         self.pause = RESEND_AFTER
@@ -40,8 +42,10 @@ class Entry:
 
     def sent(self, now: datetime) -> None:
         self.pause = RESEND_AFTER if self.attempts == 0 else min(self.pause * 2, RESEND_PAUSE_MAX)
+        self.first_sent_at = self.first_sent_at or now
         self.sent_at = now
         self.attempts += 1
+        self.copies = 1
 
 
 class Journal:
@@ -60,10 +64,14 @@ class Journal:
         return iter(self._entries.values())
 
     def write(self, drawer: Drawer, entry_id: str, content: PlateEvent | CommandResult, *, buffered: bool) -> None:
-        """Keep it until its receipt; writing a result again makes it due again. Raises `JournalFull`."""
+        """Keep it until its receipt; writing a result again makes it due again. Raises `JournalFullError`."""
         if len(self._entries) >= JOURNAL_MAX:
-            raise JournalFull(f"{JOURNAL_MAX} events and results without a receipt")
-        self._entries[drawer, entry_id] = Entry(drawer, entry_id, content, buffered)
+            raise JournalFullError(f"{JOURNAL_MAX} events and results without a receipt")
+        unsent = self._entries.get((drawer, entry_id))
+        if unsent is not None and unsent.sent_at is None:
+            unsent.copies += 1
+        else:
+            self._entries[drawer, entry_id] = Entry(drawer, entry_id, content, buffered)
 
     def receipt(self, events: Iterable[str], results: Iterable[str]) -> None:
         """These are in the service's database; ids never heard of are no error (a repeat is receipted again)."""
@@ -98,9 +106,9 @@ class Journal:
         """The earliest moment at which something already sent is to be sent again."""
         return min((at for entry in self._entries.values() if (at := entry.due_at()) is not None), default=None)
 
-    def unreceipted(self) -> list[Entry]:
-        """Sent, and without a receipt."""
-        return [entry for entry in self._entries.values() if entry.sent_at is not None]
+    def awaits_receipt(self) -> bool:
+        """Whether something was sent and has no receipt (a result never sent yet does not count)."""
+        return any(entry.sent_at is not None or entry.drawer == "event" for entry in self._entries.values())
 
     def buffered(self) -> int:
         return sum(entry.buffered for entry in self._entries.values())
@@ -108,6 +116,10 @@ class Journal:
     def silent_since(self) -> datetime | None:
         """Since when the oldest live event that was sent has had no receipt."""
         return min(
-            (entry.content.at for entry in self._entries.values() if entry.drawer == "event" and not entry.buffered and entry.attempts),
+            (
+                entry.first_sent_at
+                for entry in self._entries.values()
+                if entry.drawer == "event" and not entry.buffered and entry.first_sent_at is not None
+            ),
             default=None,
         )

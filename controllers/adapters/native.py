@@ -32,7 +32,9 @@ Channel = Literal["event", "status", "result", "command", "receipt", "list", "li
 UPWARD: tuple[Channel, ...] = ("event", "result", "status")
 
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
-_TOPIC = re.compile(rf"{ROOT}/(?P<site>[a-z0-9-]{{1,40}})/(?P<device>[a-z0-9-]{{1,40}})/(?P<channel>event|status|result)")
+_TOPIC = re.compile(
+    rf"{ROOT}/(?P<site>[a-z0-9-]{{1,40}})/(?P<device>[a-z0-9-]{{1,40}})/(?P<channel>event|status|result)"
+)
 _ID_IN_WRECK = re.compile(rb'"(?:id|command)"\s*:\s*"([^"\\\x00-\x1f]{1,64})"')
 
 

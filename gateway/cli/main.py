@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -15,6 +16,11 @@ import click
 _COMMANDS: dict[str, str] = {
     "bill": "gateway.cli.bill:bill",
     "policy": "gateway.cli.policy:policy",
+    "db": "gateway.cli.db:db",
+    "site": "gateway.cli.site:site",
+    "user": "gateway.cli.user:user",
+    "registry": "gateway.cli.registry:registry",
+    "web": "gateway.cli.web:web",
 }
 
 
@@ -38,8 +44,14 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="parkgate", prog_name="parkgate")
-def cli() -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file; default ./parkgate.toml where it exists. May stand after the command as well.",
+)
+def cli(config: Path | None) -> None:
     """Parkgate: barriers, bills and books for residential streets (智慧停车)."""
+    del config  # read by gateway.cli.common.config_option, wherever it stands
 
 
 class Refusal(click.ClickException):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from billing.batch import answer
 from billing.policy import PolicyError, parse
 
@@ -185,6 +186,61 @@ def test_an_allowance_without_a_relative_allowance_is_an_error() -> None:
 
 def test_the_plausible_days_do_not_apply_to_a_batch() -> None:
     assert bill(REFERENCE, "2026-11-01T09:00", "2026-11-11T09:00")["payable_fen"] == 20000
+
+
+BY_KIND_OF_DAY = REFERENCE.replace(
+    """  days = "all"                   # all | workday | weekend | holiday
+  first = { minutes = 60, fen = 400 }    # optional, or a list: the first units of a stay
+  unit = { minutes = 30, fen = 200 }     # every further started unit
+""",
+    """  days = "workday"
+  unit = { minutes = 60, fen = 300 }
+  [[tariff.band]]
+  from = "08:00"
+  to = "20:00"
+  days = "weekend"
+  unit = { minutes = 60, fen = 200 }
+  [[tariff.band]]
+  from = "08:00"
+  to = "20:00"
+  days = "holiday"
+  unit = { minutes = 60, fen = 100 }
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("day", "payable"),
+    [
+        ("2026-11-20", 600),  # a Friday
+        ("2026-11-21", 400),  # a Saturday
+        ("2026-02-28", 600),  # a Saturday worked for the Spring Festival
+        ("2026-02-16", 200),  # a Monday off
+        ("2026-02-21", 200),  # a Saturday within the days off
+    ],
+)
+def test_every_date_is_of_one_kind(day: str, payable: int) -> None:
+    assert bill(BY_KIND_OF_DAY, f"{day}T09:00", f"{day}T10:30")["payable_fen"] == payable
+
+
+def test_a_stay_into_a_year_without_a_calendar_has_no_price() -> None:
+    assert bill(BY_KIND_OF_DAY, "2035-01-01T09:00", "2035-01-01T10:30").keys() == {"error"}
+    assert bill(REFERENCE, "2035-01-01T09:00", "2035-01-01T10:30")["payable_fen"] == 600
+
+
+def test_days_off_of_a_festival_are_free_and_not_in_the_gross() -> None:
+    policy = 'free_day = ["spring_festival"]\n' + REFERENCE
+    assert bill(policy, "2026-02-16T09:00", "2026-02-16T12:00")["gross_fen"] == 0
+    assert bill(policy, "2026-02-28T09:00", "2026-02-28T12:00")["gross_fen"] == 1200
+
+
+def test_a_benefit_that_would_raise_the_bill_is_left_alone() -> None:
+    """A night's cap spans two calendar days: waiving the evening would leave room for the morning."""
+    policy = REFERENCE.replace('cap = { per = "24h", fen = 2000 }', 'cap = { per = "calendar_day", fen = 100 }')
+    policy = policy.replace("unit = { minutes = 60, fen = 100 }", "unit = { minutes = 60, fen = 200 }\n  cap_fen = 500")
+    plain = bill(policy, "2026-11-20T20:00", "2026-11-21T02:00")
+    got = bill(policy, "2026-11-20T20:00", "2026-11-21T02:00", vouchers=["minutes:180"])
+    assert (plain["payable_fen"], got["payable_fen"], got["vouchers_used"]) == (100, 100, [False])
 
 
 def line_of(text: str, part: str) -> int:

@@ -240,10 +240,12 @@ class NaiveBiller:
         return left
 
     def kept(self) -> list[Benefit]:  # 8
-        kept = self.benefits()
-        for benefit in reversed(self.benefits()):
+        presented = self.benefits()
+        kept = presented
+        for benefit in reversed(presented):
             others = [other for other in kept if other is not benefit]
-            if self.payable(others) == self.payable(kept):
+            # Less, too: a band's cap that spans two windows of the cap can make a benefit raise the bill, and none may.
+            if self.payable(others) <= self.payable(kept):
                 kept = others
         return kept
 
@@ -288,3 +290,7 @@ def naive_bill(policy: str, stay: dict[str, Any]) -> dict[str, Any]:
 def later(text: str, minutes: int) -> str:
     """An instant of a batch line, moved by whole minutes."""
     return (datetime.fromisoformat(text) + timedelta(minutes=minutes)).isoformat()
+
+
+def minutes_between(entry: str, leaves: str) -> int:
+    return (datetime.fromisoformat(leaves) - datetime.fromisoformat(entry)) // timedelta(minutes=1)

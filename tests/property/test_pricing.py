@@ -6,12 +6,12 @@ A failing case prints a `@reproduce_failure` line and the smallest policy and st
 import json
 from typing import Any
 
-from billing.batch import answer
-from billing.policy import parse
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.property.naive_biller import later, naive_bill
+from billing.batch import answer
+from billing.policy import parse
+from tests.property.naive_biller import later, minutes_between, naive_bill
 from tests.property.policies import VOUCHERS, policies, stays
 
 AGREEMENT = settings(
@@ -63,6 +63,20 @@ def test_a_bill_is_what_the_contract_says_minute_by_minute(policy: str, stay: di
     expected = naive_bill(policy, stay)
     lines = by_kind(got["lines"])
     assert {**{key: got[key] for key in expected if key != "by_kind"}, "by_kind": lines} == expected
+
+
+@PROPERTY
+@given(policies(), stays(), st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kolkata"]))
+def test_clocks_that_change_and_odd_offsets_are_only_another_local_time(
+    policy: str, stay: dict[str, Any], zone: str
+) -> None:
+    night = "2026-03-28T22:10+00:00"  # Berlin's clocks change
+    moved = {"entry": night, "exit": later(night, minutes_between(stay["entry"], stay["exit"]))}
+    policy, stay = policy.replace("Asia/Shanghai", zone), stay | moved
+    expected = naive_bill(policy, stay)
+    assert {key: bill(policy, stay)[key] for key in expected if key != "by_kind"} == {
+        key: value for key, value in expected.items() if key != "by_kind"
+    }
 
 
 @AGREEMENT

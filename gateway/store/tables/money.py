@@ -55,9 +55,7 @@ class AllowanceBalance(Base):
     month: Mapped[str] = mapped_column(String(7), primary_key=True)
     limit_minutes: Mapped[int] = mapped_column(Integer)
     drawn_minutes: Mapped[int] = mapped_column(Integer)
-    __table_args__ = (
-        CheckConstraint("drawn_minutes >= 0 AND drawn_minutes <= limit_minutes", name="never_overdrawn"),
-    )
+    __table_args__ = (CheckConstraint("drawn_minutes >= 0 AND drawn_minutes <= limit_minutes", name="never_overdrawn"),)
 
 
 class AllowanceDraw(Base):
@@ -164,7 +162,10 @@ class SiteBooks(Base):
 
 
 class DayClose(Base):
-    """日结: the sealed record of a site's day, with the bytes that were hashed. Never changes."""
+    """日结: the sealed record of a site's day, with the bytes that were hashed. Never changes.
+
+    `lines` are what the digest inside the canonical bytes covers, compressed (`billing.close.read_lines`).
+    """
 
     __tablename__ = "day_close"
     site_id: Mapped[SiteId]
@@ -174,6 +175,7 @@ class DayClose(Base):
     previous_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     canonical: Mapped[bytes] = mapped_column(LargeBinary)
+    lines: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_at: Mapped[At]
     operator: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (UniqueConstraint("site_id", "kind", "day"),)

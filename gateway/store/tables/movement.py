@@ -16,6 +16,7 @@ class PlateEventRow(Base):
 
     `plate` is the vehicle the event concerns: read by a `plate` event, taken from the event that a `passed` or `reversed`
     completes. `decision` is `open`, `refuse` or `failed` (the barrier did not obey); null where nothing was decided.
+    `completed`: a passage or its end without one is on record, so nobody waits for it any more.
     """
 
     __tablename__ = "plate_event"
@@ -40,7 +41,14 @@ class PlateEventRow(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary(16))
     decision: Mapped[str | None] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(String(32))
+    completed: Mapped[bool] = mapped_column(Boolean, default=False)
     __table_args__ = (
+        Index(
+            "ix_plate_event_opened",
+            "at",
+            sqlite_where=text("decision = 'open' AND NOT completed"),
+            postgresql_where=text("decision = 'open' AND NOT completed"),
+        ),
         Index("ix_plate_event_vehicle", "site_id", "plate", "at"),
         Index("ix_plate_event_lane", "site_id", "lane_id", "at"),
         Index(
@@ -129,6 +137,7 @@ class CommandRow(Base):
     """A command, from its planning to what became of it: the outbox of the gates.
 
     `state`: planned → sent → done | expired | refused | fault. `true_reason` is apart from the wire's `reason`.
+    `planner` is the bridge that publishes it right after its commit; null: whichever bridge sees it first.
     """
 
     __tablename__ = "command"
@@ -148,8 +157,10 @@ class CommandRow(Base):
     outcome_at: Mapped[datetime | None] = mapped_column(Instant)
     detail: Mapped[str | None] = mapped_column(Text)
     operator: Mapped[str | None] = mapped_column(String(64))
+    planner: Mapped[str | None] = mapped_column(String(40))
     __table_args__ = (
         Index("ix_command_event", "site_id", "device_id", "event_id"),
+        Index("ix_command_planned", "site_id", "planned_at"),
         Index(
             "ix_command_unfinished",
             "state",

@@ -51,7 +51,7 @@ def upgrade() -> None:
     sa.Column('subject', sa.String(length=200), nullable=False),
     sa.Column('origin', sa.String(length=64), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),
-    sa.Column('detail', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('detail', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_audit_entry'))
     )
     with op.batch_alter_table('audit_entry', schema=None) as batch_op:
@@ -70,9 +70,9 @@ def upgrade() -> None:
     sa.Column('gross_fen', sa.BigInteger(), nullable=False),
     sa.Column('payable_fen', sa.BigInteger(), nullable=False),
     sa.Column('holder', sa.String(length=80), nullable=True),
-    sa.Column('drawn', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
-    sa.Column('facts', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
-    sa.Column('lines', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('drawn', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
+    sa.Column('facts', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
+    sa.Column('lines', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
     sa.PrimaryKeyConstraint('site_id', 'stay_id', 'sequence', name=op.f('pk_bill'))
     )
     op.create_table('blocked_vehicle',
@@ -116,10 +116,12 @@ def upgrade() -> None:
     sa.Column('outcome_at', gateway.store.tables.base.Instant(), nullable=True),
     sa.Column('detail', sa.Text(), nullable=True),
     sa.Column('operator', sa.String(length=64), nullable=True),
+    sa.Column('planner', sa.String(length=40), nullable=True),
     sa.PrimaryKeyConstraint('site_id', 'id', name=op.f('pk_command'))
     )
     with op.batch_alter_table('command', schema=None) as batch_op:
         batch_op.create_index('ix_command_event', ['site_id', 'device_id', 'event_id'], unique=False)
+        batch_op.create_index('ix_command_planned', ['site_id', 'planned_at'], unique=False)
         batch_op.create_index('ix_command_unfinished', ['state', 'planned_at'], unique=False, sqlite_where=sa.text("state IN ('planned', 'sent')"), postgresql_where=sa.text("state IN ('planned', 'sent')"))
 
     op.create_table('day_close',
@@ -130,6 +132,7 @@ def upgrade() -> None:
     sa.Column('previous_hash', sa.LargeBinary(length=32), nullable=False),
     sa.Column('hash', sa.LargeBinary(length=32), nullable=False),
     sa.Column('canonical', sa.LargeBinary(), nullable=False),
+    sa.Column('lines', sa.LargeBinary(), nullable=False),
     sa.Column('sealed_at', gateway.store.tables.base.Instant(), nullable=False),
     sa.Column('operator', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('site_id', 'kind', 'sequence', name=op.f('pk_day_close')),
@@ -141,7 +144,7 @@ def upgrade() -> None:
     sa.Column('online', sa.Boolean(), nullable=False),
     sa.Column('seen_at', gateway.store.tables.base.Instant(), nullable=False),
     sa.Column('clock_offset_ms', sa.Integer(), nullable=False),
-    sa.Column('barrier', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('barrier', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
     sa.Column('buffered', sa.Integer(), nullable=False),
     sa.Column('list_version', sa.Integer(), nullable=False),
     sa.Column('firmware', sa.String(length=100), nullable=False),
@@ -235,7 +238,7 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('previous_version', sa.Integer(), nullable=False),
     sa.Column('digest', sa.String(length=64), nullable=False),
-    sa.Column('entries', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('entries', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
     sa.Column('changed_at', gateway.store.tables.base.Instant(), nullable=False),
     sa.PrimaryKeyConstraint('site_id', name=op.f('pk_offline_list'))
     )
@@ -290,11 +293,13 @@ def upgrade() -> None:
     sa.Column('digest', sa.LargeBinary(length=16), nullable=False),
     sa.Column('decision', sa.String(length=8), nullable=True),
     sa.Column('reason', sa.String(length=32), nullable=True),
+    sa.Column('completed', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('site_id', 'device_id', 'event_id', name=op.f('pk_plate_event'))
     )
     with op.batch_alter_table('plate_event', schema=None) as batch_op:
         batch_op.create_index('ix_plate_event_completes', ['site_id', 'device_id', 'for_event'], unique=False, sqlite_where=sa.text('for_event IS NOT NULL'), postgresql_where=sa.text('for_event IS NOT NULL'))
         batch_op.create_index('ix_plate_event_lane', ['site_id', 'lane_id', 'at'], unique=False)
+        batch_op.create_index('ix_plate_event_opened', ['at'], unique=False, sqlite_where=sa.text("decision = 'open' AND NOT completed"), postgresql_where=sa.text("decision = 'open' AND NOT completed"))
         batch_op.create_index('ix_plate_event_vehicle', ['site_id', 'plate', 'at'], unique=False)
 
     op.create_table('policy_version',
@@ -405,7 +410,7 @@ def upgrade() -> None:
     sa.Column('paid_fen', sa.Integer(), nullable=False),
     sa.Column('bills', sa.Integer(), nullable=False),
     sa.Column('settlements', sa.Integer(), nullable=False),
-    sa.Column('posted', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('posted', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
     sa.PrimaryKeyConstraint('site_id', 'id', name=op.f('pk_stay'))
     )
     with op.batch_alter_table('stay', schema=None) as batch_op:
@@ -418,7 +423,7 @@ def upgrade() -> None:
     op.create_table('user_account',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('role', sa.String(length=12), nullable=False),
-    sa.Column('sites', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('sites', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
     sa.Column('password_hash', sa.Text(), nullable=False),
     sa.Column('generation', sa.Integer(), nullable=False),
     sa.Column('enabled', sa.Boolean(), nullable=False),
@@ -505,6 +510,7 @@ def downgrade() -> None:
     op.drop_table('policy_version')
     with op.batch_alter_table('plate_event', schema=None) as batch_op:
         batch_op.drop_index('ix_plate_event_vehicle')
+        batch_op.drop_index('ix_plate_event_opened', sqlite_where=sa.text("decision = 'open' AND NOT completed"), postgresql_where=sa.text("decision = 'open' AND NOT completed"))
         batch_op.drop_index('ix_plate_event_lane')
         batch_op.drop_index('ix_plate_event_completes', sqlite_where=sa.text('for_event IS NOT NULL'), postgresql_where=sa.text('for_event IS NOT NULL'))
 
@@ -536,6 +542,7 @@ def downgrade() -> None:
     op.drop_table('day_close')
     with op.batch_alter_table('command', schema=None) as batch_op:
         batch_op.drop_index('ix_command_unfinished', sqlite_where=sa.text("state IN ('planned', 'sent')"), postgresql_where=sa.text("state IN ('planned', 'sent')"))
+        batch_op.drop_index('ix_command_planned')
         batch_op.drop_index('ix_command_event')
 
     op.drop_table('command')

@@ -1,0 +1,260 @@
+"""The bill of a stay: what it costs, which benefits lower it, and why, line by line.
+
+A quote and a charge run this same code. Pure: a policy and facts in, a bill out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+
+import msgspec
+
+from billing.benefits import (
+    NO_BENEFITS,
+    Applied,
+    Benefits,
+    Cover,
+    Outcome,
+    PassPeriod,
+    Voucher,
+    in_order,
+    needed,
+    outcome,
+)
+from billing.calendar import local_time, minute_of
+from billing.errors import (
+    BadLine,
+    BadMonth,
+    BadTime,
+    BadVoucher,
+    CalendarUnknown,
+    CannotPrice,
+    ExitBeforeEntry,
+    NoRelativeAllowance,
+    StayTooLong,
+    TimeOutOfRange,
+    TooManyBenefits,
+    UnknownVehicle,
+)
+from billing.money import round_down
+from billing.policy_parts import Policy, Tariff
+from billing.tariff import Schedule, cut, tariff_for
+
+__all__ = [
+    "BadLine",
+    "BadMonth",
+    "BadTime",
+    "BadVoucher",
+    "Benefits",
+    "Bill",
+    "CalendarUnknown",
+    "CannotPrice",
+    "ExitBeforeEntry",
+    "Line",
+    "NoRelativeAllowance",
+    "PassPeriod",
+    "StayToPrice",
+    "StayTooLong",
+    "TimeOutOfRange",
+    "TooManyBenefits",
+    "UnknownVehicle",
+    "Voucher",
+    "price",
+]
+
+PRICE_KINDS: Final = frozenset({"unit", "cap"})
+"""The lines that make the gross; all others are what was waived."""
+
+
+@dataclass(frozen=True, slots=True)
+class StayToPrice:
+    """A stay [entry, exit) of aware instants. `charged`: fen that earlier stays of the vehicle were charged at this
+    site, by day or month, for caps across stays. `free_stays_used`: its earlier stays that began on the same local
+    day.
+    """
+
+    entry: datetime
+    exit: datetime
+    vehicle: str = "small"
+    energy: str | None = None
+    who: str | None = None
+    charged: Mapping[str, int] = field(default_factory=dict)
+    free_stays_used: int = 0
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a bill, in fen: a unit's price, or (negative) what a cap, a benefit or the rounding takes off it.
+
+    `minutes` are those stayed in a unit or covered by a time benefit, 0 for all others. `rule` is where the policy
+    says so (places counted from 1), or the place of the voucher presented.
+    """
+
+    from_: datetime = msgspec.field(name="from")
+    to: datetime
+    kind: str
+    minutes: int
+    fen: int
+    rule: str
+
+    def document(self) -> dict[str, object]:
+        return {
+            "from": self.from_.isoformat(),
+            "to": self.to.isoformat(),
+            "kind": self.kind,
+            "minutes": self.minutes,
+            "fen": self.fen,
+            "rule": self.rule,
+        }
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """What a stay costs. `drawn`: minutes taken from the allowance, by month; `vouchers_used` in the order presented;
+    `charged`: how `payable_fen` is spread over local days, for caps that count across stays.
+    """
+
+    policy: str
+    version: int
+    minutes: int
+    gross_fen: int
+    payable_fen: int
+    drawn: dict[str, int]
+    vouchers_used: tuple[bool, ...]
+    lines: tuple[Line, ...]
+    charged: dict[str, int] = {}
+
+    def waived_by_kind(self) -> dict[str, int]:
+        """Positive fen by kind, rounding included: gross = payable + the sum of these."""
+        waived: dict[str, int] = {}
+        for line in self.lines:
+            if line.kind not in PRICE_KINDS:
+                waived[line.kind] = waived.get(line.kind, 0) - line.fen
+        return waived
+
+    def document(self) -> dict[str, object]:
+        """The JSON object of `parkgate bill`."""
+        return {
+            "minutes": self.minutes,
+            "gross_fen": self.gross_fen,
+            "payable_fen": self.payable_fen,
+            "drawn": dict(self.drawn),
+            "vouchers_used": list(self.vouchers_used),
+            "lines": [line.document() for line in self.lines],
+        }
+
+
+def price(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS) -> Bill:
+    """The bill of a stay under the version in force at its entry. Raises a CannotPrice; changes nothing."""
+    tariff = tariff_for(policy, stay.vehicle, stay.energy, stay.who)
+    if benefits.allowance and policy.relative_allowance is None:
+        raise NoRelativeAllowance
+    entry, exit_ = minute_of(stay.entry), minute_of(stay.exit)
+    if exit_ < entry:
+        raise ExitBeforeEntry(f"{stay.exit.isoformat()} is before {stay.entry.isoformat()}")
+    minutes = exit_ - entry
+    free_minutes = _free_minutes(tariff, stay)
+    if minutes <= free_minutes:
+        return Bill(policy.id, policy.version, minutes, 0, 0, {}, (False,) * len(benefits.vouchers), ())
+    start = entry + (free_minutes if tariff.free_minutes_deducted else 0)
+    schedule = cut(policy, tariff, start, exit_, stay.charged)
+    used = needed(schedule, in_order(policy, schedule, stay.vehicle, minutes, benefits))
+    return _bill(policy, schedule, used, minutes, len(benefits.vouchers))
+
+
+def _free_minutes(tariff: Tariff, stay: StayToPrice) -> int:
+    if tariff.free_stays_per_day is not None and stay.free_stays_used >= tariff.free_stays_per_day:
+        return 0
+    return tariff.free_minutes
+
+
+def _bill(policy: Policy, schedule: Schedule, used: Sequence[Applied], minutes: int, vouchers: int) -> Bill:
+    lines, gross_fen = _price_lines(schedule)
+    final = outcome(schedule, used)
+    unrounded_fen = gross_fen
+    for benefit, cover, after_fen in zip(used, final.covers, _steps(schedule, used, gross_fen), strict=True):
+        if after_fen < unrounded_fen:
+            lines.append(_benefit_line(schedule, benefit, cover, after_fen - unrounded_fen))
+        unrounded_fen = after_fen
+    payable_fen = round_down(unrounded_fen, policy.payable_step_fen)
+    if payable_fen < unrounded_fen:
+        begins, ends = local_time(schedule.start, schedule.zone), local_time(schedule.end, schedule.zone)
+        lines.append(Line(begins, ends, "rounding", 0, payable_fen - unrounded_fen, "policy.payable_step_fen"))
+    presented = {benefit.voucher for benefit in used}
+    return Bill(
+        policy.id,
+        policy.version,
+        minutes,
+        gross_fen,
+        payable_fen,
+        _drawn(final),
+        tuple(place in presented for place in range(vouchers)),
+        tuple(lines),
+        _charged(schedule, final, payable_fen),
+    )
+
+
+def _steps(schedule: Schedule, used: Sequence[Applied], gross_fen: int) -> list[int]:
+    """What is payable after each benefit in its order (rule 12): the differences are their lines.
+
+    Where a benefit alone would raise the bill (see `needed`) the one that makes up for it shares its line.
+    """
+    steps = [outcome(schedule, used[: count + 1]).payable_fen for count in range(len(used))]
+    highest = 0
+    for index in reversed(range(len(steps))):
+        highest = max(highest, steps[index])
+        steps[index] = min(gross_fen, highest)
+    return steps
+
+
+def _price_lines(schedule: Schedule) -> tuple[list[Line], int]:
+    """The units, then what each cap takes off them without any benefit; their sum is the gross."""
+    units = schedule.units
+    ends = [unit.begins for unit in units[1:]]
+    ends.append(local_time(schedule.end, schedule.zone))
+    lines = [
+        Line(unit.begins, end, "unit", unit.stayed, unit.fen, unit.rule) for unit, end in zip(units, ends, strict=True)
+    ]
+    left = [unit.fen for unit in units]
+    for limit in schedule.limits:
+        after = limit.apply(left)
+        cut_off: dict[int, list[int]] = {}
+        for index, group in enumerate(limit.groups):
+            if group >= 0:
+                cut_off.setdefault(group, []).append(index)
+        for members in cut_off.values():
+            fen = sum(after[index] - left[index] for index in members)
+            if fen:
+                lines.append(Line(units[members[0]].begins, ends[members[-1]], "cap", 0, fen, limit.rule))
+        left = after
+    return lines, sum(left)
+
+
+def _benefit_line(schedule: Schedule, benefit: Applied, cover: Cover, fen: int) -> Line:
+    start, end = (cover.pieces[0][0], cover.pieces[-1][1]) if cover.pieces else (schedule.start, schedule.end)
+    begins, ends = local_time(start, schedule.zone), local_time(end, schedule.zone)
+    return Line(begins, ends, benefit.kind, cover.minutes, fen, benefit.rule)
+
+
+def _drawn(final: Outcome) -> dict[str, int]:
+    drawn: dict[str, int] = {}
+    for cover in final.covers:
+        for month, minutes in cover.drawn.items():
+            drawn[month] = drawn.get(month, 0) + minutes
+    return drawn
+
+
+def _charged(schedule: Schedule, final: Outcome, payable_fen: int) -> dict[str, int]:
+    """What is payable, spread over the local days of the units. Amounts, discounts and rounding are taken from the
+    latest units, so that the cap of the day of the entry, which the next stay sees first, is used up first.
+    """
+    charged: dict[date, int] = {}
+    rest = payable_fen
+    for unit, left in zip(schedule.units, final.left, strict=True):
+        fen = min(left, rest)
+        if fen:
+            day = unit.begins.date()
+            charged[day] = charged.get(day, 0) + fen
+            rest -= fen
+    return {day.isoformat(): fen for day, fen in charged.items()}

@@ -1,0 +1,221 @@
+"""A stay cut into units, and the caps on them: the price before any benefit (rules 3, 4 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from billing.calendar import KINDS_OF_DAY, MINUTES_PER_DAY, festival, kind_of_day, known_year, local_time
+from billing.errors import CalendarUnknown, StayTooLong, UnknownVehicle
+from billing.money import waived_share
+from billing.policy_parts import VEHICLES, Band, Policy, Price, Tariff
+
+UNITS_MAX: Final = 200_000
+"""At half-hour units more than eleven years: what is longer is not a stay."""
+
+Interval = tuple[int, int]
+"""Half-open, in whole minutes counted from 1970."""
+
+_KIND_NUMBER: Final = {kind: number for number, kind in enumerate(KINDS_OF_DAY)}
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """One unit of a stay: its start (a minute counted from 1970, and on the wall clock), the minutes stayed in it, its
+    price before caps and benefits, and the rule that set it.
+    """
+
+    start: int
+    stayed: int
+    fen: int
+    begins: datetime
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A cap: each unit belongs to a group (a window, a night; -1: to none) that has room for so many fen."""
+
+    rule: str
+    groups: tuple[int, ...]
+    rooms: tuple[int, ...]
+
+    def apply(self, left: list[int]) -> list[int]:
+        """Within a group units are paid in time order until the room is used up; later ones cost nothing."""
+        rooms = list(self.rooms)
+        result = left.copy()
+        for index, group in enumerate(self.groups):
+            if group >= 0:
+                paid = min(left[index], rooms[group])
+                result[index] = paid
+                rooms[group] -= paid
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The charged part of a stay, [start, end), cut once and for all whatever benefits there are."""
+
+    start: int
+    end: int
+    zone: ZoneInfo
+    units: tuple[Unit, ...]
+    limits: tuple[Limit, ...]
+
+    def left(self, uncovered: Sequence[Interval]) -> list[int]:
+        """What each unit costs after waivers and caps, when only these minutes (in order, apart) are not covered."""
+        left = self._unwaived(uncovered)
+        for limit in self.limits:
+            left = limit.apply(left)
+        return left
+
+    def _unwaived(self, uncovered: Sequence[Interval]) -> list[int]:
+        if uncovered == [(self.start, self.end)]:  # no time benefit, the everyday case
+            return [unit.fen for unit in self.units]
+        left = []
+        first = 0
+        for unit in self.units:
+            start, stayed = unit.start, unit.stayed
+            end = start + stayed
+            while first < len(uncovered) and uncovered[first][1] <= start:
+                first += 1
+            bare, index = 0, first
+            while index < len(uncovered) and uncovered[index][0] < end:
+                bare += min(end, uncovered[index][1]) - max(start, uncovered[index][0])
+                index += 1
+            fen = unit.fen
+            left.append(fen if bare == stayed else fen - waived_share(fen, stayed - bare, stayed))
+        return left
+
+
+def tariff_for(policy: Policy, vehicle: str, energy: str | None, who: str | None) -> Tariff:
+    """The tariff of a stay: of those that match, most selectors, then `who`, then file order. Raises UnknownVehicle.
+
+    Where none matches, the first serves: it has no selector, and vehicle types that no tariff names are its own.
+    """
+    if vehicle not in VEHICLES:
+        raise UnknownVehicle(repr(vehicle[:40]))
+    best, best_rank = policy.tariffs[0], (-1, False)
+    for tariff in policy.tariffs:
+        if vehicle not in tariff.vehicles or tariff.energy not in {None, energy} or tariff.who not in {None, who}:
+            continue
+        rank = ((tariff.energy is not None) + (tariff.who is not None), tariff.who is not None)
+        if rank > best_rank:
+            best, best_rank = tariff, rank
+    return best
+
+
+def cut(policy: Policy, tariff: Tariff, start: int, end: int, charged: Mapping[str, int]) -> Schedule:
+    """Cut [start, end) into units. `charged` is what earlier stays of the vehicle were charged at this site, by day
+    (`2026-11-20`) or whole month (`2026-11`). Raises CalendarUnknown and StayTooLong.
+    """
+    zone = ZoneInfo(policy.timezone)
+    if tariff.needs_calendar and end > start:
+        for year in range(local_time(start, zone).year, local_time(end - 1, zone).year + 1):
+            if not known_year(year):
+                raise CalendarUnknown(year)
+    units, bands = _units(tariff, start, end, zone)
+    return Schedule(start, end, zone, units, _limits(tariff, start, units, bands, charged))
+
+
+def _units(tariff: Tariff, start: int, end: int, zone: ZoneInfo) -> tuple[tuple[Unit, ...], list[int]]:
+    units: list[Unit] = []
+    bands: list[int] = []
+    by_kind = any(band.hours.days != "all" for band in tariff.bands)
+    rules = [f"tariff.{tariff.number}.band.{index + 1}" for index in range(len(tariff.bands))]
+    further = [(band.unit, f"{rule}.unit") for band, rule in zip(tariff.bands, rules, strict=True)]
+    visit = (Price(MINUTES_PER_DAY, tariff.visit_fen or 0), f"tariff.{tariff.number}.visit_fen")
+    at = start
+    while at < end:
+        if len(units) >= UNITS_MAX:
+            raise StayTooLong(f"more than {UNITS_MAX} units")
+        begins = local_time(at, zone)
+        kind = _KIND_NUMBER[kind_of_day(begins.date())] if by_kind else 0
+        if tariff.visit_fen is not None:
+            band, (price, rule) = -1, visit
+        else:
+            band = tariff.clock[kind][begins.hour * 60 + begins.minute]
+            first = tariff.bands[band].first
+            number = len(units)
+            price, rule = (first[number], f"{rules[band]}.first.{number + 1}") if number < len(first) else further[band]
+        stayed = min(price.minutes, end - at)
+        fen = price.fen
+        if tariff.free_day:
+            feast = festival(begins.date())
+            if feast is not None and feast in tariff.free_day:
+                fen, rule = 0, f"free_day.{feast}"
+        if fen and units and at + price.minutes >= end and stayed <= _tolerance(tariff, band):
+            fen, rule = 0, f"{rules[band]}.unit.tolerance_minutes"
+        units.append(Unit(at, stayed, fen, begins, rule))
+        bands.append(band)
+        at += price.minutes
+    return tuple(units), bands
+
+
+def _tolerance(tariff: Tariff, band_index: int) -> int:
+    """The stay's last unit is let off by the tolerance of its band's `unit`, even if it is a `first`."""
+    return 0 if tariff.visit_fen is not None else tariff.bands[band_index].unit.tolerance_minutes
+
+
+def _limits(
+    tariff: Tariff, start: int, units: Sequence[Unit], bands: Sequence[int], charged: Mapping[str, int]
+) -> tuple[Limit, ...]:
+    """In the order in which they cut: each occurrence of a band, then the cap, then the month."""
+    limits = []
+    for index, band in enumerate(tariff.bands):
+        if band.cap_fen is not None:
+            runs = [_run(band, unit.begins) if own == index else None for unit, own in zip(units, bands, strict=True)]
+            limits.append(_limit(f"tariff.{tariff.number}.band.{index + 1}.cap_fen", runs, band.cap_fen, {}))
+    cap = tariff.cap
+    if cap is not None:
+        windows: list[Hashable]
+        if cap.per == "24h":
+            windows = [(unit.start - start) // MINUTES_PER_DAY for unit in units]
+        else:
+            windows = [unit.begins.date() for unit in units]
+        limits.append(
+            _limit(f"tariff.{tariff.number}.cap", windows, cap.fen, _by_day(charged) if cap.across_stays else {})
+        )
+    if tariff.month_cap_fen is not None:
+        months = [f"{unit.begins.year:04d}-{unit.begins.month:02d}" for unit in units]
+        by_month = _by_month(charged)
+        limits.append(_limit(f"tariff.{tariff.number}.month_cap_fen", months, tariff.month_cap_fen, by_month))
+    return tuple(limits)
+
+
+def _limit(rule: str, keys: Sequence[Hashable], fen: int, used: Mapping[Hashable, int]) -> Limit:
+    """Units with equal keys share a group; None is in none."""
+    numbers: dict[Hashable, int] = {}
+    groups = tuple([-1 if key is None else numbers.setdefault(key, len(numbers)) for key in keys])
+    return Limit(rule, groups, tuple(max(0, fen - used.get(key, 0)) for key in numbers))
+
+
+def _run(band: Band, begins: datetime) -> str:
+    """Which occurrence of its band a unit starts in: the start of the unbroken run of the band's minutes, cut at
+    `from`, that holds this moment of the wall clock.
+    """
+    day, hours = begins.date(), band.hours
+    if begins.hour * 60 + begins.minute >= hours.from_minute:
+        return f"{day} from"
+    yesterday = day - timedelta(days=1)
+    if hours.days == "all" or kind_of_day(yesterday) == hours.days:
+        return f"{yesterday} from"
+    return f"{day} midnight"  # the evening before was of another kind, so the run began at midnight
+
+
+def _by_day(charged: Mapping[str, int]) -> dict[Hashable, int]:
+    return {date.fromisoformat(day): fen for day, fen in charged.items() if len(day) > len("2026-11")}
+
+
+def _by_month(charged: Mapping[str, int]) -> dict[Hashable, int]:
+    """What was charged in each month: as given for the month, otherwise the sum of its days."""
+    months: dict[Hashable, int] = {}
+    for day, fen in charged.items():
+        if len(day) > len("2026-11"):
+            months[day[:7]] = months.get(day[:7], 0) + fen
+    months.update({month: fen for month, fen in charged.items() if len(month) == len("2026-11")})
+    return months

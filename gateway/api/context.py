@@ -1,0 +1,116 @@
+"""What every request is answered with, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from gateway.api import access
+from gateway.api.live import Hub
+from gateway.api.ports import Flows
+from gateway.api.problems import NotAllowed, NotSignedIn
+from gateway.api.sessions import COOKIE, Claims, Throttle, Tokens, same
+from gateway.flows import users
+from gateway.flows.credentials import DeviceCredentials
+from gateway.flows.refusals import NotFound
+from gateway.runtime.clock import Clock
+from gateway.wiring import Parts
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+Health = Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """One a process. `wall` is the clock of sessions: gates may run in simulated time, people do not."""
+
+    parts: Parts
+    flows: Flows
+    tokens: Tokens
+    wall: Clock
+    credentials: DeviceCredentials
+    hub: Hub
+    health: Health | None = None
+    throttle: Throttle = field(default_factory=Throttle)
+
+
+@dataclass(frozen=True)
+class Staff:
+    """Who asks. `sites` None means all; `csrf` is set where a cookie session asks."""
+
+    name: str
+    role: str
+    sites: frozenset[str] | None
+    origin: str
+    csrf: str | None = None
+
+    def sees(self, site: str) -> bool:
+        return self.sites is None or site in self.sites
+
+    def only(self, site: str | None) -> frozenset[str] | None:
+        """The sites of a list that may be narrowed to one. Raises `NotAllowed` for another's site."""
+        if site is None:
+            return self.sites
+        if not self.sees(site):
+            raise NotAllowed(f"site {site:.60} is not one of yours")
+        return frozenset({site})
+
+    def own(self, site: str) -> None:
+        """Raises `NotFound` for a thing of another's site: that it is there is already too much."""
+        if not self.sees(site):
+            raise NotFound("there is no such thing, or not for you")
+
+
+def context_of(request: Request) -> Context:
+    found: Context = request.app.state.context
+    return found
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+def staff_of(request: Request, context: Context) -> Staff | None:
+    """Who asks, by bearer token or by the console's cookie; None if nobody that we know."""
+    now = context.wall.now()
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    cookie = False
+    claims: Claims | None = None
+    if scheme.lower() == "bearer":
+        claims = context.tokens.read(token.strip(), "api", now)
+    elif not scheme and (carried := request.cookies.get(COOKIE)):
+        cookie, claims = True, context.tokens.read(carried, "console", now)
+    if claims is None:
+        return None
+    with context.parts.store.reading() as connection:
+        user = users.find(connection, claims.name)
+    if user is None or not user.enabled or user.generation != claims.generation:
+        return None
+    return Staff(
+        name=user.name,
+        role=user.role,
+        sites=frozenset(user.sites) or None,
+        origin=address_of(request),
+        csrf=claims.csrf if cookie else None,
+    )
+
+
+def allowed_staff(request: Request, context: Annotated[Context, Depends(context_of)]) -> Staff:
+    """Who asks, if their role may call this route. Raises `NotSignedIn`, `NotAllowed`."""
+    staff = staff_of(request, context)
+    if staff is None:
+        raise NotSignedIn
+    if not access.allowed(staff.role, request.method, request.scope["route"].path):
+        raise NotAllowed
+    if staff.csrf is not None and request.method not in SAFE_METHODS:
+        # A browser sends the cookie with whatever page asks; only our own pages know the token.
+        if not same(request.headers.get("x-csrf-token", ""), staff.csrf):
+            raise NotAllowed("the X-CSRF-Token header is missing or wrong; load the page again")
+    return staff
+
+
+Asking = Annotated[Staff, Depends(allowed_staff)]
+With = Annotated[Context, Depends(context_of)]

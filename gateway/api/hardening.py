@@ -1,0 +1,101 @@
+"""Around every request: a bound on its body, security headers on its answer, and no traceback whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.problems import problem
+from gateway.runtime.ids import random_token
+from gateway.runtime.logs import logger
+
+BODY_BYTES_MAX = 64 * 1024
+PICTURE_BYTES_MAX = 2 * 1024 * 1024
+_PICTURES = "/api/v1/images/"
+
+_log = logger(__name__)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class _TooLong(Exception):
+    """The body went on beyond its bound."""
+
+
+class Hardening:
+    """Pure ASGI, so that streams pass through it unbuffered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = PICTURE_BYTES_MAX if scope["path"].startswith(_PICTURES) else BODY_BYTES_MAX
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _dress(scope, message)
+            await send(message)
+
+        try:
+            if _announced(scope) > most:
+                raise _TooLong
+            await self._app(scope, _bounded(receive, most), sending)
+        except _TooLong:
+            if not started:
+                answer = problem(413, "too-large", f"a request here has at most {most} bytes", headers={"Connection": "close"})
+                await answer(scope, receive, sending)
+        except Exception:
+            incident = random_token(9)
+            _log.exception("request failed", incident=incident, method=scope["method"], path=_without_tokens(scope["path"]))
+            if started:
+                raise  # half an answer is out: the connection has to break
+            answer = problem(500, "internal", f"this is our fault; incident {incident}", more={"incident": incident})
+            await answer(scope, receive, sending)
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "0")
+    return int(length) if length.isdecimal() and len(length) < 19 else 0
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    seen = 0
+
+    async def receiving() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise _TooLong
+        return message
+
+    return receiving
+
+
+def _dress(scope: Scope, message: Message) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    if not scope["path"].startswith("/static/"):
+        headers.setdefault("Cache-Control", "no-store")
+
+
+def _without_tokens(path: str) -> str:
+    """A pay page's address is its key."""
+    return "/pay/…" if path.startswith("/pay/") else path[:200]

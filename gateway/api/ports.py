@@ -1,0 +1,81 @@
+"""The flows that the API calls, as one object: tests hand in their own."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from gateway.wiring import Parts
+
+
+class Taken(NamedTuple):
+    """A payment as the API answers it."""
+
+    id: str
+    stay: str
+    channel: str
+    amount_fen: int
+
+
+class Flows:
+    """The real ones. Imported when they are called: a web process that only shows the board loads no pricing."""
+
+    def bill(self, parts: Parts, stay_id: str, at: datetime | None) -> dict[str, Any]:
+        """A stay's bill at a moment (None: now, or as fixed). Raises `NotFound`."""
+        from gateway.flows import quote
+
+        return quote.bill_document(parts, stay_id, at)
+
+    def bill_by_token(self, parts: Parts, token: str) -> dict[str, Any] | None:
+        """The bill that a pay token is for, or None if the token is nobody's."""
+        from gateway.flows import quote
+
+        return quote.bill_by_token(parts, token)
+
+    def take(
+        self,
+        parts: Parts,
+        *,
+        stay_id: str,
+        channel: str,
+        amount_fen: int,
+        reference: str,
+        operator: str,
+        role: str,
+        idempotency_key: str | None,
+    ) -> Taken:
+        """Take money for a stay. Raises the refusals of `gateway.flows.payment`."""
+        from gateway.flows import payment
+
+        taken = payment.take(
+            parts,
+            stay_id=stay_id,
+            channel=channel,
+            amount_fen=amount_fen,
+            reference=reference,
+            operator=operator,
+            role=role,
+            idempotency_key=idempotency_key,
+        )
+        return Taken(taken.id, taken.stay, taken.channel, taken.amount_fen)
+
+    def close(self, parts: Parts, day: date, site: str | None, operator: str) -> dict[str, Any]:
+        """Close a day. Raises `NotClosable`."""
+        from gateway.flows.close import close_day
+
+        closed = close_day(parts, day, site, operator)
+        return {
+            "day": closed.day.isoformat(),
+            "sites": [
+                {"site": one.site, "sequence": one.sequence, "hash": one.hash.hex()} for one in closed.sites
+            ],
+            "street_hash": closed.street_hash.hex(),
+        }
+
+    def export(
+        self, parts: Parts, day: date, form: str, site: str | None, audience: str
+    ) -> list[tuple[str, bytes]]:
+        """A closed day's files for an audience (a role)."""
+        from gateway.flows.export import export_day
+
+        return export_day(parts, day, form, site, audience)

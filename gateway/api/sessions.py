@@ -1,0 +1,109 @@
+"""Tokens: signed, short-lived, and ended at once by a new password or a disabled account."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import Literal
+
+import jwt
+import msgspec
+
+from gateway.flows.secrecy import derived_key
+from gateway.flows.users import User
+from gateway.runtime.ids import random_token
+
+LIFETIME = timedelta(hours=12)
+COOKIE = "parkgate_session"
+FORM_COOKIE = "parkgate_form"
+_ALGORITHM = "HS256"
+_TOKEN_CHARACTERS_MAX = 4096
+
+Audience = Literal["api", "console"]
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a valid token says. `csrf` goes with every change that a cookie session asks for."""
+
+    name: str
+    generation: int
+    csrf: str
+
+
+class Tokens:
+    """Issues and reads tokens. Both are told what time it is; the wall clock's, also where gates run in simulated time."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = derived_key(secret, b"session tokens")
+
+    def issue(self, user: User, audience: Audience, now: datetime) -> str:
+        return jwt.encode(
+            {
+                "sub": user.name,
+                "gen": user.generation,
+                "aud": audience,
+                "csrf": random_token(18),
+                "iat": int(now.timestamp()),
+                "exp": int((now + LIFETIME).timestamp()),
+            },
+            self._key,
+            algorithm=_ALGORITHM,
+        )
+
+    def read(self, token: str, audience: Audience, now: datetime) -> Claims | None:
+        """The claims, or None if the token is not ours, not for this audience, or over."""
+        if len(token) > _TOKEN_CHARACTERS_MAX:
+            return None
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                audience=audience,
+                options={"verify_exp": False, "verify_iat": False, "require": ["sub", "gen", "exp", "csrf"]},
+            )
+            if not isinstance(claims["exp"], int) or claims["exp"] <= now.timestamp():
+                return None
+            return Claims(name=str(claims["sub"]), generation=int(claims["gen"]), csrf=str(claims["csrf"]))
+        except (jwt.InvalidTokenError, ValueError, TypeError):
+            return None
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two secrets are the same, in constant time."""
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+
+
+class Throttle:
+    """Failed logins of a name from an address: after so many within the window, none is tried until it has passed.
+
+    Bounded: when too many are remembered, the oldest is forgotten.
+    """
+
+    def __init__(self, failures_max: int = 10, window: timedelta = timedelta(minutes=10), entries_max: int = 10_000) -> None:
+        self._failures_max = failures_max
+        self._window = window
+        self._entries_max = entries_max
+        self._failures: OrderedDict[tuple[str, str], tuple[datetime, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def closed_for(self, name: str, address: str, now: datetime) -> timedelta | None:
+        """How long this name from this address has to wait, or None."""
+        with self._lock:
+            since, count = self._failures.get((name, address), (now, 0))
+        left = since + self._window - now
+        return left if count >= self._failures_max and left > timedelta(0) else None
+
+    def failed(self, name: str, address: str, now: datetime) -> None:
+        key = (name, address)
+        with self._lock:
+            since, count = self._failures.pop(key, (now, 0))
+            self._failures[key] = (since, count + 1) if now - since < self._window else (now, 1)
+            if len(self._failures) > self._entries_max:
+                self._failures.popitem(last=False)
+
+    def succeeded(self, name: str, address: str) -> None:
+        with self._lock:
+            self._failures.pop((name, address), None)

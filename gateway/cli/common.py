@@ -1,0 +1,116 @@
+"""What the commands share: the settings they run with, and the parts built from them."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from gateway.cli.main import Refusal
+from gateway.runtime.settings import Settings, SettingsError, load
+from gateway.store import schema
+from gateway.wiring import Parts, parts
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INPUT_BYTES_MAX = 64 * 1024 * 1024
+
+
+def config_option(command: F) -> F:
+    """`--config FILE`, here or before the command, handed on as `config: Path | None`."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        callback=lambda context, _option, value: value or context.find_root().params.get("config"),
+        help="Settings file; default ./parkgate.toml where it exists.",
+    )(command)
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings. Raises `Refusal` with the one line that `SettingsError` has."""
+    try:
+        return load(config)
+    except SettingsError as error:
+        raise Refusal(str(error)) from None
+
+
+def database_name(settings: Settings) -> str:
+    """Which database, without its password."""
+    from sqlalchemy import make_url
+
+    try:
+        return make_url(settings.database_url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(unreadable URL)"
+
+
+@contextmanager
+def refusals_of_the_database(settings: Settings) -> Iterator[None]:
+    """A database that cannot be reached is one line with what to do, never a traceback."""
+    try:
+        yield
+    except (ArgumentError, NoSuchModuleError):
+        raise Refusal("PARKGATE_DATABASE_URL is no SQLAlchemy URL, such as sqlite:///parkgate.db; correct it") from None
+    except OperationalError as error:
+        why = str(error.orig or error).strip().splitlines()[0] if str(error.orig or error).strip() else "no answer"
+        raise Refusal(
+            f"cannot reach the database {database_name(settings)}: {why}; check PARKGATE_DATABASE_URL or run `parkgate db upgrade`"
+        ) from None
+    except SettingsError as error:
+        raise Refusal(str(error)) from None
+
+
+@contextmanager
+def open_parts(config: Path | None, *, current_schema: bool = True) -> Iterator[Parts]:
+    """The parts for the length of a command. With `current_schema`, refuses a database that is not up to date."""
+    settings = settings_of(config)
+    with refusals_of_the_database(settings), parts(settings) as built:
+        if current_schema and schema.current(built.store.engine) != schema.newest():
+            raise Refusal(
+                f"the database {database_name(settings)} is not at this version's schema; run `parkgate db upgrade`"
+            )
+        yield built
+
+
+def read_input(path: Path) -> bytes:
+    """A file's bytes, bounded. Raises `Refusal`."""
+    try:
+        if path.stat().st_size > INPUT_BYTES_MAX:
+            raise Refusal(f"{path}: larger than {INPUT_BYTES_MAX >> 20} MiB; split the file")
+        return path.read_bytes()
+    except OSError as error:
+        raise Refusal(f"{path}: {error.strerror or error}; give a readable file") from None
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text. Raises `Refusal`."""
+    try:
+        return read_input(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+
+
+def operator_name() -> str:
+    """Who runs the command, for the audit trail: the login name of this computer."""
+    try:
+        return f"cli:{getpass.getuser()}"[:64]
+    except (KeyError, OSError):
+        return "cli"
+
+
+__all__ = [
+    "config_option",
+    "database_name",
+    "open_parts",
+    "operator_name",
+    "read_input",
+    "read_text",
+    "refusals_of_the_database",
+    "settings_of",
+]

@@ -1,0 +1,127 @@
+"""The board of the moment: every lane with its last decision, what needs a person, money and places. Writes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, and_, func, select
+
+from gateway.flows.reading import BARRIER_UNKNOWN, Sites, exception_document, health, vehicles_inside, within
+from gateway.store.tables import DeviceState, ExceptionItem, Gate, Lane, Payment, PlateEventRow, Site
+
+EXCEPTIONS_SHOWN = 20
+LANES_MAX = 5_000
+
+Document = dict[str, Any]
+
+
+def board(connection: Connection, allowed: Sites, now: datetime, zone: ZoneInfo) -> Document:
+    """`{"at","sites","lanes","exceptions","money"}`; money is received since local midnight, in fen."""
+    return {
+        "at": now,
+        "sites": _sites(connection, allowed),
+        "lanes": lanes(connection, allowed, now),
+        "exceptions": _exceptions(connection, allowed),
+        "money": {"received_fen": _received(connection, allowed, now, zone)},
+    }
+
+
+def _sites(connection: Connection, allowed: Sites) -> list[Document]:
+    inside = vehicles_inside(connection, allowed)
+    rows = connection.execute(
+        select(Site.id, Site.name, Site.capacity).where(within(Site.id, allowed), Site.enabled).order_by(Site.id)
+    )
+    return [
+        {"id": row.id, "name": row.name, "capacity": row.capacity, "inside": inside.get(row.id, 0)} for row in rows
+    ]
+
+
+def lanes(connection: Connection, allowed: Sites, now: datetime) -> list[Document]:
+    """Every lane in service, by site, gate and id, with the newest read at it."""
+    newest = (
+        select(PlateEventRow.event_id)
+        .where(
+            PlateEventRow.site_id == Lane.site_id,
+            PlateEventRow.lane_id == Lane.id,
+            PlateEventRow.device_id == Lane.device_id,
+            PlateEventRow.kind == "plate",
+        )
+        .order_by(PlateEventRow.at.desc(), PlateEventRow.event_id.desc())
+        .limit(1)
+        .correlate(Lane)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        select(
+            Lane.site_id,
+            Lane.id,
+            Lane.gate_id,
+            Lane.direction,
+            Gate.tier,
+            DeviceState.online,
+            DeviceState.seen_at,
+            DeviceState.barrier,
+            PlateEventRow.at,
+            PlateEventRow.plate,
+            PlateEventRow.decision,
+            PlateEventRow.reason,
+        )
+        .select_from(Lane)
+        .join(Gate, and_(Gate.site_id == Lane.site_id, Gate.id == Lane.gate_id))
+        .outerjoin(DeviceState, and_(DeviceState.site_id == Lane.site_id, DeviceState.device_id == Lane.device_id))
+        .outerjoin(
+            PlateEventRow,
+            and_(
+                PlateEventRow.site_id == Lane.site_id,
+                PlateEventRow.device_id == Lane.device_id,
+                PlateEventRow.event_id == newest,
+            ),
+        )
+        .where(within(Lane.site_id, allowed), Lane.enabled, Gate.enabled)
+        .order_by(Lane.site_id, Lane.gate_id, Lane.id)
+        .limit(LANES_MAX)
+    )
+    return [_lane(row, now) for row in rows]
+
+
+def _lane(row: Any, now: datetime) -> Document:
+    last = None
+    if row.at is not None:
+        last = {"at": row.at, "plate": row.plate, "decision": row.decision, "reason": row.reason}
+    state = health(row.online, row.seen_at, now)
+    return {
+        "id": f"{row.site_id}.{row.id}",
+        "site": row.site_id,
+        "gate": row.gate_id,
+        "tier": row.tier,
+        "direction": row.direction,
+        "barrier": (row.barrier or {}).get(row.id, BARRIER_UNKNOWN),
+        # When it was last heard of is left out: a heartbeat is no news.
+        "online": state["online"],
+        "stale": state["stale"],
+        "last": last,
+    }
+
+
+def _exceptions(connection: Connection, allowed: Sites) -> Document:
+    here = (within(ExceptionItem.site_id, allowed), ExceptionItem.state == "open")
+    count = connection.execute(select(func.count()).select_from(ExceptionItem).where(*here)).scalar_one()
+    newest = connection.execute(
+        select(ExceptionItem)
+        .where(*here)
+        .order_by(ExceptionItem.opened_at.desc(), ExceptionItem.id.desc())
+        .limit(EXCEPTIONS_SHOWN)
+    )
+    return {"open": count, "items": [exception_document(row) for row in newest]}
+
+
+def _received(connection: Connection, allowed: Sites, now: datetime, zone: ZoneInfo) -> int:
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    found: int | None = connection.execute(
+        select(func.sum(Payment.amount_fen)).where(
+            within(Payment.site_id, allowed), Payment.at >= midnight, Payment.at < midnight + timedelta(days=1)
+        )
+    ).scalar_one()
+    return int(found or 0)

@@ -1,0 +1,206 @@
+"""日结: seal a site's business day. One transaction a site, with its books held alone.
+
+What the close is made of is loaded in a few set queries; what it says is decided in `billing.close`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+
+import msgspec
+from sqlalchemy import Connection, insert, update
+
+from billing.close import FIRST_PREVIOUS, DayFacts, DoesNotBalance, Record, seal, street_hash
+from billing.ledger import Transaction
+from gateway.flows import audit
+from gateway.flows.posting import day_bounds
+from gateway.flows.refusals import NotClosable, NotFound
+from gateway.store import books
+from gateway.store.tables import DayClose, LedgerTransaction, SiteBooks
+from gateway.wiring import Parts
+
+# Catching up after a long outage goes on in further runs.
+DAYS_AT_A_TIME = 400
+
+
+class ClosedSite(msgspec.Struct, frozen=True):
+    site: str
+    sequence: int
+    hash: bytes
+
+
+class ClosedDay(msgspec.Struct, frozen=True):
+    """A closed day: its sites in the order of their ids, and the street's hash over them."""
+
+    day: date
+    sites: tuple[ClosedSite, ...]
+    street_hash: bytes
+
+
+def close_day(
+    parts: Parts,
+    day: date,
+    site: str | None = None,
+    operator: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> ClosedDay:
+    """Seal a day of a site, or of all enabled sites, one after the other. Closing again returns the same.
+
+    Raises `NotClosable`, saying which site and why: the day is not over at the site's local time, the day before it is open, or
+    its books do not balance. Sites closed before the refusal stay closed. Raises `NotFound` for an unknown site.
+    """
+    closed: list[ClosedSite] = []
+    for name in _sites(parts, site):
+        record = close_site(parts, name, day, operator)
+        closed.append(ClosedSite(name, record.sequence, record.hash))
+        if progress is not None:
+            progress(name)
+    return ClosedDay(day, tuple(closed), street_hash({one.site: one.hash for one in closed}))
+
+
+def close_site(parts: Parts, site: str, day: date, operator: str | None = None) -> Record:
+    """Seal one site's day, or return the close that it has."""
+    _refuse_unfinished(parts, site, day)
+    with parts.store.writing() as connection:
+        held = books.lock_books(connection, site)
+        if held is None:
+            raise NotFound(f"site {site} has no books; apply its site file first")
+        done = books.close_of(connection, site, day)
+        if done is not None:
+            return done
+        previous = books.newest_close(connection, site)
+        _refuse_out_of_order(connection, site, day, held, previous)
+        record = _seal(parts, connection, site, day, previous, operator=operator)
+        connection.commit()
+    parts.metrics.days_closed.inc()
+    return record
+
+
+def close_missed(parts: Parts, until: date, operator: str | None = None) -> Iterator[tuple[str, date]]:
+    """Close every day up to `until` that is still open, in order: day by day over the street, so that a street's hash is whole
+    as early as can be. Yields each (site, day) closed. At most `DAYS_AT_A_TIME` days a run.
+
+    A site that refuses is left where it stands, the others go on; its refusal is raised at the end.
+    """
+    with parts.store.reading() as connection:
+        sites = list(books.enabled_sites(connection))
+        held = books.books_of(connection)
+        earliest = {site: books.first_business_day(connection, site) for site in sites}
+    next_days = {site: _next_day(held[site], earliest[site]) for site in sites if site in held}
+    refusal: NotClosable | None = None
+    day = min(next_days.values(), default=until + timedelta(days=1))
+    last = min(until, day + timedelta(days=DAYS_AT_A_TIME - 1))
+    while day <= last:
+        for site in sorted(next_days):
+            if next_days[site] > day:
+                continue
+            try:
+                close_site(parts, site, day, operator)
+            except NotClosable as why:
+                refusal = refusal or why
+                del next_days[site]
+                continue
+            yield site, day
+        day += timedelta(days=1)
+    if refusal is not None:
+        raise refusal
+
+
+def _sites(parts: Parts, site: str | None) -> list[str]:
+    with parts.store.reading() as connection:
+        known = books.enabled_sites(connection)
+    if site is None:
+        if not known:
+            raise NotClosable("there is no site; apply a site file first")
+        return list(known)
+    if site not in known:
+        raise NotFound(f"there is no site {site} in service")
+    return [site]
+
+
+def _refuse_unfinished(parts: Parts, site: str, day: date) -> None:
+    _, end = day_bounds(day, parts.settings.zone)
+    if parts.clock.now() < end:
+        raise NotClosable(
+            f"{site}: {day} is not over; it can be closed from {end.astimezone(parts.settings.zone):%F %R}"
+        )
+
+
+def _refuse_out_of_order(
+    connection: Connection, site: str, day: date, held: tuple[date, date | None], previous: Record | None
+) -> None:
+    through = held[1]
+    if through is not None and day <= through:
+        raise NotClosable(f"{site}: {day} is before its first close; the books are closed through {through}")
+    if (previous.day if previous else None) != through:
+        raise NotClosable(f"{site}: its books and its closes disagree on the last closed day; run `parkgate verify`")
+    first = _next_day(held, books.first_business_day(connection, site) if through is None else None)
+    if day > first:
+        raise NotClosable(f"{site}: {day - timedelta(days=1)} is open; close {first} first")
+
+
+def _next_day(held: tuple[date, date | None], earliest: date | None) -> date:
+    """The first day to close: the one after the last, else where the books begin."""
+    opened_on, through = held
+    if through is not None:
+        return through + timedelta(days=1)
+    return min(opened_on, earliest or opened_on)
+
+
+def _seal(
+    parts: Parts, connection: Connection, site: str, day: date, previous: Record | None, *, operator: str | None
+) -> Record:
+    zone = parts.settings.zone
+    start, end = day_bounds(day, zone)
+    facts = DayFacts(
+        site=site,
+        day=day,
+        timezone=zone.key,
+        transactions=_transactions(connection, site, day),
+        passages=books.passages(connection, site, start, end),
+        openings=books.openings(connection, site, start, end),
+        open_exceptions=[
+            (kind, at.astimezone(zone).date()) for kind, at in books.open_exceptions(connection, site, end)
+        ],
+    )
+    try:
+        sealed = seal(
+            facts,
+            sequence=previous.sequence + 1 if previous else 1,
+            previous_hash=previous.hash if previous else FIRST_PREVIOUS,
+        )
+    except DoesNotBalance as why:
+        raise NotClosable(f"{site}: the books of {day} do not balance: {why}") from None
+    record = sealed.record
+    now = parts.clock.now()
+    connection.execute(
+        insert(DayClose).values(
+            site_id=site,
+            kind=record.kind,
+            sequence=record.sequence,
+            day=day,
+            previous_hash=record.previous_hash,
+            hash=record.hash,
+            canonical=record.canonical,
+            lines=sealed.lines,
+            sealed_at=now,
+            operator=operator,
+        )
+    )
+    connection.execute(update(SiteBooks).where(SiteBooks.site_id == site).values(closed_through=day))
+    if operator is not None:
+        audit.record(connection, at=now, operator=operator, action="close", site=site, subject=day.isoformat())
+    return record
+
+
+def _transactions(connection: Connection, site: str, day: date) -> list[Transaction]:
+    found: list[Transaction] = []
+    stored = books.transactions(connection, LedgerTransaction.site_id == site, LedgerTransaction.business_day == day)
+    for transaction, content_hash in stored:
+        if transaction.content_hash() != content_hash:
+            raise NotClosable(
+                f"{site}: the books of {day} do not hold: transaction {transaction.id} was changed; run `parkgate verify`"
+            )
+        found.append(transaction)
+    return found

@@ -1,0 +1,41 @@
+"""How far the sites' days are closed, as sealed. Writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gateway.flows.reading import Sites, within
+from gateway.store.tables import DayClose, Site, SiteBooks
+
+
+def day(connection: Connection, allowed: Sites, wanted: date) -> dict[str, Any]:
+    """The day at each site: `closed`, with the sequence and hash of its close, or `open`. `street_hash` where all are closed."""
+    sealed = {
+        row.site_id: row
+        for row in connection.execute(
+            select(DayClose.site_id, DayClose.sequence, DayClose.hash).where(
+                within(DayClose.site_id, allowed), DayClose.kind == "close", DayClose.day == wanted
+            )
+        )
+    }
+    books = connection.execute(
+        select(SiteBooks.site_id)
+        .join(Site, Site.id == SiteBooks.site_id)
+        .where(within(SiteBooks.site_id, allowed), Site.enabled)
+    ).scalars()
+    sites = [
+        {
+            "site": site,
+            "state": "closed" if site in sealed else "open",
+            "sequence": sealed[site].sequence if site in sealed else None,
+            "hash": bytes(sealed[site].hash).hex() if site in sealed else None,
+        }
+        for site in sorted(set(books) | set(sealed))
+    ]
+    whole = bool(sites) and len(sealed) == len(sites) and allowed is None
+    street = hashlib.sha256(b"".join(bytes(sealed[site].hash) for site in sorted(sealed))).hexdigest() if whole else None
+    return {"day": wanted.isoformat(), "sites": sites, "street_hash": street}

@@ -1,0 +1,273 @@
+"""A site file: TOML text to records, or everything that is wrong with it, each with its table and key."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from controllers.adapters.native import valid_name
+
+VENDORS = (
+    "native", "vzenith", "hikvision", "dahua", "qianyi", "huaxia", "xinlutong", "frigate", "platerecognizer", "openalpr",
+)  # fmt: skip
+TIERS = ("main", "middle", "small")
+DIRECTIONS = ("in", "out")
+CAPACITY_MAX = 1_000_000
+ENTRIES_MAX = 100_000
+_TEXT_MAX = 200
+
+
+class EstateInvalid(Exception):
+    """A site file that cannot be applied; `problems` holds every reason, each naming table and key."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more}")
+
+
+class MerchantEntry(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+
+
+class LaneEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """`offline_exit` is what the file says, else true for an exit where nobody is on site."""
+
+    site: str
+    id: str
+    gate: str
+    device: str
+    direction: str
+    loop: bool
+    passage_sensor: bool
+    offline_exit: bool
+
+
+class GateEntry(msgspec.Struct, frozen=True, kw_only=True):
+    site: str
+    id: str
+    tier: str
+    residents_only: bool
+    staffed: bool
+
+
+class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    site: str
+    id: str
+    vendor: str
+    password: str | None
+
+
+class SiteEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """`capacity` counts parking spaces."""
+
+    id: str
+    name: str
+    capacity: int
+    policy: str
+    merchant: str
+
+
+class Estate(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file, flat."""
+
+    merchants: tuple[MerchantEntry, ...]
+    sites: tuple[SiteEntry, ...]
+    gates: tuple[GateEntry, ...]
+    lanes: tuple[LaneEntry, ...]
+    devices: tuple[DeviceEntry, ...]
+
+
+@dataclass
+class _Table:
+    """One table of the file while it is read: takes its keys, and notes what is wrong under its name."""
+
+    where: str
+    values: dict[str, Any]
+    problems: list[str]
+
+    def wrong(self, key: str, why: str) -> None:
+        self.problems.append(f"{self.where}: {key}: {why}")
+
+    def name(self, key: str = "id") -> str:
+        value = self._take(key)
+        if not isinstance(value, str) or not valid_name(value):
+            self.wrong(
+                key,
+                "missing"
+                if value is None
+                else f"{value!r:.60} is not a name of a-z, 0-9 and -, at most 40 (street is reserved)",
+            )
+            return ""
+        return value
+
+    def text(self, key: str, longest: int = _TEXT_MAX) -> str:
+        value = self._take(key)
+        if not isinstance(value, str) or not value.strip() or len(value) > longest or not value.isprintable():
+            self.wrong(key, "missing" if value is None else f"not a text of 1 to {longest} characters")
+            return ""
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        return self.text(key) if key in self.values else None
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self._take(key)
+        if value is not None and not isinstance(value, bool):
+            self.wrong(key, "not true or false")
+        return value if isinstance(value, bool) else default
+
+    def number(self, key: str, largest: int) -> int:
+        value = self._take(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
+            self.wrong(key, "missing" if value is None else f"not a whole number from 0 to {largest}")
+            return 0
+        return value
+
+    def one_of(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
+        value = self._take(key)
+        if value is None and default is not None:
+            return default
+        if value not in choices:
+            self.wrong(key, "missing" if value is None else f"{value!r:.60} is none of {', '.join(choices)}")
+            return choices[0]
+        return str(value)
+
+    def tables(self, key: str, what: str) -> list[_Table]:
+        value = self._take(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.wrong(key, f"write each as a table of its own, [[{what}]]")
+            return []
+        if len(value) > ENTRIES_MAX:
+            self.wrong(key, f"at most {ENTRIES_MAX}")
+            return []
+        inside = "" if self.where == "file" else f"{self.where}, "
+        return [
+            _Table(
+                f"{inside}[[{what}]] {item['id'] if isinstance(item.get('id'), str) else number!s:.60}",
+                item,
+                self.problems,
+            )
+            for number, item in enumerate(value, 1)
+        ]
+
+    def done(self) -> None:
+        for key in self.values:
+            self.wrong(key, "unknown key")
+
+    def _take(self, key: str) -> Any:
+        return self.values.pop(key, None)
+
+
+def parse(text: str) -> Estate:
+    """The estate that a site file describes. Raises `EstateInvalid` with everything that is wrong."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise EstateInvalid([f"not TOML: {error}"]) from None
+    problems: list[str] = []
+    top = _Table("file", document, problems)
+    merchants = tuple(_merchant(table) for table in top.tables("merchant", "merchant"))
+    _unique(problems, "[[merchant]]", [merchant.id for merchant in merchants])
+    known = {merchant.id for merchant in merchants}
+    estate = Estate(merchants=merchants, sites=(), gates=(), lanes=(), devices=())
+    sites = top.tables("site", "site")
+    if not sites:
+        problems.append("file: site: no [[site]] in it; applying it would disable every site")
+    gathered = [_site(table, known) for table in sites]
+    top.done()
+    _unique(problems, "[[site]]", [part.sites[0].id for part in gathered])
+    if problems:
+        raise EstateInvalid(problems)
+    return msgspec.structs.replace(
+        estate,
+        sites=tuple(site for part in gathered for site in part.sites),
+        gates=tuple(gate for part in gathered for gate in part.gates),
+        lanes=tuple(lane for part in gathered for lane in part.lanes),
+        devices=tuple(device for part in gathered for device in part.devices),
+    )
+
+
+def _merchant(table: _Table) -> MerchantEntry:
+    merchant = MerchantEntry(id=table.name(), name=table.text("name"))
+    table.done()
+    return merchant
+
+
+def _site(table: _Table, merchants: set[str]) -> Estate:
+    site = SiteEntry(
+        id=table.name(),
+        name=table.text("name"),
+        capacity=table.number("capacity", CAPACITY_MAX),
+        policy=table.text("policy", 40),
+        merchant=table.name("merchant"),
+    )
+    if site.merchant and site.merchant not in merchants:
+        table.wrong("merchant", f"{site.merchant!r} is no [[merchant]] of this file")
+    devices = tuple(_device(site.id, entry) for entry in table.tables("device", "site.device"))
+    gates: list[GateEntry] = []
+    lanes: list[LaneEntry] = []
+    for entry in table.tables("gate", "site.gate"):
+        gate, its_lanes = _gate(site.id, entry, {device.id for device in devices})
+        gates.append(gate)
+        lanes.extend(its_lanes)
+    table.done()
+    _unique(table.problems, f"{table.where}, [[site.gate]]", [gate.id for gate in gates])
+    _unique(table.problems, f"{table.where}, [[site.device]]", [device.id for device in devices])
+    # Lanes are named "{site}.{lane}" on the wire and in the API, so two gates of a site cannot share one.
+    _unique(table.problems, f"{table.where}, [[site.gate.lane]]", [lane.id for lane in lanes])
+    return Estate(merchants=(), sites=(site,), gates=tuple(gates), lanes=tuple(lanes), devices=devices)
+
+
+def _device(site: str, table: _Table) -> DeviceEntry:
+    device = DeviceEntry(
+        site=site, id=table.name(), vendor=table.one_of("vendor", VENDORS), password=table.optional_text("password")
+    )
+    table.done()
+    return device
+
+
+def _gate(site: str, table: _Table, devices: set[str]) -> tuple[GateEntry, list[LaneEntry]]:
+    gate_id, tier = table.name(), table.one_of("tier", TIERS, "main")
+    gate = GateEntry(
+        site=site,
+        id=gate_id,
+        tier=tier,
+        residents_only=table.flag("residents_only", default=False),
+        staffed=table.flag("staffed", default=tier == "main"),
+    )
+    lanes = [_lane(gate, entry, devices) for entry in table.tables("lane", "site.gate.lane")]
+    table.done()
+    return gate, lanes
+
+
+def _lane(gate: GateEntry, table: _Table, devices: set[str]) -> LaneEntry:
+    lane_id, direction, device = table.name(), table.one_of("direction", DIRECTIONS), table.name("device")
+    if device and device not in devices:
+        table.wrong("device", f"{device!r} is no [[site.device]] of this site")
+    lane = LaneEntry(
+        site=gate.site,
+        id=lane_id,
+        gate=gate.id,
+        device=device,
+        direction=direction,
+        loop=table.flag("loop", default=True),
+        passage_sensor=table.flag("passage_sensor", default=True),
+        offline_exit=table.flag("offline_exit", default=direction == "out" and not gate.staffed),
+    )
+    table.done()
+    return lane
+
+
+def _unique(problems: list[str], where: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name and name in seen:
+            problems.append(f"{where}: id: {name!r} stands there twice")
+        seen.add(name)

@@ -1,0 +1,94 @@
+"""One batch from the doors to the database: load, decide, store, commit. What is to be published comes back, committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection
+
+from gateway.flows.batch import Batch
+from gateway.flows.gather import gather
+from gateway.flows.inbound import EventIn, Inbound, StatusIn
+from gateway.flows.outcome import Outcome
+from gateway.flows.passage import Corridor
+from gateway.flows.saving import OutcomeWriter
+from gateway.store.estate import load_estate
+from gateway.store.facts import FactLoader
+from gateway.store.records import Estate
+from gateway.wiring import Parts
+
+_RELOAD_SECONDS = 5.0
+_RELOAD_AT_MOST_EVERY_SECONDS = 0.5
+
+
+class EventPath:
+    """Used by one worker. Keeps the estate in memory, and loads it again when it may have changed."""
+
+    def __init__(self, parts: Parts, *, planner: str) -> None:
+        self._parts = parts
+        self._planner = planner
+        self._secret = parts.settings.secret()
+        self._zone = parts.settings.zone
+        self._base_url = parts.settings.base_url
+        self._estate: Estate | None = None
+        self._loaded_at = 0.0
+
+    def run(self, messages: Sequence[Inbound], sent: Collection[tuple[str, str]] = ()) -> Outcome:
+        """Decide and store a batch in one transaction. `sent`: commands published since the last one.
+
+        Raises whatever the database raises; then nothing of the batch is stored.
+        """
+        now = self._parts.clock.now()
+        with self._parts.store.writing() as connection:
+            estate = self.estate(connection, messages)
+            facts = gather(FactLoader(connection), estate, messages, self._zone)
+            batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url)
+            Corridor(batch, self._secret).run(messages)
+            writer = OutcomeWriter(connection)
+            writer.save(batch.outcome, facts, now, self._planner)
+            writer.sent(sent)
+            connection.commit()
+        self._remember_offsets(estate, batch.outcome)
+        return batch.outcome
+
+    def mark_sent(self, sent: Collection[tuple[str, str]]) -> None:
+        """When no next transaction comes soon."""
+        with self._parts.store.writing() as connection:
+            OutcomeWriter(connection).sent(sent)
+            connection.commit()
+
+    def estate(self, connection: Connection, messages: Sequence[Inbound]) -> Estate:
+        """From memory while it is fresh and knows every lane that the batch names."""
+        age = time.monotonic() - self._loaded_at
+        stale = self._estate is None or age > _RELOAD_SECONDS
+        if not stale and age > _RELOAD_AT_MOST_EVERY_SECONDS:
+            stale = not self._knows(messages)
+        if stale:
+            self._estate = load_estate(connection)
+            self._loaded_at = time.monotonic()
+        assert self._estate is not None
+        return self._estate
+
+    def _knows(self, messages: Sequence[Inbound]) -> bool:
+        estate = self._estate
+        return estate is not None and all(
+            (one.site, one.event.lane) in estate.lanes for one in messages if isinstance(one, EventIn)
+        )
+
+    @staticmethod
+    def _remember_offsets(estate: Estate, outcome: Outcome) -> None:
+        """A device's clock offset counts from its next event on."""
+        for status in outcome.statuses:
+            remember_offset(estate, status)
+
+
+def remember_offset(estate: Estate, status: StatusIn) -> None:
+    """The live status's instant minus that of its reception; it counts as 0 below 2 s."""
+    if status.offset_ms is None:
+        return
+    key = (status.site, status.device)
+    if abs(status.offset_ms) >= 2_000:
+        estate.offsets_ms[key] = status.offset_ms
+    else:
+        estate.offsets_ms.pop(key, None)

@@ -1,0 +1,199 @@
+"""Which facts a batch needs, asked for in a few set queries before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from controllers.events import Kind
+from controllers.passages import SAME_PASSAGE
+from gateway.flows.inbound import EventIn, Inbound, ResultIn
+from gateway.flows.pricing import months, standing
+from gateway.store.facts import EventKey, FactLoader, Facts, VehicleKey
+from gateway.store.records import Estate, EventRecord, Registrations
+
+_MARKS = {Kind.PASSED, Kind.REVERSED}
+# Where no stay is known, how far back reads may belong to the passage of a new one (a vehicle waiting to be let in).
+_WAITING_MAX = timedelta(hours=1)
+# `passed` without saying what it completes: the lane's newest read, if it is no older.
+MARK_AFTER_READ_MAX = timedelta(minutes=3)
+
+
+def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], zone: ZoneInfo) -> Facts:
+    """Everything that deciding `batch` may ask. Locks the vehicles and balances it will change, always in the same order."""
+    facts = Facts()
+    events = [message for message in batch if isinstance(message, EventIn)]
+    results = [message for message in batch if isinstance(message, ResultIn)]
+    facts.commands = loader.commands({(one.site, one.result.command) for one in results})
+    facts.unnamed = _name_marks(loader, estate, events)
+    _events(loader, facts, events)
+    newest = _vehicles(estate, facts, events)
+    if newest:
+        _histories(loader, facts, newest, estate)
+    _what_it_costs(loader, estate, facts, newest, events, zone)
+    facts.books = loader.books({one.site for one in events} | {one.site for one in results})
+    return facts
+
+
+def corrected(estate: Estate, message: EventIn) -> datetime:
+    """The event's instant on our clock."""
+    offset = estate.offsets_ms.get((message.site, message.device), 0)
+    return message.event.at - timedelta(milliseconds=offset)
+
+
+def _events(loader: FactLoader, facts: Facts, events: Sequence[EventIn]) -> None:
+    own = {(one.site, one.device, one.event.id) for one in events}
+    named = {(one.site, one.device, one.event.for_event) for one in events if one.event.for_event}
+    told = {(one.site, one.device, one.event) for one in facts.commands.values() if one.event}
+    facts.events = {(one.site, one.device, one.event): one for one in loader.events(own | named | told)}
+    fresh = {
+        (one.site, one.device, one.event.id)
+        for one in events
+        if one.event.kind is Kind.PLATE and (one.site, one.device, one.event.id) not in facts.events
+    }
+    for early in loader.completions(fresh):
+        assert early.for_event is not None
+        facts.orphans[early.site, early.device, early.for_event].append(early)
+
+
+def _vehicles(estate: Estate, facts: Facts, events: Sequence[EventIn]) -> dict[VehicleKey, tuple[datetime, datetime]]:
+    """The vehicles that the batch is about, each with the first and last instant in question."""
+    spans: dict[VehicleKey, tuple[datetime, datetime]] = {}
+    plates: dict[EventKey, tuple[str, datetime]] = {
+        key: (stored.plate, stored.at) for key, stored in facts.events.items() if stored.plate
+    }
+    for read in facts.unnamed.values():
+        if read.plate:
+            plates[read.site, read.device, read.event] = (read.plate, read.at)
+
+    def about(site: str, plate: str, *instants: datetime) -> None:
+        first, last = spans.get((site, plate), (instants[0], instants[0]))
+        spans[site, plate] = (min(first, *instants), max(last, *instants))
+
+    for one in events:
+        if one.event.kind is Kind.PLATE and one.event.plate and (one.site, one.device) in estate.devices:
+            at = corrected(estate, one)
+            plates[one.site, one.device, one.event.id] = (one.event.plate, at)
+            orphans = facts.orphans.get((one.site, one.device, one.event.id), ())
+            about(one.site, one.event.plate, at, *(early.at for early in orphans))
+    for one in events:
+        named = facts.unnamed.get((one.site, one.device, one.event.id))
+        found = plates.get((one.site, one.device, one.event.for_event or (named.event if named else "")))
+        if found is not None:
+            about(one.site, found[0], found[1], corrected(estate, one))
+    for command in facts.commands.values():
+        found = plates.get((command.site, command.device, command.event or ""))
+        if found is not None:
+            about(command.site, found[0], found[1])
+    return spans
+
+
+def _histories(
+    loader: FactLoader, facts: Facts, spans: dict[VehicleKey, tuple[datetime, datetime]], estate: Estate
+) -> None:
+    remembered = loader.lock_vehicles({key: last for key, (_, last) in spans.items()})
+    since: dict[VehicleKey, datetime] = {}
+    for key, (first, _) in spans.items():
+        start = remembered.get(key)
+        if start is not None and first - SAME_PASSAGE < start:
+            start = loader.earlier_history(key, first - SAME_PASSAGE)
+            start = start if start is not None else first - _WAITING_MAX
+        since[key] = start if start is not None else first - _WAITING_MAX
+    for key in spans:
+        facts.history[key] = {}
+        facts.stays[key] = []
+    for event in loader.history(since):
+        name = (event.site, event.device, event.event)
+        known = facts.events.setdefault(name, event)
+        assert known.plate is not None
+        # A lane that was taken out of the site file has no direction any more: its past says nothing new.
+        if (known.site, known.lane) in estate.lanes:
+            facts.history[known.site, known.plate][name] = known
+    for stay in loader.stays(since):
+        facts.stays[stay.site, stay.plate].append(stay)
+    for bill in loader.bills(stay for stays in facts.stays.values() for stay in stays):
+        facts.bills[bill.stay].append(bill)
+    facts.registrations = loader.registrations(spans.keys())
+
+
+def _what_it_costs(
+    loader: FactLoader,
+    estate: Estate,
+    facts: Facts,
+    spans: dict[VehicleKey, tuple[datetime, datetime]],
+    events: Sequence[EventIn],
+    zone: ZoneInfo,
+) -> None:
+    facts.balances = loader.balances(_months_in_question(estate, facts, spans, zone))
+    entered, left = _directions(estate, events)
+    facts.inside = loader.inside({site for site, _ in entered})
+    households = {
+        (site, found.household)
+        for (site, plate), found in facts.registrations.items()
+        if found.household and found.passes and ((site, plate) in entered)
+    }
+    for site, household, plate in loader.spaces(households):
+        facts.spaces[site, household].add(plate)
+    lenient = {key for key in left if _leaves_first(estate, key[0])}
+    facts.arrears = loader.arrears(lenient)
+
+
+def _months_in_question(
+    estate: Estate, facts: Facts, spans: dict[VehicleKey, tuple[datetime, datetime]], zone: ZoneInfo
+) -> set[tuple[str, str, str]]:
+    """The months of allowances that a bill of these vehicles may draw from or return to."""
+    asked: set[tuple[str, str, str]] = set()
+    for (site, plate), (first, last) in spans.items():
+        stays = facts.stays.get((site, plate), [])
+        for stay in stays:
+            for bill in facts.bills.get(stay.id, ()):
+                if bill.holder is not None:
+                    asked.update((site, bill.holder, month) for month in bill.bill.drawn)
+        found = facts.registrations.get((site, plate), Registrations())
+        if not found.relatives:
+            continue
+        starts = [first, *(stay.started_at for stay in stays)]
+        for holder in _holders(estate, (site, plate), found, starts):
+            asked.update((site, holder, month) for month in months(min(starts), last, zone))
+    return asked
+
+
+def _holders(estate: Estate, key: VehicleKey, found: Registrations, starts: Iterable[datetime]) -> set[str]:
+    versions = estate.policies.get(estate.sites[key[0]].policy_id, []) if key[0] in estate.sites else []
+    holders = set()
+    for policy in versions:
+        for start in starts:
+            holder = standing(policy, key[1], None, found, start).holder
+            if holder is not None:
+                holders.add(holder)
+    return holders
+
+
+def _directions(estate: Estate, events: Sequence[EventIn]) -> tuple[set[VehicleKey], set[VehicleKey]]:
+    entered: set[VehicleKey] = set()
+    left: set[VehicleKey] = set()
+    for one in events:
+        lane = estate.lanes.get((one.site, one.event.lane))
+        if lane is not None and one.event.plate:
+            (entered if lane.inward else left).add((one.site, one.event.plate))
+    return entered, left
+
+
+def _leaves_first(estate: Estate, site: str) -> bool:
+    facts = estate.sites.get(site)
+    versions = estate.policies.get(facts.policy_id, []) if facts else []
+    return any(policy.exit_mode == "leave_first" for policy in versions)
+
+
+def _name_marks(loader: FactLoader, estate: Estate, events: Sequence[EventIn]) -> dict[EventKey, EventRecord]:
+    """For `passed` and `reversed` that do not say which read they complete: their lane's newest stored one, if recent."""
+    found: dict[EventKey, EventRecord] = {}
+    for one in events:
+        if one.event.kind not in _MARKS or one.event.for_event:
+            continue
+        at = corrected(estate, one)
+        read = loader.newest_reads({(one.site, one.event.lane)}, at).get((one.site, one.event.lane))
+        if read is not None and at - read.at <= MARK_AFTER_READ_MAX and read.device == one.device:
+            found[one.site, one.device, one.event.id] = read
+    return found

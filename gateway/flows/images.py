@@ -1,0 +1,47 @@
+"""A picture that a device uploads for one of its events."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select
+
+from gateway.flows.refusals import NotFound, Refused
+from gateway.store.tables import Image, PlateEventRow
+from gateway.wiring import Parts
+
+
+class AnotherPicture(Refused):
+    """This event has another picture already; the first stands."""
+
+    status = 409
+    slug = "another-picture"
+
+
+def keep(parts: Parts, site: str, device: str, event_id: str, jpeg: bytes) -> bool:
+    """Store the picture; False if the same one is there already. Raises `NotFound`, `AnotherPicture`.
+
+    The event has to be stored: a device uploads after its receipt, and pictures of nothing would grow without a bound.
+    """
+    with parts.store.writing() as connection:
+        known = connection.execute(
+            select(PlateEventRow.event_id)
+            .where(
+                PlateEventRow.site_id == site, PlateEventRow.device_id == device, PlateEventRow.event_id == event_id
+            )
+            .with_for_update()
+        ).scalar_one_or_none()
+        if known is None:
+            raise NotFound("no event of this device has this id; send the event, and upload after its receipt")
+        stored = connection.execute(
+            select(Image.jpeg).where(Image.site_id == site, Image.device_id == device, Image.event_id == event_id)
+        ).scalar_one_or_none()
+        if stored is not None:
+            if bytes(stored) != jpeg:
+                raise AnotherPicture
+            return False
+        connection.execute(
+            insert(Image).values(
+                site_id=site, device_id=device, event_id=event_id, jpeg=jpeg, received_at=parts.clock.now()
+            )
+        )
+        connection.commit()
+    return True

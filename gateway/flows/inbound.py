@@ -1,0 +1,63 @@
+"""What the doors hand to the worker: decoded messages, or what could not be decoded."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import msgspec
+
+from controllers.events import CommandResult, DeviceStatus, PlateEvent
+
+
+class EventIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded event. `offset_ms` is the device's clock minus ours; `payload` is kept for the quarantine."""
+
+    site: str
+    device: str
+    event: PlateEvent
+    received_at: datetime
+    topic: str
+    payload: bytes
+
+
+class ResultIn(msgspec.Struct, frozen=True, kw_only=True):
+    site: str
+    device: str
+    result: CommandResult
+    received_at: datetime
+    topic: str
+    payload: bytes
+
+
+class StatusIn(msgspec.Struct, frozen=True, kw_only=True):
+    """`offset_ms` is None for a retained status: it says nothing of the clock now."""
+
+    site: str
+    device: str
+    status: DeviceStatus
+    received_at: datetime
+    offset_ms: int | None
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """For the quarantine. `receipt` tells the device to forget it, where its id could be read."""
+
+    site: str
+    device: str
+    topic: str
+    payload: bytes
+    code: str
+    detail: str
+    received_at: datetime
+    event_id: str | None = None
+    result_id: str | None = None
+
+
+Inbound = EventIn | ResultIn | StatusIn | Rejected
+
+
+def digest(event: PlateEvent) -> bytes:
+    """What makes a repeat the same event: everything it says but whether it was buffered. 16 bytes."""
+    said = msgspec.structs.replace(event, buffered=False)
+    return hashlib.blake2b(msgspec.msgpack.encode(said), digest_size=16).digest()

@@ -1,0 +1,447 @@
+"""The corridor: one batch of messages from gates, from facts to outcome. Pure: nothing here touches the database.
+
+Each event is decided in order, against facts that the events before it have already changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from controllers import decide
+from controllers.commands import Action, Command, PayPrompt, Reason
+from controllers.decide import AtEntry, AtExit, Verdict
+from controllers.events import Kind
+from controllers.events import Outcome as Became
+from controllers.passages import Decision, State
+from controllers.wording import lines, voice
+from gateway.flows.batch import Batch
+from gateway.flows.gather import MARK_AFTER_READ_MAX, corrected
+from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn, digest
+from gateway.flows.outcome import NewEvent, Outcomed, PlannedCommand, Situation
+from gateway.flows.pay_token import pay_url
+from gateway.flows.pricing import settled_by
+from gateway.flows.settling import Settling
+from gateway.flows.vehicle import Vehicle
+from gateway.publish.wire import command_message
+from gateway.runtime.ids import derive
+from gateway.store.facts import VehicleKey
+from gateway.store.records import EventRecord, LaneFacts, StayRecord
+
+_UNREADABLE_SLOT = timedelta(minutes=10)
+
+
+class Corridor:
+    """Decides one batch. `batch.outcome` is what came of it."""
+
+    def __init__(self, batch: Batch, secret: str) -> None:
+        self.batch = batch
+        self.outcome = batch.outcome
+        self._secret = secret
+        self._vehicles: dict[VehicleKey, Vehicle] = {}
+
+    def run(self, messages: Sequence[Inbound]) -> None:
+        for message in messages:
+            match message:
+                case EventIn():
+                    self._event(message)
+                case ResultIn():
+                    self._result(message)
+                case StatusIn():
+                    self.outcome.statuses.append(message)
+                case Rejected():
+                    self._reject(message)
+
+    # ------------------------------------------------------------------ events
+
+    def _event(self, message: EventIn) -> None:
+        key = (message.site, message.device, message.event.id)
+        what = digest(message.event)
+        known = self.batch.facts.events.get(key)
+        if known is not None:
+            self._repeat(message, same=known.digest == what)
+            return
+        refusal = self._refusal(message)
+        if refusal is not None:
+            self._quarantine(message, *refusal)
+            return
+        record = self._record(message, what)
+        self.batch.facts.events[key] = record
+        self.outcome.events.append(NewEvent(record=record, said=message.event, received_at=message.received_at))
+        self.outcome.receipt_event(message.site, message.device, message.event.id)
+        match message.event.kind:
+            case Kind.PLATE:
+                self._plate(record)
+            case Kind.PASSED | Kind.REVERSED:
+                self._mark(record)
+            case Kind.OPENED_BY_HAND:
+                self._situation("opened_by_hand", record, record.event)
+            case Kind.ALARM:
+                self._situation("alarm", record, record.event)
+            case Kind.DOOR:
+                pass
+
+    def _repeat(self, message: EventIn, *, same: bool) -> None:
+        """A repeat changes nothing and is receipted again; the same id with other content: the first stands."""
+        if same:
+            self.outcome.repeats += 1
+            self.outcome.receipt_event(message.site, message.device, message.event.id)
+        else:
+            self._quarantine(message, "other_content", "the same id came before with other content")
+
+    def _refusal(self, message: EventIn) -> tuple[str, str] | None:
+        estate = self.batch.estate
+        if (message.site, message.device) not in estate.devices:
+            return "unknown_device", "no such device in the site file"
+        lane = estate.lanes.get((message.site, message.event.lane))
+        if lane is None or lane.device != message.device:
+            return "unknown_lane", f"lane {message.event.lane} is not one of this device's"
+        if corrected(estate, message) - self.batch.now > decide.FUTURE_MAX:
+            return "from_the_future", "more than 5 minutes ahead of our clock"
+        return None
+
+    def _record(self, message: EventIn, what: bytes) -> EventRecord:
+        event, at = message.event, corrected(self.batch.estate, message)
+        return EventRecord(
+            site=message.site,
+            device=message.device,
+            event=event.id,
+            lane=event.lane,
+            kind=event.kind.value,
+            at=at,
+            plate=event.plate if event.kind is Kind.PLATE else None,
+            plate_colour=event.plate_colour.value if event.plate_colour else None,
+            vehicle=event.vehicle.value if event.vehicle else None,
+            for_event=event.for_event,
+            opening=event.opening.value if event.opening else None,
+            buffered=event.buffered or self.batch.now - at > decide.LATE_AFTER,
+            digest=what,
+            decision=None,
+            reason=None,
+            completed=False,
+            new=True,
+        )
+
+    def vehicle(self, key: VehicleKey) -> Vehicle:
+        found = self._vehicles.get(key)
+        if found is None:
+            found = self._vehicles[key] = Vehicle(self.batch, key)
+        return found
+
+    # ------------------------------------------------------------------ a vehicle at the barrier
+
+    def _plate(self, read: EventRecord) -> None:
+        lane = self.batch.estate.lanes[read.site, read.lane]
+        if read.plate is None:
+            self._unreadable(read, lane)
+            return
+        vehicle = self.vehicle((read.site, read.plate))
+        vehicle.events[read.site, read.device, read.event] = read
+        self._adopt(vehicle, read)
+        stay = None
+        if lane.inward:
+            verdict = self._entry_verdict(vehicle, read, lane)
+            self._decide(read, verdict)
+            vehicle.fold(read.at)
+        else:
+            vehicle.fold(read.at)
+            stay = vehicle.stay_of(read)
+            verdict = self._exit_verdict(vehicle, stay)
+            self._decide(read, verdict)
+            self._gone_already(read, verdict)
+            if read.decision == Decision.OPEN:
+                vehicle.fold(read.at)
+        if stay is None:
+            stay = vehicle.stay_of(read)
+        if not verdict.opens and verdict.reason in {Reason.BLOCKED, Reason.NOT_REGISTERED}:
+            self._situation(verdict.reason.value, read, f"{read.plate}:{read.at:%Y-%m-%d}")
+        self._answer(read, lane, verdict, stay)
+
+    def _adopt(self, vehicle: Vehicle, read: EventRecord) -> None:
+        """A `passed` or `reversed` that arrived before the read it completes now finds its vehicle."""
+        for mark in self.batch.facts.orphans.pop((read.site, read.device, read.event), ()):
+            mark.plate = read.plate
+            read.completed = True
+            self.outcome.changed(mark)
+            vehicle.events[mark.site, mark.device, mark.event] = mark
+
+    def _entry_verdict(self, vehicle: Vehicle, read: EventRecord, lane: LaneFacts) -> Verdict:
+        site = self.batch.estate.sites[read.site]
+        what = self.batch.standing(vehicle.key, read.plate_colour, read.at)
+        policy = self.batch.policy(read.site, read.at)
+        reason, truly = what.reason(self.batch.allowance_left(read.site, what.holder, policy, read.at))
+        if truly == "pass" and what.household and not vehicle.space_free(what.household, read.plate_colour, read.at):
+            reason, truly = Reason.TEMPORARY, "temporary"
+        mine = any(stay.state == State.INSIDE and not stay.gone for stay in vehicle.stays)
+        others = self.batch.facts.inside.get(read.site, 0) - int(mine)
+        return decide.at_entry(
+            AtEntry(
+                free=what.free_class is not None,
+                blocked=what.blocked,
+                registered=what.registered,
+                residents_only=lane.residents_only,
+                full=others >= site.capacity,
+                standing=reason,
+                true_standing=truly,
+            )
+        )
+
+    def _exit_verdict(self, vehicle: Vehicle, stay: StayRecord | None) -> Verdict:
+        if stay is None or stay.entry_at is None:
+            return decide.at_exit(AtExit(entry_known=False))
+        settling = Settling(self.batch, vehicle.key, stay)
+        standing = settling.standing_bill()
+        plausible = standing is not None and stay.state != State.EXCEPTION
+        reason, truly = settled_by(standing.bill if standing else None, settling.what, stay.paid_fen)
+        return decide.at_exit(
+            AtExit(
+                plausible=plausible,
+                due_fen=stay.due_fen,
+                settled_by=reason,
+                settled_truly_by=truly,
+                may_pay_later=stay.due_fen > 0 and self._may_pay_later(vehicle, stay),
+            )
+        )
+
+    def _may_pay_later(self, vehicle: Vehicle, stay: StayRecord) -> bool:
+        """Sites where everybody leaves first; beyond the limit of arrears a vehicle is asked to pay."""
+        policy = self.batch.policy(stay.site, stay.entry_at or stay.started_at)
+        if policy is None or policy.exit_mode != "leave_first":
+            return False
+        limit = policy.pay_later.arrears_limit_fen if policy.pay_later else None
+        return limit is None or self.batch.facts.arrears.get(vehicle.key, 0) <= limit
+
+    def _decide(self, read: EventRecord, verdict: Verdict) -> None:
+        read.decision = Decision.OPEN if verdict.opens else Decision.REFUSE
+        read.reason = verdict.reason.value
+
+    def _gone_already(self, read: EventRecord, verdict: Verdict) -> None:
+        """A buffered read tells of the past: nobody waits at the barrier to be asked for money.
+
+        A read that is merely late may still be followed by another of the same waiting vehicle; after three minutes it is not.
+        """
+        if verdict.reason is Reason.PAYMENT_DUE and read.buffered and self.batch.now - read.at > decide.CONFIRM_WITHIN:
+            read.decision, read.reason = Decision.OPEN, "offline"
+
+    def _unreadable(self, read: EventRecord, lane: LaneFacts) -> None:
+        verdict = Verdict(False, Reason.UNREADABLE, "unreadable")
+        self._decide(read, verdict)
+        slot = int(read.at.timestamp() // _UNREADABLE_SLOT.total_seconds())
+        self._situation("unreadable", read, f"{read.lane}:{slot}")
+        self._answer(read, lane, verdict, None)
+
+    # ------------------------------------------------------------------ what the vehicle did
+
+    def _mark(self, mark: EventRecord) -> None:
+        read = self._completed_by(mark)
+        if read is None:
+            if mark.for_event is None:
+                self._situation("opened_without_event", mark, mark.event)
+            return
+        mark.for_event = read.event
+        mark.plate = read.plate
+        if read.plate is None:
+            read.completed = True
+            self.outcome.changed(read)
+            return
+        vehicle = self.vehicle((read.site, read.plate))
+        if mark.kind == Kind.PASSED and self._passed_before(vehicle, read):
+            # One opening, two vehicles: the second followed on the first one's heels.
+            self._situation("tailgating", mark, mark.event)
+        vehicle.events[mark.site, mark.device, mark.event] = mark
+        vehicle.complete(read)
+        vehicle.fold(mark.at)
+
+    def _completed_by(self, mark: EventRecord) -> EventRecord | None:
+        events = self.batch.facts.events
+        if mark.for_event is not None:
+            read = events.get((mark.site, mark.device, mark.for_event))
+            return read if read is not None and read.kind == Kind.PLATE and read.lane == mark.lane else None
+        named = self.batch.facts.unnamed.get((mark.site, mark.device, mark.event))
+        candidates = [
+            read
+            for read in (*events.values(), *((named,) if named else ()))
+            if read.kind == Kind.PLATE
+            and (read.site, read.device, read.lane) == (mark.site, mark.device, mark.lane)
+            and timedelta(0) <= mark.at - read.at <= MARK_AFTER_READ_MAX
+        ]
+        newest = max(candidates, key=lambda read: (read.at, read.event), default=None)
+        if newest is None:
+            return None
+        return events.setdefault((newest.site, newest.device, newest.event), newest)
+
+    @staticmethod
+    def _passed_before(vehicle: Vehicle, read: EventRecord) -> bool:
+        return any(
+            one.kind == Kind.PASSED and one.for_event == read.event and one.device == read.device
+            for one in vehicle.events.values()
+        )
+
+    def _result(self, message: ResultIn) -> None:
+        result = message.result
+        self.outcome.receipt_result(message.site, message.device, result.command)
+        command = self.batch.facts.commands.get((message.site, result.command))
+        if command is None or command.device != message.device:
+            self.outcome.rejected.append(
+                Rejected(
+                    site=message.site,
+                    device=message.device,
+                    topic=message.topic,
+                    payload=message.payload,
+                    code="unknown_command",
+                    detail="a result for a command that was never given to this device",
+                    received_at=message.received_at,
+                )
+            )
+            return
+        if command.state not in {"planned", "sent"}:
+            return  # answered before
+        command.state = result.outcome.value
+        self.outcome.outcomes.append(
+            Outcomed(
+                site=message.site,
+                command=result.command,
+                outcome=result.outcome.value,
+                at=_result_at(self.batch, message),
+                detail=result.detail,
+            )
+        )
+        if command.action == Action.OPEN:
+            self._opened(message, command.event, command.lane)
+
+    def _opened(self, message: ResultIn, event: str | None, lane_id: str) -> None:
+        """What the barrier did with an `open`: on a lane without a passage sensor, `done` stands for `passed`."""
+        read = self.batch.facts.events.get((message.site, message.device, event or ""))
+        lane = self.batch.estate.lanes.get((message.site, lane_id))
+        if read is None or lane is None:
+            return
+        at = _result_at(self.batch, message)
+        if message.result.outcome is Became.DONE:
+            if lane.passage_sensor:
+                return
+            read.completed = True
+        else:
+            kind = "barrier_fault" if message.result.outcome is Became.FAULT else "command_not_confirmed"
+            self._situation(kind, read, message.result.command, message.result.outcome.value)
+            if read.decision == Decision.OPEN:
+                read.decision = Decision.FAILED
+        self.outcome.changed(read)
+        if read.plate is not None:
+            self.vehicle((read.site, read.plate)).fold(at)
+
+    # ------------------------------------------------------------------ answers
+
+    def _answer(self, read: EventRecord, lane: LaneFacts, verdict: Verdict, stay: StayRecord | None) -> None:
+        """The command for a read that is happening now. A buffered one never gets a command."""
+        expires_at = decide.expiry(self.batch.now, read.at)
+        if read.buffered or read.completed or expires_at <= self.batch.now:
+            return
+        self.outcome.commands.append(
+            self.command(read, lane, verdict, stay, derive("c", read.site, read.device, read.event))
+        )
+
+    def command(
+        self, read: EventRecord, lane: LaneFacts, verdict: Verdict, stay: StayRecord | None, command_id: str
+    ) -> PlannedCommand:
+        """A planned command for a read. Its payload is in the device's clock."""
+        now = self.batch.now
+        expires_at = (
+            now + decide.OPEN_FOR
+            if verdict.reason is Reason.PAID and verdict.true_reason == "payment"
+            else decide.expiry(now, read.at)
+        )
+        offset = timedelta(milliseconds=self.batch.estate.offsets_ms.get((read.site, read.device), 0))
+        due = stay.due_fen if stay is not None and verdict.reason is Reason.PAYMENT_DUE else None
+        command = Command(
+            id=command_id,
+            action=verdict.action,
+            lane=read.lane,
+            event=read.event,
+            reason=verdict.reason,
+            show=lines(
+                verdict.reason,
+                read.plate,
+                minutes=_minutes(stay) if not lane.inward else None,
+                fen=due,
+                left_minutes=self._left(verdict, read, stay),
+            ),
+            say=voice(verdict.reason, fen=due),
+            pay=PayPrompt(url=pay_url(self.batch.base_url, self._secret, stay.id), fen=due)
+            if stay is not None and due
+            else None,
+            expires_at=expires_at + offset,
+            ttl_ms=max(0, (expires_at - now) // timedelta(milliseconds=1)),
+        )
+        topic, payload = command_message(read.site, read.device, command)
+        return PlannedCommand(
+            site=read.site,
+            id=command.id,
+            device=read.device,
+            lane=read.lane,
+            event=read.event,
+            stay=stay.id if stay is not None else None,
+            action=command.action.value,
+            reason=command.reason.value,
+            true_reason=verdict.true_reason,
+            topic=topic,
+            payload=payload,
+            planned_at=now,
+            expires_at=expires_at,
+        )
+
+    def _left(self, verdict: Verdict, read: EventRecord, stay: StayRecord | None) -> int | None:
+        """Minutes left of this month's allowance, for the display."""
+        if verdict.reason is not Reason.RELATIVE_ALLOWANCE or read.plate is None:
+            return None
+        since = stay.entry_at if stay is not None and stay.entry_at is not None else read.at
+        what = self.batch.standing((read.site, read.plate), read.plate_colour, since)
+        return self.batch.allowance_left(read.site, what.holder, self.batch.policy(read.site, since), read.at)
+
+    def _situation(self, kind: str, event: EventRecord, subject: str, detail: str = "") -> None:
+        self.outcome.situations.append(
+            Situation(
+                site=event.site,
+                kind=kind,
+                subject=subject,
+                at=event.at,
+                lane=event.lane,
+                event=event.event,
+                detail=detail,
+            )
+        )
+
+    def _quarantine(self, message: EventIn, code: str, detail: str) -> None:
+        self._reject(
+            Rejected(
+                site=message.site,
+                device=message.device,
+                topic=message.topic,
+                payload=message.payload,
+                code=code,
+                detail=detail,
+                received_at=message.received_at,
+                event_id=message.event.id,
+            )
+        )
+
+    def _reject(self, rejected: Rejected) -> None:
+        """Into quarantine; receipted where its id could be read, so that the device does not send it for ever."""
+        self.outcome.rejected.append(rejected)
+        if rejected.event_id:
+            self.outcome.receipt_event(rejected.site, rejected.device, rejected.event_id)
+        if rejected.result_id:
+            self.outcome.receipt_result(rejected.site, rejected.device, rejected.result_id)
+
+
+def _result_at(batch: Batch, message: ResultIn) -> datetime:
+    """When the barrier did it, on our clock; never in the future."""
+    offset = timedelta(milliseconds=batch.estate.offsets_ms.get((message.site, message.device), 0))
+    return min(message.result.at - offset, batch.now)
+
+
+def _minutes(stay: StayRecord | None) -> int | None:
+    """Whole minutes of the stay, entry and exit cut to the minute as on the bill."""
+    if stay is None or stay.entry_at is None or stay.exit_at is None:
+        return None
+    cut = [at.replace(second=0, microsecond=0) for at in (stay.entry_at, stay.exit_at)]
+    return max(0, int((cut[1] - cut[0]).total_seconds()) // 60)

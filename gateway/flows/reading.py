@@ -1,0 +1,299 @@
+"""What the API reads of the estate, of stays and of what needs a person. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute
+
+from gateway.flows.refusals import NotFound
+from gateway.store.tables import Device, DeviceState, ExceptionItem, Gate, Lane, Site, Stay
+
+STALE_AFTER = timedelta(seconds=90)
+STAY_STATES = ("inside", "left", "missing_exit", "no_entry", "exception", "void")
+BARRIER_UNKNOWN = "unknown"
+
+Document = dict[str, Any]
+Sites = Collection[str] | None
+"""The sites that somebody may see; None means all."""
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """A page of a list: after this key, at most so many."""
+
+    after: tuple[Any, ...] | None
+    limit: int
+
+
+def within(column: InstrumentedAttribute[str], sites: Sites) -> ColumnElement[bool]:
+    return true() if sites is None else column.in_(sorted(sites))
+
+
+def sites(connection: Connection, allowed: Sites, page: Slice, *, disabled: bool) -> list[Document]:
+    """Sites by id, with how many vehicles are inside."""
+    rows = connection.execute(
+        select(Site)
+        .where(within(Site.id, allowed), true() if disabled else Site.enabled)
+        .where(true() if page.after is None else Site.id > page.after[0])
+        .order_by(Site.id)
+        .limit(page.limit + 1)
+    ).all()
+    inside = vehicles_inside(connection, [row.id for row in rows])
+    return [
+        {
+            "id": row.id,
+            "name": row.name,
+            "capacity": row.capacity,
+            "policy": row.policy_id,
+            "merchant": row.merchant_id,
+            "enabled": row.enabled,
+            "inside": inside.get(row.id, 0),
+        }
+        for row in rows
+    ]
+
+
+def vehicles_inside(connection: Connection, allowed: Sites) -> dict[str, int]:
+    """Stays in the state `inside`, by site."""
+    found = connection.execute(
+        select(Stay.site_id, func.count())
+        .where(within(Stay.site_id, allowed), Stay.state == "inside")
+        .group_by(Stay.site_id)
+    )
+    return {site: count for site, count in found}  # noqa: C416 - rows are not pairs to a type checker
+
+
+def gates(connection: Connection, allowed: Sites, page: Slice, *, disabled: bool) -> list[Document]:
+    """Gates by site and id."""
+    rows = connection.execute(
+        select(Gate)
+        .where(within(Gate.site_id, allowed), true() if disabled else Gate.enabled)
+        .where(_after(Gate.site_id, Gate.id, page))
+        .order_by(Gate.site_id, Gate.id)
+        .limit(page.limit + 1)
+    ).all()
+    return [
+        {
+            "id": f"{row.site_id}.{row.id}",
+            "site": row.site_id,
+            "gate": row.id,
+            "tier": row.tier,
+            "residents_only": row.residents_only,
+            "staffed": row.staffed,
+            "enabled": row.enabled,
+        }
+        for row in rows
+    ]
+
+
+def lanes(connection: Connection, allowed: Sites, page: Slice, now: datetime, *, disabled: bool) -> list[Document]:
+    """Lanes by site and id, with the state of their barriers as last heard."""
+    rows = connection.execute(
+        select(
+            Lane.__table__,
+            DeviceState.online.label("online"),
+            DeviceState.seen_at.label("seen_at"),
+            DeviceState.barrier.label("barriers"),
+        )
+        .select_from(Lane)
+        .outerjoin(DeviceState, _state_of(Lane.site_id, Lane.device_id))
+        .where(within(Lane.site_id, allowed), true() if disabled else Lane.enabled)
+        .where(_after(Lane.site_id, Lane.id, page))
+        .order_by(Lane.site_id, Lane.id)
+        .limit(page.limit + 1)
+    ).all()
+    return [
+        {
+            "id": f"{row.site_id}.{row.id}",
+            "site": row.site_id,
+            "gate": row.gate_id,
+            "direction": row.direction,
+            "device": f"{row.site_id}.{row.device_id}",
+            "loop": row.loop,
+            "passage_sensor": row.passage_sensor,
+            "offline_exit": row.offline_exit,
+            "enabled": row.enabled,
+            "barrier": (row.barriers or {}).get(row.id, BARRIER_UNKNOWN),
+            **health(row.online, row.seen_at, now),
+        }
+        for row in rows
+    ]
+
+
+def devices(connection: Connection, allowed: Sites, page: Slice, now: datetime, *, disabled: bool) -> list[Document]:
+    """Devices by site and id, with what they last said of themselves. Never a credential."""
+    rows = connection.execute(
+        select(
+            Device.site_id,
+            Device.id,
+            Device.vendor,
+            Device.enabled,
+            DeviceState.online,
+            DeviceState.seen_at,
+            DeviceState.barrier,
+            DeviceState.buffered,
+            DeviceState.list_version,
+            DeviceState.firmware,
+        )
+        .select_from(Device)
+        .outerjoin(DeviceState, _state_of(Device.site_id, Device.id))
+        .where(within(Device.site_id, allowed), true() if disabled else Device.enabled)
+        .where(_after(Device.site_id, Device.id, page))
+        .order_by(Device.site_id, Device.id)
+        .limit(page.limit + 1)
+    ).all()
+    return [
+        {
+            "id": f"{row.site_id}.{row.id}",
+            "site": row.site_id,
+            "device": row.id,
+            "vendor": row.vendor,
+            "enabled": row.enabled,
+            "barrier": row.barrier or {},
+            "buffered": row.buffered or 0,
+            "list_version": row.list_version or 0,
+            "firmware": row.firmware or "",
+            **health(row.online, row.seen_at, now),
+        }
+        for row in rows
+    ]
+
+
+def health(online: bool | None, seen_at: datetime | None, now: datetime) -> Document:
+    """Whether a device is online, and stale: not heard of for 90 s, or never."""
+    return {
+        "online": bool(online),
+        "stale": seen_at is None or now - seen_at > STALE_AFTER,
+        "seen_at": seen_at,
+    }
+
+
+class StayFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which stays. `plate` is a part of a normalised plate; `since` and `until` bound the start, `until` is outside."""
+
+    site: str | None = None
+    plate: str | None = None
+    state: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def stays(connection: Connection, allowed: Sites, wanted: StayFilter, page: Slice) -> list[tuple[tuple[Any, ...], Document]]:
+    """Stays, newest start first, each with its key for paging."""
+    conditions = [within(Stay.site_id, allowed)]
+    if wanted.site is not None:
+        conditions.append(Stay.site_id == wanted.site)
+    if wanted.plate:
+        conditions.append(Stay.plate.contains(wanted.plate, autoescape=True))
+    if wanted.state is not None:
+        conditions.append(Stay.state == wanted.state)
+    if wanted.since is not None:
+        conditions.append(Stay.started_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(Stay.started_at < wanted.until)
+    if page.after is not None:
+        started_at, stay_id = page.after
+        conditions.append(
+            or_(Stay.started_at < started_at, and_(Stay.started_at == started_at, Stay.id < stay_id))
+        )
+    rows = connection.execute(
+        select(Stay).where(*conditions).order_by(Stay.started_at.desc(), Stay.id.desc()).limit(page.limit + 1)
+    )
+    return [((row.started_at, row.id), stay_document(row)) for row in rows]
+
+
+def stay(connection: Connection, allowed: Sites, stay_id: str) -> Document:
+    """One stay. Raises `NotFound` also where it is somebody else's."""
+    site = site_of(stay_id)
+    row = connection.execute(
+        select(Stay).where(Stay.site_id == site, Stay.id == stay_id, within(Stay.site_id, allowed))
+    ).one_or_none()
+    if row is None:
+        raise NotFound("there is no such stay, or not for you")
+    return stay_document(row)
+
+
+def site_of(identifier: str) -> str:
+    """The site in `{site}.{…}`; stays and lanes say where they are."""
+    return identifier.partition(".")[0]
+
+
+def stay_document(row: Any) -> Document:
+    """The shape of a stay in the HTTP contract."""
+    return {
+        "id": row.id,
+        "site": row.site_id,
+        "plate": row.plate,
+        "vehicle": row.vehicle,
+        "state": row.state,
+        "entry_at": row.entry_at,
+        "exit_at": row.exit_at,
+        "entry_lane": _lane_name(row.site_id, row.entry_lane),
+        "exit_lane": _lane_name(row.site_id, row.exit_lane),
+        "gross_fen": row.gross_fen,
+        "payable_fen": row.payable_fen,
+        "paid_fen": row.paid_fen,
+    }
+
+
+def exceptions(
+    connection: Connection, allowed: Sites, page: Slice, *, state: str | None = "open", kind: str | None = None
+) -> list[tuple[tuple[Any, ...], Document]]:
+    """What needs a person, newest first. `state` None means any."""
+    conditions = [within(ExceptionItem.site_id, allowed)]
+    if state is not None:
+        conditions.append(ExceptionItem.state == state)
+    if kind is not None:
+        conditions.append(ExceptionItem.kind == kind)
+    if page.after is not None:
+        opened_at, item_id = page.after
+        conditions.append(
+            or_(
+                ExceptionItem.opened_at < opened_at,
+                and_(ExceptionItem.opened_at == opened_at, ExceptionItem.id < item_id),
+            )
+        )
+    rows = connection.execute(
+        select(ExceptionItem)
+        .where(*conditions)
+        .order_by(ExceptionItem.opened_at.desc(), ExceptionItem.id.desc())
+        .limit(page.limit + 1)
+    )
+    return [((row.opened_at, row.id), exception_document(row)) for row in rows]
+
+
+def exception_document(row: Any) -> Document:
+    return {
+        "id": row.id,
+        "site": row.site_id,
+        "kind": row.kind,
+        "subject": row.subject,
+        "state": row.state,
+        "opened_at": row.opened_at,
+        "count": row.count,
+        "lane": _lane_name(row.site_id, row.lane_id),
+        "stay": row.stay_id,
+        "event": row.event_id,
+        "detail": row.detail,
+        "resolved_at": row.resolved_at,
+        "resolved_by": row.resolved_by,
+        "resolution": row.resolution,
+    }
+
+
+def _lane_name(site: str, lane: str | None) -> str | None:
+    return None if lane is None else f"{site}.{lane}"
+
+
+def _state_of(site: InstrumentedAttribute[str], device: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    return and_(DeviceState.site_id == site, DeviceState.device_id == device)
+
+
+def _after(site: InstrumentedAttribute[str], name: InstrumentedAttribute[str], page: Slice) -> ColumnElement[bool]:
+    if page.after is None:
+        return true()
+    return or_(site > page.after[0], and_(site == page.after[0], name > page.after[1]))

@@ -1,0 +1,260 @@
+"""A stay's bill and what the ledger holds for it, brought to what the stay is now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from billing.bill import Bill, CannotPrice
+from billing.ledger import Posted, Transaction, check, settle
+from controllers.events import Opening
+from controllers.passages import Decision, DerivedStay, Passage, State
+from gateway.flows.batch import Batch
+from gateway.flows.outcome import Draw, Situation
+from gateway.flows.pricing import Priced, Standing, bill_stay, implausible, months, settled_by
+from gateway.runtime.ids import derive
+from gateway.store.facts import VehicleKey
+from gateway.store.records import BillRecord, StayRecord
+
+_PARTY_OF_OPENING = {Opening.LIST: "offline", Opening.OFFLINE_EXIT: "offline", Opening.HAND: "hand"}
+_EMPTY = Bill(policy="", version=0, minutes=0, gross_fen=0, payable_fen=0, drawn={}, vouchers_used=(), lines=())
+
+
+class Settling:
+    """Only differences are billed, drawn and posted: whatever the order of events, the sums come out the same."""
+
+    NOTHING: ClassVar[Posted] = Posted()
+
+    def __init__(self, batch: Batch, key: VehicleKey, stay: StayRecord) -> None:
+        self.batch = batch
+        self.key = key
+        self.stay = stay
+
+    @property
+    def what(self) -> Standing:
+        """What the vehicle was at its entry."""
+        return self.batch.standing(self.key, self.stay.plate_colour, self.stay.entry_at or self.stay.started_at)
+
+    def standing_bill(self) -> BillRecord | None:
+        """The bill that stands; None where none does (never fixed, or taken back)."""
+        bills = self.batch.facts.bills.get(self.stay.id, [])
+        return bills[-1] if bills and bills[-1].kind != "void" else None
+
+    def quote(self, until: datetime) -> Priced:
+        """What the stay costs up to an instant. Writes nothing. Raises `CannotPrice`."""
+        stay = self.stay
+        assert stay.entry_at is not None
+        policy = self.batch.policy(stay.site, stay.entry_at)
+        if policy is None:
+            raise CannotPrice("the site's policy has not been applied")
+        what = self.what
+        allowance = None
+        if what.holder is not None and policy.relative_allowance is not None:
+            standing = self.standing_bill()
+            mine = standing.bill.drawn if standing else {}
+            limit = policy.relative_allowance.minutes_per_month
+            allowance = {
+                month: self.batch.balance(stay.site, what.holder, month, limit).left + mine.get(month, 0)
+                for month in months(stay.entry_at, until, self.batch.zone)
+            }
+        return bill_stay(policy, stay, until, what, allowance=allowance, early=self._early())
+
+    def fix(self, one: DerivedStay, at: datetime) -> None:
+        """The exit's plate event stands: the bill is fixed to it. Booked once the vehicle has been let out or has gone."""
+        stay = self.stay
+        assert stay.exit_at is not None
+        assert stay.entry_at is not None
+        policy = self.batch.policy(stay.site, stay.entry_at)
+        if policy is not None and implausible(policy, stay.entry_at, stay.exit_at):
+            self._to_a_person("longer than the policy holds possible", at)
+            return
+        try:
+            priced = self.quote(stay.exit_at)
+        except CannotPrice as problem:
+            self._to_a_person(str(problem), at)
+            return
+        self._keep(priced, "exit", stay.exit_at, at)
+        if stay.state == State.LEFT:
+            party = self._party(one)
+            self.book(at, "charge" if not stay.settlements else "repricing", owed_party=party)
+            stay.exit_reason = party if stay.due_fen else settled_by(priced.bill, self.what, stay.paid_fen)[1]
+            if stay.due_fen and party in {"hand", "unpaid"}:
+                self._situation("unpaid_exit", f"{stay.due_fen} fen", at)
+        elif stay.paid_fen == 0:
+            self.book(at, "reversal", nothing=True)
+
+    def unfix(self, at: datetime) -> None:
+        """The vehicle backed away from the exit: its stay goes on, and what its bill drew is returned."""
+        standing = self.standing_bill()
+        if standing is not None and standing.kind == "exit":
+            early = self._early()
+            self._keep(
+                Priced(early.bill, early.facts, early.holder) if early else None, "early" if early else "void", at, at
+            )
+        self.stay.exit_reason = None
+        if not self.stay.paid_fen:
+            self.book(at, "reversal", nothing=True)
+
+    def uncharge(self, at: datetime) -> None:
+        """A stay that nobody is charged for. What was paid for it stands until a person decides."""
+        if self.standing_bill() is not None and not self.stay.paid_fen:
+            self._keep(None, "void", at, at)
+        if not self.stay.paid_fen:
+            self.stay.gross_fen = self.stay.payable_fen = 0
+            self.book(at, "reversal", nothing=True)
+
+    def book(
+        self,
+        at: datetime,
+        kind: str,
+        *,
+        paid: dict[str, int] | None = None,
+        owed_party: str | None = None,
+        nothing: bool = False,
+        operator: str | None = None,
+        cause: tuple[str, str] | None = None,
+    ) -> None:
+        """Post the differences between what the ledger holds for this stay and what it should hold now."""
+        stay = self.stay
+        standing = self.standing_bill()
+        bill = _EMPTY if nothing or standing is None else standing.bill
+        postings, target = settle(
+            stay.posted,
+            gross_fen=bill.gross_fen,
+            waived=bill.waived_by_kind(),
+            paid=stay.posted.received if paid is None else paid,
+            owed_party=owed_party,
+        )
+        if not postings:
+            return
+        stay.settlements += 1
+        day, belongs_to = self.batch.business_day(stay.site, at)
+        reference_kind, reference = cause or ("stay", stay.id)
+        key = f"{stay.id}:{stay.settlements}"
+        transaction = Transaction(
+            id=derive("t", stay.site, key),
+            site=stay.site,
+            business_day=day,
+            belongs_to=belongs_to,
+            at=at,
+            kind=kind,
+            reference_kind=reference_kind,
+            reference=reference,
+            operator=operator,
+            idempotency_key=key,
+            reverses=None,
+            postings=postings,
+        )
+        check(transaction)
+        stay.posted = target
+        self.batch.outcome.transactions.append(transaction)
+        self.batch.outcome.touched(stay)
+
+    def fix_early(self, priced: Priced, until: datetime, at: datetime) -> None:
+        """Paid before leaving: the bill is fixed up to the moment of payment and consumes its benefits."""
+        self._keep(priced, "early", until, at)
+
+    def _early(self) -> BillRecord | None:
+        """The latest bill that was paid before leaving, if any money came for it."""
+        if not self.stay.paid_fen:
+            return None
+        bills = self.batch.facts.bills.get(self.stay.id, [])
+        return next((bill for bill in reversed(bills) if bill.kind == "early"), None)
+
+    def _keep(self, priced: Priced | None, kind: str, until: datetime, at: datetime) -> None:
+        """Make a bill the one that stands: its draws replace those of the bill before it."""
+        stay, standing = self.stay, self.standing_bill()
+        bill = priced.bill if priced else _EMPTY
+        if standing is not None and standing.kind == kind and standing.until == until and standing.bill == bill:
+            return
+        stay.bills += 1
+        self._draw(standing, priced, at)
+        record = BillRecord(
+            stay.site,
+            stay.id,
+            stay.bills,
+            kind,
+            at,
+            until,
+            bill,
+            priced.holder if priced else None,
+            priced.facts if priced else {},
+            new=True,
+        )
+        self.batch.facts.bills[stay.id].append(record)
+        self.batch.outcome.bills.append(record)
+        self.batch.outcome.touched(stay)
+        stay.gross_fen, stay.payable_fen = (bill.gross_fen, bill.payable_fen) if kind != "void" else (None, None)
+        if bill.policy:
+            stay.policy_id, stay.policy_version = bill.policy, bill.version
+
+    def _draw(self, before: BillRecord | None, after: Priced | None, at: datetime) -> None:
+        changes: dict[tuple[str, str], int] = {}
+        if before is not None and before.holder is not None:
+            for month, minutes in before.bill.drawn.items():
+                changes[before.holder, month] = -minutes
+        if after is not None and after.holder is not None:
+            for month, minutes in after.bill.drawn.items():
+                changes[after.holder, month] = changes.get((after.holder, month), 0) + minutes
+        for (holder, month), minutes in sorted(changes.items()):
+            if not minutes:
+                continue
+            balance = self.batch.facts.balances[self.stay.site, holder, month]
+            balance.drawn += minutes
+            balance.dirty = True
+            self.batch.outcome.draws.append(
+                Draw(
+                    site=self.stay.site,
+                    stay=self.stay.id,
+                    sequence=self.stay.bills,
+                    holder=holder,
+                    month=month,
+                    minutes=minutes,
+                    at=at,
+                )
+            )
+
+    def _party(self, one: DerivedStay) -> str:
+        """Who owes what remains, by how the vehicle got out."""
+        passage = one.exit
+        if passage is None:
+            return "unpaid"
+        raised = passage.raised_by
+        if raised is not None:
+            return _PARTY_OF_OPENING[Opening(raised)]
+        return self._party_of_decision(passage)
+
+    def _party_of_decision(self, passage: Passage) -> str:
+        events = self.batch.facts.history.get(self.key, {})
+        reads = [events[self.stay.site, read.device, read.event] for read in passage.reads]
+        for read in reversed(reads):
+            if read.decision == Decision.OPEN:
+                return {"pay_later": "pay_later", "offline": "offline"}.get(read.reason or "", "late_event")
+        if all(read.buffered for read in reads):
+            return "offline"
+        # It drove through an exit that stayed shut for it; one that was told "no entry" could not have paid.
+        return "late_event" if any(read.reason == "no_entry" for read in reads) else "unpaid"
+
+    def _to_a_person(self, why: str, at: datetime) -> None:
+        stay = self.stay
+        if stay.state == State.LEFT:
+            stay.state = State.EXCEPTION
+        self.uncharge(at)
+        if not stay.paid_fen:
+            stay.gross_fen = stay.payable_fen = 0
+        self._situation("implausible_stay", why, at)
+
+    def _situation(self, kind: str, detail: str, at: datetime) -> None:
+        stay = self.stay
+        self.batch.outcome.situations.append(
+            Situation(
+                site=stay.site,
+                kind=kind,
+                subject=stay.id,
+                at=at,
+                lane=stay.exit_lane,
+                stay=stay.id,
+                event=stay.exit_event,
+                detail=detail,
+            )
+        )

@@ -1,0 +1,147 @@
+"""Closes: the chain, the digest and the figures of each, computed again from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import func, select
+
+from billing.close import (
+    DayFacts,
+    Document,
+    DoesNotBalance,
+    Lines,
+    Record,
+    read_document,
+    read_lines,
+    seal,
+    verify_chain,
+)
+from billing.ledger import Transaction
+from gateway.flows.posting import day_bounds
+from gateway.flows.verify_scope import Failure, Look
+from gateway.store import books
+from gateway.store.tables import DayClose, LedgerTransaction
+
+_CLOSE = DayClose.__table__.c
+# A stay that was read just before the day's end may be voided just after it.
+_SETTLES_WITHIN = timedelta(minutes=10)
+
+
+def failures(look: Look) -> Iterator[Failure]:
+    """By (site, sequence), then the books that disagree with their last close."""
+    look.checked["closes"] += 0
+    before: Record | None = None
+    conditions = look.scope.days(_CLOSE.day)
+    for record, lines, sealed_at in books.closes(look.connection, *conditions):
+        if before is None or (before.site, before.kind) != (record.site, record.kind):
+            before = _before(look, record)
+        broken = verify_chain([record], after=before)
+        why = broken.why if broken else None
+        why = why or _wrong_day(look, record, lines, sealed_at)
+        if why is not None:
+            yield Failure("close", f"{record.site}:{record.day}", why)
+        look.count("closes")
+        before = record
+    yield from _wrong_books(look)
+
+
+def _before(look: Look, record: Record) -> Record | None:
+    """The record before the first one in scope. None too where the chain has lost it: then the hash tells."""
+    if not look.scope.days(_CLOSE.day):
+        return None
+    found = books.closes(
+        look.connection,
+        _CLOSE.site_id == record.site,
+        _CLOSE.kind == record.kind,
+        _CLOSE.sequence == record.sequence - 1,
+    )
+    return next((before for before, _, _ in found), None)
+
+
+def _wrong_day(look: Look, record: Record, compressed: bytes, sealed_at: datetime) -> str | None:
+    if record.kind != "close":
+        return None
+    document = read_document(record.canonical)
+    try:
+        lines = read_lines(compressed)
+    except ValueError as error:
+        return str(error)
+    if lines.digest != document.digest:
+        return "its digest is not the digest of the lines kept with it"
+    stored = [transaction for transaction, _ in _stored(look, record.site, record.day)]
+    return (
+        _wrong_transactions(lines, stored)
+        or _wrong_figures(record, document, lines, stored)
+        or _wrong_passages(look, record, lines, sealed_at)
+    )
+
+
+def _stored(look: Look, site: str, day: date) -> Iterator[tuple[Transaction, bytes]]:
+    return books.transactions(look.connection, LedgerTransaction.site_id == site, LedgerTransaction.business_day == day)
+
+
+def _wrong_transactions(lines: Lines, stored: list[Transaction]) -> str | None:
+    """The ledger only grows and a closed day takes nothing more: the rows must be those that were sealed."""
+    found = {transaction.id: transaction.content_hash().hex() for transaction in stored}
+    for transaction_id in sorted(found.keys() | lines.transactions.keys()):
+        if transaction_id not in found:
+            return f"transaction {transaction_id} was sealed and is not there"
+        if transaction_id not in lines.transactions:
+            return f"transaction {transaction_id} stands on the day and was not sealed"
+        if found[transaction_id] != lines.transactions[transaction_id]:
+            return f"transaction {transaction_id} is not what was sealed"
+    return None
+
+
+def _wrong_figures(record: Record, document: Document, lines: Lines, stored: list[Transaction]) -> str | None:
+    """Sealed again from the rows, with what only that night knew taken from the close, it must give the same bytes."""
+    facts = DayFacts(
+        site=record.site,
+        day=record.day,
+        timezone=document.timezone,
+        transactions=stored,
+        passages=lines.passages,
+        openings=document.openings,
+        open_exceptions=[
+            (carried.kind, record.day - timedelta(days=carried.age_days))
+            for carried in document.exceptions
+            for _ in range(carried.count)
+        ],
+    )
+    try:
+        again = seal(facts, sequence=record.sequence, previous_hash=record.previous_hash)
+    except DoesNotBalance as why:
+        return str(why)
+    return None if again.record.canonical == record.canonical else "its figures are not those of its rows"
+
+
+def _wrong_passages(look: Look, record: Record, lines: Lines, sealed_at: datetime) -> str | None:
+    """Stays may still change after their day is sealed, but only by events that came late."""
+    start, end = day_bounds(record.day, look.scope.zone)
+    if books.late_events(look.connection, record.site, start, end + _SETTLES_WITHIN, sealed_at):
+        return None
+    there = books.stays_named(look.connection, record.site, {passage.stay for passage in lines.passages})
+    for passage in lines.passages:
+        at = there.get(passage.stay)
+        if at is None:
+            return f"stay {passage.stay} was sealed and is not there"
+        if passage.at not in at:
+            return f"stay {passage.stay} was sealed with its {passage.way} at {passage.at}"
+    return None
+
+
+def _wrong_books(look: Look) -> Iterator[Failure]:
+    """How far the books say they are closed is the day of their last close."""
+    if look.scope.to_day is not None:
+        return
+    closes = select(_CLOSE.site_id, func.max(_CLOSE.day)).where(_CLOSE.kind == "close").group_by(_CLOSE.site_id)
+    last: dict[str, date] = dict(look.connection.execute(closes).tuples().all())
+    held = books.books_of(look.connection)
+    for site in sorted(held.keys() | last.keys()):
+        through = held[site][1] if site in held else None
+        if through != last.get(site):
+            yield Failure(
+                "books", site, f"the books say closed through {through}, the last close is of {last.get(site)}"
+            )

@@ -1,0 +1,303 @@
+"""Stays: their bills priced again, what the ledger and the payments hold for them, the events they follow from; allowances."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, tuple_
+
+from billing.benefits import Benefits
+from billing.bill import Bill as PricedBill
+from billing.bill import CannotPrice, StayToPrice, price
+from billing.ledger import Posted, balances
+from billing.policy import Policy, parse
+from billing.policy_parts import PolicyError
+from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look
+from gateway.store.facts import bill_record
+from gateway.store.records import BillRecord
+from gateway.store.tables import (
+    AllowanceBalance,
+    AllowanceDraw,
+    Bill,
+    LedgerTransaction,
+    Payment,
+    PlateEventRow,
+    PolicyVersion,
+    Posting,
+    Site,
+    Stay,
+)
+
+_STAY = Stay.__table__.c
+_BILL = Bill.__table__.c
+_EVENT = PlateEventRow.__table__.c
+
+
+@dataclass
+class Around:
+    """What belongs to some stays, by stay."""
+
+    ledger: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    received: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    bills: dict[str, list[BillRecord]] = field(default_factory=lambda: defaultdict(list))
+    drawn: dict[str, dict[tuple[str, str], int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    events: dict[tuple[str, str], datetime] = field(default_factory=dict)
+
+
+class Policies:
+    """Policy versions by (id, version), each parsed once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.of = lru_cache(maxsize=256)(self._load)
+
+    def _load(self, policy_id: str, version: int) -> Policy | None:
+        text = self._connection.execute(
+            select(PolicyVersion.text).where(PolicyVersion.policy_id == policy_id, PolicyVersion.version == version)
+        ).scalar()
+        return None if text is None else parse(text)
+
+
+def failures(look: Look) -> Iterator[Failure]:
+    """Stays in the order of (site, id), then bills of no stay, then allowances."""
+    for kind in ("stays", "bills", "payments", "allowances"):
+        look.checked[kind] += 0
+    policies = Policies(look.connection)
+    for chunk in _stays(look):
+        around = _load_around(look.connection, chunk)
+        for stay in chunk:
+            yield from _of_stay(look, policies, stay, around)
+            look.count("stays")
+    orphan = (
+        select(Bill.stay_id, Bill.sequence)
+        .outerjoin(Stay, and_(Stay.site_id == Bill.site_id, Stay.id == Bill.stay_id))
+        .where(Stay.id.is_(None))
+        .limit(1)
+    )
+    for stay_id, sequence in look.connection.execute(orphan):
+        yield Failure("bill", f"{stay_id}:{sequence}", f"there is no stay {stay_id}")
+    yield from _allowances(look)
+
+
+def _stays(look: Look) -> Iterator[list[Row[Any]]]:
+    """Pages of one site each, by key: no long-lived cursor, bounded memory."""
+    in_scope: list[ColumnElement[bool]] = []
+    if look.scope.from_day is not None or look.scope.to_day is not None:
+        started, left = look.scope.instants(_STAY.started_at), look.scope.instants(_STAY.exit_at)
+        in_scope = [or_(and_(*started), and_(*left))]
+    sites = look.connection.execute(select(Site.id).order_by(Site.id)).scalars().all()
+    for site in sites:
+        after = ""
+        while True:
+            page = look.connection.execute(
+                select(*_STAY)
+                .where(_STAY.site_id == site, _STAY.id > after, *in_scope)
+                .order_by(_STAY.id)
+                .limit(ROWS_AT_A_TIME)
+            ).all()
+            if not page:
+                break
+            yield list(page)
+            after = page[-1].id
+
+
+def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:
+    site, ids = chunk[0].site_id, [stay.id for stay in chunk]
+    around = Around()
+    stay_of_payment: dict[str, str] = {}
+    paid = select(Payment).where(Payment.site_id == site, Payment.stay_id.in_(ids))
+    for payment in connection.execute(paid.with_only_columns(*Payment.__table__.c)):
+        stay_of_payment[payment.id] = payment.stay_id
+        account = (
+            f"assets:cash:{payment.shift_id}" if payment.channel == "cash" else f"assets:channel:{payment.channel}"
+        )
+        around.received[payment.stay_id][account] += payment.amount_fen
+    _load_ledger(connection, site, "stay", {stay: stay for stay in ids}, around)
+    _load_ledger(connection, site, "payment", stay_of_payment, around)
+    for row in connection.execute(
+        select(*_BILL).where(_BILL.site_id == site, _BILL.stay_id.in_(ids)).order_by(_BILL.stay_id, _BILL.sequence)
+    ):
+        around.bills[row.stay_id].append(bill_record(row))
+    draws = select(AllowanceDraw.stay_id, AllowanceDraw.holder, AllowanceDraw.month, AllowanceDraw.minutes)
+    for stay, holder, month, minutes in connection.execute(
+        draws.where(AllowanceDraw.site_id == site, AllowanceDraw.stay_id.in_(ids))
+    ):
+        around.drawn[stay][holder, month] += minutes
+    named = [(stay.entry_device, stay.entry_event) for stay in chunk if stay.entry_event is not None]
+    named += [(stay.exit_device, stay.exit_event) for stay in chunk if stay.exit_event is not None]
+    if named:
+        events = select(_EVENT.device_id, _EVENT.event_id, _EVENT.at)
+        for device, event, at in connection.execute(
+            events.where(_EVENT.site_id == site, tuple_(_EVENT.device_id, _EVENT.event_id).in_(named))
+        ):
+            around.events[device, event] = at
+    return around
+
+
+def _load_ledger(connection: Connection, site: str, kind: str, stay_of: dict[str, str], around: Around) -> None:
+    if not stay_of:
+        return
+    ledger = LedgerTransaction.__table__.c
+    sums = (
+        select(ledger.reference, Posting.account, func.sum(Posting.amount_fen))
+        .join(Posting, and_(Posting.site_id == ledger.site_id, Posting.transaction_id == ledger.id))
+        .where(ledger.site_id == site, ledger.reference_kind == kind, ledger.reference.in_(list(stay_of)))
+        .group_by(ledger.reference, Posting.account)
+    )
+    for reference, account, fen in connection.execute(sums):
+        around.ledger[stay_of[reference]][account] += int(fen)
+
+
+def _of_stay(look: Look, policies: Policies, stay: Row[Any], around: Around) -> Iterator[Failure]:
+    why = _wrong_money(stay, around) or _wrong_instants(stay, around)
+    if why is not None:
+        yield Failure("stay", stay.id, why)
+    look.checked["payments"] += len(around.received.get(stay.id, {}))
+    bills = around.bills.get(stay.id, [])
+    for bill in bills:
+        why = _wrong_bill(policies, bill, bills)
+        if why is not None:
+            yield Failure("bill", f"{bill.stay}:{bill.sequence}", why)
+        look.count("bills")
+    why = _wrong_standing(stay, bills, around)
+    if why is not None:
+        yield Failure("stay", stay.id, why)
+
+
+def _wrong_money(stay: Row[Any], around: Around) -> str | None:
+    """What the stay says of the ledger and of its payments."""
+    try:
+        posted = msgspec.convert(stay.posted or {}, Posted)
+    except msgspec.ValidationError as error:
+        return f"what it says is posted cannot be read: {error}"
+    ledger = {account: fen for account, fen in around.ledger.get(stay.id, {}).items() if fen}
+    said = balances(posted)
+    if ledger != said:
+        account = min(account for account in ledger.keys() | said.keys() if ledger.get(account) != said.get(account))
+        return f"the ledger holds {ledger.get(account, 0)} fen on {account} for it, it says {said.get(account, 0)}"
+    received = dict(around.received.get(stay.id, {}))
+    if sum(received.values()) != stay.paid_fen:
+        return f"{stay.paid_fen} fen are said to be paid, its payments sum to {sum(received.values())}"
+    if received != posted.received:
+        return f"its payments are {received}, the ledger has {posted.received}"
+    return None
+
+
+def _wrong_instants(stay: Row[Any], around: Around) -> str | None:
+    """Entry and exit are those of the events it follows from, as long as these are kept."""
+    for word, at, device, event in (
+        ("entry", stay.entry_at, stay.entry_device, stay.entry_event),
+        ("exit", stay.exit_at, stay.exit_device, stay.exit_event),
+    ):
+        happened = around.events.get((device, event))
+        if happened is not None and at != happened:
+            return f"its {word} is said to be at {at}, the event {device}/{event} was at {happened}"
+    return None
+
+
+def _wrong_bill(policies: Policies, bill: BillRecord, bills: list[BillRecord]) -> str | None:
+    """Price it again from its facts, under the version it names."""
+    if bill.kind == "void":
+        return None if not bill.bill.gross_fen and not bill.bill.payable_fen else "it is void and has an amount"
+    kept = bill.facts.get("prepaid_sequence")
+    if kept is not None:
+        early = next((found.bill for found in bills if found.sequence == kept), None)
+        if early is None:
+            return f"bill {kept}, which it keeps, is not there"
+        return _difference(bill.bill, early)
+    try:
+        policy = policies.of(bill.bill.policy, bill.bill.version)
+        if policy is None:
+            return f"policy {bill.bill.policy} version {bill.bill.version} is not there"
+        again = price(
+            policy,
+            msgspec.convert(bill.facts["stay"], StayToPrice),
+            msgspec.convert(bill.facts["benefits"], Benefits),
+        )
+    except (KeyError, msgspec.ValidationError, CannotPrice, PolicyError) as error:
+        return f"it cannot be priced again: {error}"
+    if (again.policy, again.version) != (bill.bill.policy, bill.bill.version):
+        return f"the text of {bill.bill.policy} version {bill.bill.version} is of another policy"
+    return _difference(bill.bill, again)
+
+
+def _difference(said: PricedBill, again: PricedBill) -> str | None:
+    for what in ("minutes", "gross_fen", "payable_fen", "drawn", "vouchers_used"):
+        if getattr(said, what) != getattr(again, what):
+            return f"{what} is {getattr(said, what)}, priced again it is {getattr(again, what)}"
+    return None if said.lines == again.lines else "its lines are not those it is made of when priced again"
+
+
+def _wrong_standing(stay: Row[Any], bills: list[BillRecord], around: Around) -> str | None:
+    """The last bill against the stay, the draws and what is posted."""
+    if [bill.sequence for bill in bills] != list(range(1, stay.bills + 1)):
+        return f"it had {stay.bills} bills, there are {[bill.sequence for bill in bills]}"
+    last = bills[-1] if bills and bills[-1].kind != "void" else None
+    gross, payable = (last.bill.gross_fen, last.bill.payable_fen) if last else (0, 0)
+    if ((stay.gross_fen or 0), (stay.payable_fen or 0)) != (gross, payable):
+        return f"it says {stay.gross_fen} fen gross and {stay.payable_fen} payable, its bill {gross} and {payable}"
+    drawn = (
+        {(last.holder, month): minutes for month, minutes in last.bill.drawn.items()} if last and last.holder else {}
+    )
+    if drawn != {key: minutes for key, minutes in around.drawn.get(stay.id, {}).items() if minutes}:
+        return f"its bill draws {_minutes(drawn)} minutes, its draws sum to {_minutes(around.drawn.get(stay.id, {}))}"
+    if last is not None and stay.state == "left":
+        posted = msgspec.convert(stay.posted or {}, Posted)
+        waived = {kind: fen for kind, fen in last.bill.waived_by_kind().items() if fen}
+        if (posted.income_fen, posted.waived) != (gross, waived):
+            return f"it left with a bill of {gross} fen gross, {posted.income_fen} are posted as income"
+    return None
+
+
+def _minutes(drawn: dict[Any, int]) -> int:
+    return sum(drawn.values())
+
+
+def _allowances(look: Look) -> Iterator[Failure]:
+    """Each month of each holder: drawn is what the draws sum to, and never above the limit."""
+    sums = (
+        select(
+            AllowanceDraw.site_id,
+            AllowanceDraw.holder,
+            AllowanceDraw.month,
+            func.sum(AllowanceDraw.minutes).label("minutes"),
+        )
+        .group_by(AllowanceDraw.site_id, AllowanceDraw.holder, AllowanceDraw.month)
+        .subquery()
+    )
+    same = and_(
+        sums.c.site_id == AllowanceBalance.site_id,
+        sums.c.holder == AllowanceBalance.holder,
+        sums.c.month == AllowanceBalance.month,
+    )
+    balance = AllowanceBalance.__table__.c
+    found = look.connection.execute(
+        select(*balance, sums.c.minutes)
+        .outerjoin(sums, same)
+        .where(*_months(look, balance.month))
+        .order_by(balance.site_id, balance.holder, balance.month)
+        .execution_options(yield_per=ROWS_AT_A_TIME)
+    )
+    for row in found:
+        key = f"{row.site_id}:{row.holder}:{row.month}"
+        if row.drawn_minutes != (row.minutes or 0):
+            yield Failure("allowance", key, f"{row.drawn_minutes} minutes drawn, its draws sum to {row.minutes or 0}")
+        if not 0 <= row.drawn_minutes <= row.limit_minutes:
+            yield Failure("allowance", key, f"{row.drawn_minutes} minutes drawn of {row.limit_minutes}")
+        look.count("allowances")
+    unknown = select(sums.c.site_id, sums.c.holder, sums.c.month).outerjoin(AllowanceBalance, same)
+    for site, holder, month in look.connection.execute(unknown.where(AllowanceBalance.holder.is_(None)).limit(1)):
+        yield Failure("allowance", f"{site}:{holder}:{month}", "minutes were drawn from a month that has no balance")
+
+
+def _months(look: Look, column: ColumnElement[str]) -> Iterable[ColumnElement[bool]]:
+    if look.scope.from_day is not None:
+        yield column >= f"{look.scope.from_day:%Y-%m}"
+    if look.scope.to_day is not None:
+        yield column <= f"{look.scope.to_day:%Y-%m}"

@@ -1,0 +1,404 @@
+"""The facts of a whole batch, in a few set queries. One of the two places on the event path that touch the database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, func, literal, null, select, tuple_, union_all
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from billing.bill import Bill as PricedBill
+from billing.ledger import Posted
+from gateway.store import tables as t
+from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord
+
+Keys = Collection[tuple[str, str]]
+AnySelect = Select[*tuple[Any, ...]]
+AnyRow = Row[*tuple[Any, ...]]
+VehicleKey = tuple[str, str]
+EventKey = tuple[str, str, str]
+
+_event = t.PlateEventRow.__table__.c
+_EVENT_COLUMNS = (
+    _event.site_id,
+    _event.device_id,
+    _event.event_id,
+    _event.lane_id,
+    _event.kind,
+    _event.at,
+    _event.plate,
+    _event.plate_colour,
+    _event.vehicle,
+    _event.for_event,
+    _event.opening,
+    _event.buffered,
+    _event.digest,
+    _event.decision,
+    _event.reason,
+    _event.completed,
+)
+_stay = t.Stay.__table__.c
+_STAY_COLUMNS = (
+    _stay.site_id,
+    _stay.id,
+    _stay.plate,
+    _stay.vehicle,
+    _stay.plate_colour,
+    _stay.state,
+    _stay.started_at,
+    _stay.entry_at,
+    _stay.exit_at,
+    _stay.entry_lane,
+    _stay.exit_lane,
+    _stay.entry_device,
+    _stay.entry_event,
+    _stay.exit_device,
+    _stay.exit_event,
+    _stay.confirmed,
+    _stay.exit_reason,
+    _stay.household_id,
+    _stay.holds_space,
+    _stay.policy_id,
+    _stay.policy_version,
+    _stay.gross_fen,
+    _stay.payable_fen,
+    _stay.paid_fen,
+    _stay.bills,
+    _stay.settlements,
+    _stay.posted,
+)
+
+
+@dataclass(slots=True)
+class CommandFacts:
+    """A command that a result speaks of."""
+
+    site: str
+    id: str
+    device: str
+    lane: str
+    event: str | None
+    action: str
+    reason: str
+    state: str
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the database holds about a batch. Deciding changes it in memory, so that the next event sees the one before."""
+
+    events: dict[EventKey, EventRecord] = field(default_factory=dict)
+    orphans: dict[EventKey, list[EventRecord]] = field(default_factory=lambda: defaultdict(list))
+    unnamed: dict[EventKey, EventRecord] = field(default_factory=dict)
+    history: dict[VehicleKey, dict[EventKey, EventRecord]] = field(default_factory=dict)
+    stays: dict[VehicleKey, list[StayRecord]] = field(default_factory=dict)
+    bills: dict[str, list[BillRecord]] = field(default_factory=lambda: defaultdict(list))
+    registrations: dict[VehicleKey, Registrations] = field(default_factory=dict)
+    balances: dict[tuple[str, str, str], Balance] = field(default_factory=dict)
+    inside: dict[str, int] = field(default_factory=dict)
+    spaces: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    books: dict[str, tuple[date, date | None]] = field(default_factory=dict)
+    arrears: dict[VehicleKey, int] = field(default_factory=dict)
+    commands: dict[tuple[str, str], CommandFacts] = field(default_factory=dict)
+
+
+class FactLoader:
+    """Set queries on one connection, inside the transaction that will store the outcome."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._postgres = connection.dialect.name == "postgresql"
+
+    def _rows(self, statement: AnySelect) -> Sequence[AnyRow]:
+        return self._connection.execute(statement).fetchall()
+
+    def events(self, keys: Collection[EventKey]) -> list[EventRecord]:
+        if not keys:
+            return []
+        statement = select(*_EVENT_COLUMNS).where(
+            tuple_(_event.site_id, _event.device_id, _event.event_id).in_(sorted(keys))
+        )
+        return [EventRecord(*row) for row in self._rows(statement)]
+
+    def completions(self, keys: Collection[EventKey]) -> list[EventRecord]:
+        """`passed` and `reversed` events that arrived before the plate event that they complete."""
+        if not keys:
+            return []
+        statement = select(*_EVENT_COLUMNS).where(
+            tuple_(_event.site_id, _event.device_id, _event.for_event).in_(sorted(keys)), _event.for_event.is_not(None)
+        )
+        return [EventRecord(*row) for row in self._rows(statement)]
+
+    def newest_reads(self, lanes: Collection[tuple[str, str]], before: datetime) -> dict[tuple[str, str], EventRecord]:
+        """Each lane's newest plate event at or before an instant."""
+        found = {}
+        for site, lane in sorted(lanes):
+            statement = (
+                select(*_EVENT_COLUMNS)
+                .where(_event.site_id == site, _event.lane_id == lane, _event.at <= before, _event.kind == "plate")
+                .order_by(_event.at.desc(), _event.event_id.desc())
+                .limit(1)
+            )
+            for row in self._rows(statement):
+                found[site, lane] = EventRecord(*row)
+        return found
+
+    def lock_vehicles(self, newest: dict[VehicleKey, datetime]) -> dict[VehicleKey, datetime | None]:
+        """Lock each vehicle's row, in order, so that two bridges never decide one vehicle at once. Where its history begins."""
+        if not newest:
+            return {}
+        insert: Any = (postgres_insert if self._postgres else sqlite_insert)(t.Presence)
+        newer = func.greatest if self._postgres else func.max
+        statement = insert.values(
+            [{"site_id": site, "plate": plate, "newest_at": at} for (site, plate), at in sorted(newest.items())]
+        )
+        statement = statement.on_conflict_do_update(
+            index_elements=["site_id", "plate"],
+            set_={"newest_at": newer(t.Presence.newest_at, statement.excluded.newest_at)},
+        ).returning(t.Presence.site_id, t.Presence.plate, t.Presence.history_from)
+        return {(site, plate): since for site, plate, since in self._connection.execute(statement)}
+
+    def earlier_history(self, key: VehicleKey, at: datetime) -> datetime | None:
+        """Where the last stay but one before an instant began: for events older than the usual history."""
+        statement = (
+            select(_stay.started_at)
+            .where(_stay.site_id == key[0], _stay.plate == key[1], _stay.started_at <= at)
+            .order_by(_stay.started_at.desc())
+            .limit(2)
+        )
+        found = [row.started_at for row in self._rows(statement)]
+        return found[-1] if found else None
+
+    def history(self, since: dict[VehicleKey, datetime]) -> list[EventRecord]:
+        if not since:
+            return []
+        statement = select(*_EVENT_COLUMNS).where(
+            tuple_(_event.site_id, _event.plate).in_(sorted(since)), _event.at >= min(since.values())
+        )
+        found = (EventRecord(*row) for row in self._rows(statement))
+        return [event for event in found if event.plate is not None and event.at >= since[event.site, event.plate]]
+
+    def stays(self, since: dict[VehicleKey, datetime]) -> list[StayRecord]:
+        if not since:
+            return []
+        statement = (
+            select(*_STAY_COLUMNS)
+            .where(tuple_(_stay.site_id, _stay.plate).in_(sorted(since)), _stay.started_at >= min(since.values()))
+            .order_by(_stay.started_at, _stay.id)
+        )
+        found = (stay_record(row) for row in self._rows(statement))
+        return [stay for stay in found if stay.started_at >= since[stay.site, stay.plate]]
+
+    def bills(self, stays: Iterable[StayRecord]) -> list[BillRecord]:
+        keys = sorted((stay.site, stay.id) for stay in stays if stay.bills)
+        if not keys:
+            return []
+        bill = t.Bill.__table__.c
+        statement = (
+            select(*bill)
+            .where(tuple_(bill.site_id, bill.stay_id).in_(keys))
+            .order_by(bill.site_id, bill.stay_id, bill.sequence)
+        )
+        return [bill_record(row) for row in self._rows(statement)]
+
+    def registrations(self, keys: Collection[VehicleKey]) -> dict[VehicleKey, Registrations]:
+        """Everything that the registers say of these plates, in one statement."""
+        found = {key: Registrations() for key in keys}
+        if not keys:
+            return found
+        for row in self._connection.execute(_registers(sorted(keys))):
+            entry = found[row.site_id, row.plate]
+            match row.kind:
+                case "vehicle":
+                    entry.household, entry.vehicle = row.a, row.b
+                    if row.certified:
+                        entry.certificates.append((row.valid_from, row.valid_to))
+                case "pass":
+                    entry.passes.append((row.a, row.valid_from, row.valid_to))
+                case "relative":
+                    entry.relatives.append((row.a, row.b, row.valid_from, row.valid_to, row.registered_at))
+                case "free":
+                    entry.free.append((row.a, row.valid_to))
+                case _:
+                    entry.blocked.append(row.valid_to)
+        for entry in found.values():
+            entry.relatives.sort(key=lambda relative: (relative[4], relative[0]))
+            entry.passes.sort()
+            entry.free.sort(key=lambda free: free[0])
+        return found
+
+    def balances(self, keys: Collection[tuple[str, str, str]]) -> dict[tuple[str, str, str], Balance]:
+        """Months of allowances by (site, holder, month), locked in order until the transaction ends."""
+        if not keys:
+            return {}
+        if self._postgres:
+            # A row must exist to be locked: two bridges may draw from a month that nobody has drawn from yet.
+            rows = [
+                {"site_id": site, "holder": holder, "month": month, "limit_minutes": 0, "drawn_minutes": 0}
+                for site, holder, month in sorted(keys)
+            ]
+            self._connection.execute(postgres_insert(t.AllowanceBalance).on_conflict_do_nothing(), rows)
+        balance = t.AllowanceBalance.__table__.c
+        statement = (
+            select(*balance)
+            .where(tuple_(balance.site_id, balance.holder, balance.month).in_(sorted(keys)))
+            .order_by(balance.site_id, balance.holder, balance.month)
+            .with_for_update()
+        )
+        return {
+            (row.site_id, row.holder, row.month): Balance(row.limit_minutes, row.drawn_minutes)
+            for row in self._rows(statement)
+        }
+
+    def inside(self, sites: Collection[str]) -> dict[str, int]:
+        found = dict.fromkeys(sites, 0)
+        if sites:
+            statement = (
+                select(_stay.site_id, func.count())
+                .where(_stay.site_id.in_(sorted(sites)), _stay.state == "inside")
+                .group_by(_stay.site_id)
+            )
+            found.update((row[0], row[1]) for row in self._rows(statement))
+        return found
+
+    def spaces(self, households: Keys) -> list[tuple[str, str, str]]:
+        """Which plates hold the spaces of these households now: (site, household, plate)."""
+        if not households:
+            return []
+        statement = select(_stay.site_id, _stay.household_id, _stay.plate).where(
+            tuple_(_stay.site_id, _stay.household_id).in_(sorted(households)),
+            _stay.state == "inside",
+            _stay.holds_space,
+        )
+        return [(row[0], row[1], row[2]) for row in self._rows(statement)]
+
+    def books(self, sites: Collection[str]) -> dict[str, tuple[date, date | None]]:
+        """When each site's books were opened and how far they are closed.
+
+        Shared until the transaction ends, so that no day closes under a posting.
+        """
+        if not sites:
+            return {}
+        books = t.SiteBooks.__table__.c
+        statement = (
+            select(books.site_id, books.opened_on, books.closed_through)
+            .where(books.site_id.in_(sorted(sites)))
+            .order_by(books.site_id)
+            .with_for_update(read=True)
+        )
+        return {row[0]: (row[1], row[2]) for row in self._rows(statement)}
+
+    def arrears(self, keys: Keys) -> dict[VehicleKey, int]:
+        """What vehicles still owe for stays that have ended."""
+        if not keys:
+            return {}
+        statement = (
+            select(_stay.site_id, _stay.plate, func.sum(_stay.payable_fen - _stay.paid_fen))
+            .where(
+                tuple_(_stay.site_id, _stay.plate).in_(sorted(keys)),
+                _stay.state == "left",
+                _stay.payable_fen > _stay.paid_fen,
+            )
+            .group_by(_stay.site_id, _stay.plate)
+        )
+        return {(row[0], row[1]): int(row[2]) for row in self._rows(statement)}
+
+    def commands(self, keys: Keys) -> dict[tuple[str, str], CommandFacts]:
+        if not keys:
+            return {}
+        command = t.CommandRow.__table__.c
+        statement = select(
+            command.site_id,
+            command.id,
+            command.device_id,
+            command.lane_id,
+            command.event_id,
+            command.action,
+            command.reason,
+            command.state,
+        ).where(tuple_(command.site_id, command.id).in_(sorted(keys)))
+        return {(row[0], row[1]): CommandFacts(*row) for row in self._rows(statement)}
+
+
+def stay_record(row: AnyRow) -> StayRecord:
+    values = list(row)
+    values[-1] = msgspec.convert(values[-1] or {}, Posted)
+    return StayRecord(*values)
+
+
+def select_stays() -> AnySelect:
+    """Stays in the shape that `stay_record` reads."""
+    return select(*_STAY_COLUMNS)
+
+
+def select_events() -> AnySelect:
+    """Events in the shape of `EventRecord`."""
+    return select(*_EVENT_COLUMNS)
+
+
+def bill_record(row: AnyRow) -> BillRecord:
+    priced = msgspec.convert(
+        {
+            "policy": row.policy_id,
+            "version": row.policy_version,
+            "minutes": row.minutes,
+            "gross_fen": row.gross_fen,
+            "payable_fen": row.payable_fen,
+            "drawn": row.drawn,
+            "vouchers_used": row.facts.get("vouchers_used", ()),
+            "lines": row.lines,
+        },
+        PricedBill,
+    )
+    return BillRecord(
+        row.site_id, row.stay_id, row.sequence, row.kind, row.fixed_at, row.until, priced, row.holder, row.facts
+    )
+
+
+def _registers(keys: list[VehicleKey]) -> Any:
+    """All registers as one union. Columns: kind, site, plate, two texts, period, when registered, whether certified."""
+
+    def part(kind: str, table: Any, a: Any, b: Any, period: tuple[Any, Any], certified: Any) -> AnySelect:
+        return select(
+            literal(kind).label("kind"),
+            table.site_id,
+            table.plate,
+            a.label("a"),
+            b.label("b"),
+            period[0].label("valid_from"),
+            period[1].label("valid_to"),
+            table.registered_at,
+            certified.label("certified"),
+        ).where(tuple_(table.site_id, table.plate).in_(keys))
+
+    nothing, no_instant = literal(None, _stay.plate.type), literal(None, _stay.entry_at.type)
+    no = literal(False)
+    vehicle, certificate = t.ResidentVehicle, t.Certificate
+    certified = part(
+        "vehicle",
+        vehicle,
+        vehicle.household_id,
+        vehicle.vehicle,
+        (certificate.valid_from, certificate.valid_to),
+        certificate.id.is_not(null()),
+    ).outerjoin_from(
+        vehicle,
+        certificate,
+        (certificate.site_id == vehicle.site_id) & (certificate.household_id == vehicle.household_id),
+    )
+    held, relative, free, blocked = t.PassHeld, t.Relative, t.FreeVehicle, t.BlockedVehicle
+    return union_all(
+        certified,
+        part("pass", held, held.pass_id, nothing, (held.valid_from, held.valid_to), no),
+        part(
+            "relative", relative, relative.household_id, relative.relation, (relative.valid_from, relative.valid_to), no
+        ),
+        part("free", free, free.class_id, nothing, (no_instant, free.valid_to), no),
+        part("blocked", blocked, nothing, nothing, (no_instant, blocked.valid_to), no).where(~blocked.lifted),
+    )

@@ -1,0 +1,155 @@
+"""Rows as the flows hold them in memory: changed there, written back once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from billing.bill import Bill
+from billing.ledger import Posted
+from billing.policy import Policy
+
+
+class LaneFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane with what its gate and site say of it."""
+
+    site: str
+    lane: str
+    device: str
+    inward: bool
+    residents_only: bool
+    staffed: bool
+    loop: bool
+    passage_sensor: bool
+    offline_exit: bool
+
+
+class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    capacity: int
+    policy_id: str
+
+
+@dataclass(slots=True)
+class Estate:
+    """Everything configured, held in memory and loaded again when it changes."""
+
+    sites: dict[str, SiteFacts]
+    devices: frozenset[tuple[str, str]]
+    lanes: dict[tuple[str, str], LaneFacts]
+    policies: dict[str, list[Policy]]
+    offsets_ms: dict[tuple[str, str], int]
+
+
+@dataclass(slots=True)
+class EventRecord:
+    """A stored event, as far as the flow needs it."""
+
+    site: str
+    device: str
+    event: str
+    lane: str
+    kind: str
+    at: datetime
+    plate: str | None
+    plate_colour: str | None
+    vehicle: str | None
+    for_event: str | None
+    opening: str | None
+    buffered: bool
+    digest: bytes
+    decision: str | None
+    reason: str | None
+    completed: bool
+    new: bool = False
+    dirty: bool = False
+
+
+@dataclass(slots=True)
+class StayRecord:
+    site: str
+    id: str
+    plate: str
+    vehicle: str
+    plate_colour: str | None
+    state: str
+    started_at: datetime
+    entry_at: datetime | None
+    exit_at: datetime | None
+    entry_lane: str | None
+    exit_lane: str | None
+    entry_device: str | None
+    entry_event: str | None
+    exit_device: str | None
+    exit_event: str | None
+    confirmed: bool
+    exit_reason: str | None
+    household: str | None
+    holds_space: bool
+    policy_id: str
+    policy_version: int
+    gross_fen: int | None
+    payable_fen: int | None
+    paid_fen: int
+    bills: int
+    settlements: int
+    posted: Posted
+    new: bool = False
+    dirty: bool = False
+    gone: bool = False
+
+    @property
+    def due_fen(self) -> int:
+        """What is still to be paid of the bill that stands."""
+        return max(0, (self.payable_fen or 0) - self.paid_fen)
+
+
+@dataclass(slots=True)
+class BillRecord:
+    """A bill as fixed, with the inputs from which anyone can price it again."""
+
+    site: str
+    stay: str
+    sequence: int
+    kind: str
+    fixed_at: datetime
+    until: datetime
+    bill: Bill
+    holder: str | None
+    facts: dict[str, Any]
+    new: bool = False
+
+
+@dataclass(slots=True)
+class Registrations:
+    """All that the registers say of one plate at one site."""
+
+    household: str | None = None
+    vehicle: str | None = None
+    certificates: list[tuple[datetime | None, datetime | None]] = field(default_factory=list)
+    passes: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    relatives: list[tuple[str, str, datetime | None, datetime | None, datetime]] = field(default_factory=list)
+    free: list[tuple[str, datetime | None]] = field(default_factory=list)
+    blocked: list[datetime | None] = field(default_factory=list)
+
+    @property
+    def known(self) -> bool:
+        return bool(self.household or self.passes or self.relatives or self.free)
+
+
+@dataclass(slots=True)
+class Balance:
+    """A month of a holder's allowance. `new`: no row yet."""
+
+    limit: int
+    drawn: int
+    new: bool = False
+    dirty: bool = False
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.drawn)

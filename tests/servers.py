@@ -1,0 +1,122 @@
+"""Real servers for tests, on free loopback ports, stopped by their process ids: PostgreSQL and Mosquitto."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server left with {process.returncode}")
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"nothing listens on port {port} after {seconds} s")
+
+
+def stop(process: subprocess.Popen[bytes], how: int = signal.SIGTERM) -> None:
+    if process.poll() is None:
+        process.send_signal(how)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def postgres_programs() -> Path | None:
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    return Path(found[-1]).parent if found else None
+
+
+class Postgres:
+    """A private cluster. `initdb` refuses to run as root: then the account `postgres` runs it."""
+
+    def __init__(self) -> None:
+        programs = postgres_programs()
+        if programs is None:
+            pytest.skip("PostgreSQL's server programs are not installed")
+        self._as_root = os.geteuid() == 0
+        self._prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if self._as_root else []
+        self.folder = Path(tempfile.mkdtemp(prefix="parkgate-pg-"))
+        if self._as_root:
+            account = pwd.getpwnam("postgres")
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        data = self.folder / "data"
+        subprocess.run(
+            [*self._prefix, programs / "initdb", "-D", data, "-U", "parkgate", "--auth=trust", "-E", "UTF8", "--no-sync", "--locale=C"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+        )
+        self.port = free_port()
+        self._log = (self.folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            [
+                *self._prefix, programs / "postgres", "-D", data, "-p", str(self.port), "-k", self.folder,
+                "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "shared_buffers=64MB",
+            ],
+            stdout=self._log, stderr=self._log, cwd="/",
+        )  # fmt: skip
+        wait_for_port(self.port, self.process)
+        self._programs = programs
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql+psycopg://parkgate@127.0.0.1:{self.port}/{database}"
+
+    def close(self) -> None:
+        stop(self.process, signal.SIGINT)
+        self._log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def mosquitto_program() -> str | None:
+    return shutil.which("mosquitto") or ("/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None)
+
+
+class Mosquitto:
+    """A private broker that lets everybody in, with the settings that the documentation asks for."""
+
+    def __init__(self, port: int | None = None) -> None:
+        program = mosquitto_program()
+        if program is None:
+            pytest.skip("Mosquitto is not installed")
+        self.port = port or free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="parkgate-mosquitto-"))
+        conf = self.folder / "mosquitto.conf"
+        conf.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+            "max_inflight_messages 0\nmax_queued_messages 0\npersistence false\nlog_type error\n"
+        )
+        command = [program, "-c", str(conf)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for_port(self.port, self.process)
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        stop(self.process)
+        shutil.rmtree(self.folder, ignore_errors=True)
