@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
+from gateway.runtime.signal import Signal
 from gateway.store.engine import Store, open_engine
 
 
@@ -20,6 +21,7 @@ class Parts:
     clock: Clock
     store: Store
     metrics: Metrics
+    outbox: Signal = field(default_factory=Signal)
 
 
 def build(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Parts:

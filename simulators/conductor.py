@@ -42,6 +42,9 @@ class Steps(Protocol):
 class Conductor:
     """One run of a street. `speed` is simulated seconds a real second; None: as fast as it goes.
 
+    `window` is how far apart actions may be and still share one answer: up to so much later than its read a vehicle is
+    answered. Zero answers each at its own instant.
+
     `seen_online(site, device)` is what the service believes of a device; where it is given, the conductor waits until
     the service knows of a connection made or lost, otherwise it gives the news half a second of real time.
     """
@@ -55,12 +58,14 @@ class Conductor:
         steps: Steps | None = None,
         stop: threading.Event | None = None,
         speed: float | None = None,
+        window: timedelta = WINDOW,
         seen_online: Callable[[str, str], bool] | None = None,
         manners: Callable[[Journey, Direction], Manners] | None = None,
         progress: Callable[[datetime], None] | None = None,
     ) -> None:
         self._yard, self._steps, self._speed = yard, steps, speed
         self._stop = stop or threading.Event()
+        self._window = window
         self._seen_online, self._progress = seen_online, progress
         self._agenda = Agenda()
         self.traffic = Traffic(
@@ -93,7 +98,7 @@ class Conductor:
         """
         self._paced_from = (monotonic(), self._yard.clock.now()) if self._speed is not None else None
         while not self._stop.is_set():
-            window = self._agenda.window(WINDOW, WINDOW_AFTER_PAYMENT, until)
+            window = self._agenda.window(self._window, WINDOW_AFTER_PAYMENT, until)
             if not window:
                 return self._finish(until)
             if not self._wait_for(window[-1][0]):

@@ -15,8 +15,8 @@ from simulators.street import GateSpec, SiteSpec
 from simulators.vehicles import Plates, misread, unlicensed
 
 VISITS = {
-    "visitor": 1_760,
-    "taxi": 520,
+    "visitor": 1_900,
+    "taxi": 560,
     "relative": 390,
     "delivery": 1_080,
     "overnight": 28,
@@ -36,7 +36,7 @@ HOURS = {"visitor": ((9.8, 1.3), (14.8, 1.6), (18.9, 1.2)), "taxi": ((8.2, 1.2),
 class DayPlanner:
     """Plans a day from streams of its own, so that one day never depends on another."""
 
-    def __init__(  # noqa: PLR0917 - what a day depends on, and nothing else
+    def __init__(
         self, sites: tuple[SiteSpec, ...], people: Population, seed: str, zone: ZoneInfo, first_day: date, scale: float
     ) -> None:
         self._sites = {site.id: site for site in sites}

@@ -360,8 +360,9 @@ class Gate:
         return self._write(event)
 
     def _write(self, event: PlateEvent) -> PlateEvent:
-        self.journal.write("event", event.id, event, buffered=not self.online)
-        return event
+        written = event if self.online else _buffered(event)
+        self.journal.write("event", written.id, written, buffered=written.buffered)
+        return written
 
     def _message(self, entry: Entry) -> Message:
         drawer: Drawer = entry.drawer

@@ -35,9 +35,7 @@ RAISED: dict[Cause, Raised] = {
 class Payer(Protocol):
     """Pays into the service. Both are called on the conductor's thread, at the simulated `at`."""
 
-    def pay(  # noqa: PLR0917 - a port of the service, called in this order
-        self, site: str, device: str, event_id: str, fen: int, channel: str, at: datetime
-    ) -> bool:
+    def pay(self, site: str, device: str, event_id: str, fen: int, channel: str, at: datetime) -> bool:
         """Pay what a barrier shows; True if an open command will follow at the lane."""
         ...
 

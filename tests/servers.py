@@ -51,9 +51,12 @@ def postgres_programs() -> Path | None:
 
 
 class Postgres:
-    """A private cluster. `initdb` refuses to run as root: then the account `postgres` runs it."""
+    """A private cluster. `initdb` refuses to run as root: then the account `postgres` runs it.
 
-    def __init__(self) -> None:
+    `durable=False` (no fsync) is for the many tests that never pull the plug.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
         programs = postgres_programs()
         if programs is None:
             pytest.skip("PostgreSQL's server programs are not installed")
@@ -76,6 +79,7 @@ class Postgres:
             [
                 *self._prefix, programs / "postgres", "-D", data, "-p", str(self.port), "-k", self.folder,
                 "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "shared_buffers=64MB",
+                *(["-c", "fsync=off", "-c", "full_page_writes=off"] if not durable else []),
             ],
             stdout=self._log, stderr=self._log, cwd="/",
         )  # fmt: skip

@@ -38,7 +38,9 @@ def slice_of(cursor: str | None, limit: int) -> Slice:
     if cursor is None:
         return Slice(None, limit)
     try:
-        after = msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=="), type=tuple[str | int, str])
+        after = msgspec.json.decode(
+            base64.urlsafe_b64decode(cursor.encode("ascii") + b"=="), type=tuple[str | int, str]
+        )
     except (ValueError, msgspec.MsgspecError):
         raise Invalid("cursor: not one that this list gave; start without one") from None
     try:

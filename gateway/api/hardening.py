@@ -52,17 +52,23 @@ class Hardening:
                 _dress(scope, message)
             await send(message)
 
+        async def too_long() -> None:
+            words = f"a request here has at most {most} bytes"
+            await problem(413, "too-large", words, headers={"Connection": "close"})(scope, receive, sending)
+
+        if _announced(scope) > most:
+            await too_long()
+            return
         try:
-            if _announced(scope) > most:
-                raise _TooLong
             await self._app(scope, _bounded(receive, most), sending)
         except _TooLong:
             if not started:
-                answer = problem(413, "too-large", f"a request here has at most {most} bytes", headers={"Connection": "close"})
-                await answer(scope, receive, sending)
+                await too_long()
         except Exception:
             incident = random_token(9)
-            _log.exception("request failed", incident=incident, method=scope["method"], path=_without_tokens(scope["path"]))
+            _log.exception(
+                "request failed", incident=incident, method=scope["method"], path=_without_tokens(scope["path"])
+            )
             if started:
                 raise  # half an answer is out: the connection has to break
             answer = problem(500, "internal", f"this is our fault; incident {incident}", more={"incident": incident})

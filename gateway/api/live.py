@@ -25,6 +25,7 @@ VIEWER_SECONDS_MAX = 600.0
 VIEWERS_MAX = 200
 VIEWERS_A_PERSON_MAX = 20
 MESSAGES_WAITING_MAX = 16
+NEVER_STARTED_SECONDS = 60.0
 
 Group = frozenset[str] | None
 Document = dict[str, Any]
@@ -47,7 +48,8 @@ class Viewer:
         self.group = group
         self.person = person
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_WAITING_MAX)
-        self.dropped = False
+        self.admitted_at = time.monotonic()
+        self.started = False
 
     def put(self, message: bytes) -> None:
         try:
@@ -56,7 +58,7 @@ class Viewer:
             self.drop()
 
     def drop(self) -> None:
-        self.dropped = True
+        """End its stream."""
         while not self.queue.empty():
             self.queue.get_nowait()
         self.queue.put_nowait(None)
@@ -71,6 +73,7 @@ class Hub:
         self._viewers: set[Viewer] = set()
         self._shown: dict[Group, Document] = {}
         self._task: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
         self._closing = False
 
     @property
@@ -85,7 +88,8 @@ class Hub:
         for lane in found["lanes"]:
             if lane["last"] is not None:
                 lane["last"]["reason"] = masking.reason(lane["last"]["reason"])
-        return in_zone(found, parts.settings.zone)
+        shown: Document = in_zone(found, parts.settings.zone)
+        return shown
 
     async def watch(self, group: Group, person: str) -> AsyncIterator[bytes]:
         """The stream of one viewer. Raises `TooMany` before its first message."""
@@ -101,6 +105,9 @@ class Hub:
             self._task.cancel()
 
     def _admit(self, group: Group, person: str) -> Viewer:
+        now = time.monotonic()
+        # Who went away before the answer began never ran, and never says goodbye.
+        self._viewers = {one for one in self._viewers if one.started or now - one.admitted_at < NEVER_STARTED_SECONDS}
         own = sum(1 for viewer in self._viewers if viewer.person == person)
         if self._closing or len(self._viewers) >= VIEWERS_MAX or own >= VIEWERS_A_PERSON_MAX:
             raise TooMany("too many open boards; close one, or try again later")
@@ -109,16 +116,17 @@ class Hub:
         return viewer
 
     async def _stream(self, viewer: Viewer) -> AsyncIterator[bytes]:
-        began = time.monotonic()
         try:
             yield b"retry: 1000\n\n"
-            document = await run_in_threadpool(self.snapshot, viewer.group)
-            self._shown.setdefault(viewer.group, document)
-            yield message("snapshot", document)
+            # Under the same lock as the looks, so that no older change comes after a newer snapshot.
+            async with self._looking:
+                document = await self._look_at(viewer.group)
+                viewer.started = True
+                viewer.put(message("snapshot", document))
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
             # A stream ends in time, so that an account that was disabled or a password that was changed counts here too.
-            while time.monotonic() - began < VIEWER_SECONDS_MAX and not viewer.dropped:
+            while time.monotonic() - viewer.admitted_at < VIEWER_SECONDS_MAX:
                 waiting = await viewer.queue.get()
                 if waiting is None:
                     break
@@ -137,7 +145,9 @@ class Hub:
                     looked, version = began, new
                 if began - last_clock >= CLOCK_SECONDS:
                     last_clock = began
-                    self._tell_all(b": beat\n\n" + message("clock", in_zone({"at": self._parts.clock.now()}, self._zone)))
+                    self._tell_all(
+                        b": beat\n\n" + message("clock", in_zone({"at": self._parts.clock.now()}, self._zone))
+                    )
             except Exception as error:
                 # The database may be away for a moment; the board says how old it is, and goes on.
                 _log.warning("live look failed", error=type(error).__name__)
@@ -151,25 +161,31 @@ class Hub:
         return self._parts.settings.zone
 
     async def _look(self) -> None:
-        groups = {viewer.group for viewer in self._viewers}
+        groups = {viewer.group for viewer in self._viewers if viewer.started}
         for gone in set(self._shown) - groups:
             del self._shown[gone]
         for group in groups:
-            now = await run_in_threadpool(self.snapshot, group)
-            before = self._shown.get(group)
-            self._shown[group] = now
-            changed = difference(before, now) if before is not None else now
-            if changed is not None:
-                self._tell(group, message("change", changed))
+            async with self._looking:
+                await self._look_at(group)
+
+    async def _look_at(self, group: Group) -> Document:
+        """Look, and tell those who watch this group what is new."""
+        now = await run_in_threadpool(self.snapshot, group)
+        before, self._shown[group] = self._shown.get(group), now
+        changed = difference(before, now) if before is not None else None
+        if changed is not None:
+            self._tell(group, message("change", changed))
+        return now
 
     def _tell(self, group: Group, text: bytes) -> None:
         for viewer in list(self._viewers):
-            if viewer.group == group:
+            if viewer.started and viewer.group == group:
                 viewer.put(text)
 
     def _tell_all(self, text: bytes) -> None:
         for viewer in list(self._viewers):
-            viewer.put(text)
+            if viewer.started:
+                viewer.put(text)
 
 
 def message(event: str, document: Document) -> bytes:
@@ -206,4 +222,3 @@ def _map(value: Any, instants: Callable[[datetime], str]) -> Any:
     if isinstance(value, list | tuple):
         return [_map(item, instants) for item in value]
     return value
-

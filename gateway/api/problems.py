@@ -10,12 +10,16 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from gateway.flows.refusals import Refused
+from gateway.runtime.logs import logger
 
 MEDIA_TYPE = "application/problem+json"
 _ERRORS_SHOWN_MAX = 20
+
+_log = logger(__name__)
 
 
 class NotSignedIn(Refused):
@@ -61,7 +65,12 @@ class TooMany(Refused):
 
 
 def problem(
-    status: int, slug: str, detail: str, *, headers: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
+    status: int,
+    slug: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
     """One problem document."""
     document = {
@@ -79,6 +88,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OperationalError, _database)
 
 
 def _refused(_request: Request, error: Exception) -> Response:
@@ -107,6 +117,11 @@ def _invalid(_request: Request, error: Exception) -> Response:
     ]
     first = f"{errors[0]['where']}: {errors[0]['what']}" if errors else "the request cannot be used"
     return problem(422, "invalid", first, more={"errors": errors})
+
+
+def _database(_request: Request, error: Exception) -> Response:
+    _log.error("the database does not answer", error=str(error)[:300])
+    return problem(503, "database-away", "the database does not answer; try again", headers={"Retry-After": "5"})
 
 
 SCHEMA: dict[str, Any] = {

@@ -82,7 +82,9 @@ class Throttle:
     Bounded: when too many are remembered, the oldest is forgotten.
     """
 
-    def __init__(self, failures_max: int = 10, window: timedelta = timedelta(minutes=10), entries_max: int = 10_000) -> None:
+    def __init__(
+        self, failures_max: int = 10, window: timedelta = timedelta(minutes=10), entries_max: int = 10_000
+    ) -> None:
         self._failures_max = failures_max
         self._window = window
         self._entries_max = entries_max

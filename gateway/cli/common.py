@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from gateway.wiring import Parts, parts
 F = TypeVar("F", bound=Callable[..., Any])
 
 INPUT_BYTES_MAX = 64 * 1024 * 1024
+_DAY = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d-\d\d")
 
 
 def config_option(command: F) -> F:
@@ -30,6 +33,16 @@ def config_option(command: F) -> F:
         callback=lambda context, _option, value: value or context.find_root().params.get("config"),
         help="Settings file; default ./parkgate.toml where it exists.",
     )(command)
+
+
+def day_of(_context: click.Context, parameter: click.Parameter, text: str | None) -> date | None:
+    """A click callback: `YYYY-MM-DD` as a date."""
+    if text is None:
+        return None
+    with suppress(ValueError):
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    raise Refusal(f"--{parameter.opts[0].lstrip('-')} {text[:40]!r} is no day; write it as YYYY-MM-DD")
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -107,6 +120,7 @@ def operator_name() -> str:
 __all__ = [
     "config_option",
     "database_name",
+    "day_of",
     "open_parts",
     "operator_name",
     "read_input",

@@ -21,6 +21,10 @@ _COMMANDS: dict[str, str] = {
     "user": "gateway.cli.user:user",
     "registry": "gateway.cli.registry:registry",
     "web": "gateway.cli.web:web",
+    "close": "gateway.cli.close:close",
+    "verify": "gateway.cli.verify:verify",
+    "export": "gateway.cli.export:export",
+    "jobs": "gateway.cli.jobs:jobs",
 }
 
 

@@ -38,8 +38,26 @@ def record(
     )
 
 
-def note(parts: Parts, *, operator: str, action: str, site: str = "", subject: str = "", origin: str = "", detail: dict[str, Any] | None = None) -> None:
+def note(
+    parts: Parts,
+    *,
+    operator: str,
+    action: str,
+    site: str = "",
+    subject: str = "",
+    origin: str = "",
+    detail: dict[str, Any] | None = None,
+) -> None:
     """A line in a transaction of its own, for a change that a flow of several transactions has made."""
     with parts.store.writing() as connection:
-        record(connection, at=parts.clock.now(), operator=operator, action=action, site=site, subject=subject, origin=origin, detail=detail)
+        record(
+            connection,
+            at=parts.clock.now(),
+            operator=operator,
+            action=action,
+            site=site,
+            subject=subject,
+            origin=origin,
+            detail=detail,
+        )
         connection.commit()

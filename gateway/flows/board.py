@@ -33,9 +33,7 @@ def _sites(connection: Connection, allowed: Sites) -> list[Document]:
     rows = connection.execute(
         select(Site.id, Site.name, Site.capacity).where(within(Site.id, allowed), Site.enabled).order_by(Site.id)
     )
-    return [
-        {"id": row.id, "name": row.name, "capacity": row.capacity, "inside": inside.get(row.id, 0)} for row in rows
-    ]
+    return [{"id": row.id, "name": row.name, "capacity": row.capacity, "inside": inside.get(row.id, 0)} for row in rows]
 
 
 def lanes(connection: Connection, allowed: Sites, now: datetime) -> list[Document]:

@@ -43,7 +43,7 @@ def close_day(
     day: date,
     site: str | None = None,
     operator: str | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], object] | None = None,
 ) -> ClosedDay:
     """Seal a day of a site, or of all enabled sites, one after the other. Closing again returns the same.
 
@@ -195,12 +195,11 @@ def _seal(
 
 
 def _transactions(connection: Connection, site: str, day: date) -> list[Transaction]:
-    found: list[Transaction] = []
-    stored = books.transactions(connection, LedgerTransaction.site_id == site, LedgerTransaction.business_day == day)
+    condition = (LedgerTransaction.site_id == site, LedgerTransaction.business_day == day)
+    stored = list(books.transactions(connection, *condition))
     for transaction, content_hash in stored:
         if transaction.content_hash() != content_hash:
             raise NotClosable(
                 f"{site}: the books of {day} do not hold: transaction {transaction.id} was changed; run `parkgate verify`"
             )
-        found.append(transaction)
-    return found
+    return [transaction for transaction, _ in stored]

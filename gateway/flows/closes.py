@@ -37,5 +37,7 @@ def day(connection: Connection, allowed: Sites, wanted: date) -> dict[str, Any]:
         for site in sorted(set(books) | set(sealed))
     ]
     whole = bool(sites) and len(sealed) == len(sites) and allowed is None
-    street = hashlib.sha256(b"".join(bytes(sealed[site].hash) for site in sorted(sealed))).hexdigest() if whole else None
+    street = (
+        hashlib.sha256(b"".join(bytes(sealed[site].hash) for site in sorted(sealed))).hexdigest() if whole else None
+    )
     return {"day": wanted.isoformat(), "sites": sites, "street_hash": street}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from controllers.events import Kind
@@ -13,6 +13,7 @@ from gateway.flows.pricing import months, standing
 from gateway.store.facts import EventKey, FactLoader, Facts, VehicleKey
 from gateway.store.records import Estate, EventRecord, Registrations
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKS = {Kind.PASSED, Kind.REVERSED}
 # Where no stay is known, how far back reads may belong to the passage of a new one (a vehicle waiting to be let in).
 _WAITING_MAX = timedelta(hours=1)
@@ -30,9 +31,21 @@ def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], zone: Z
     _events(loader, facts, events)
     newest = _vehicles(estate, facts, events)
     if newest:
-        _histories(loader, facts, newest, estate)
+        _histories(loader, facts, newest, estate, seen=True)
     _what_it_costs(loader, estate, facts, newest, events, zone)
     facts.books = loader.books({one.site for one in events} | {one.site for one in results})
+    return facts
+
+
+def gather_vehicles(
+    loader: FactLoader, estate: Estate, since: dict[VehicleKey, datetime], now: datetime, zone: ZoneInfo
+) -> Facts:
+    """The facts of vehicles, each from an instant on, for a flow that no event started: a payment, a sweep, a quote."""
+    facts = Facts()
+    spans = {key: (first, max(first, now)) for key, first in sorted(since.items())}
+    _histories(loader, facts, spans, estate, seen=False)
+    _what_it_costs(loader, estate, facts, spans, (), zone)
+    facts.books = loader.books({site for site, _ in spans})
     return facts
 
 
@@ -90,9 +103,9 @@ def _vehicles(estate: Estate, facts: Facts, events: Sequence[EventIn]) -> dict[V
 
 
 def _histories(
-    loader: FactLoader, facts: Facts, spans: dict[VehicleKey, tuple[datetime, datetime]], estate: Estate
+    loader: FactLoader, facts: Facts, spans: dict[VehicleKey, tuple[datetime, datetime]], estate: Estate, *, seen: bool
 ) -> None:
-    remembered = loader.lock_vehicles({key: last for key, (_, last) in spans.items()})
+    remembered = loader.lock_vehicles({key: last if seen else _LONG_AGO for key, (_, last) in spans.items()})
     since: dict[VehicleKey, datetime] = {}
     for key, (first, _) in spans.items():
         start = remembered.get(key)

@@ -10,7 +10,7 @@ from gateway.wiring import Parts
 
 
 class AnotherPicture(Refused):
-    """This event has another picture already; the first stands."""
+    """Another picture of the event is here already; the first stands."""
 
     status = 409
     slug = "another-picture"
@@ -24,9 +24,7 @@ def keep(parts: Parts, site: str, device: str, event_id: str, jpeg: bytes) -> bo
     with parts.store.writing() as connection:
         known = connection.execute(
             select(PlateEventRow.event_id)
-            .where(
-                PlateEventRow.site_id == site, PlateEventRow.device_id == device, PlateEventRow.event_id == event_id
-            )
+            .where(PlateEventRow.site_id == site, PlateEventRow.device_id == device, PlateEventRow.event_id == event_id)
             .with_for_update()
         ).scalar_one_or_none()
         if known is None:

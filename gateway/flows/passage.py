@@ -119,6 +119,7 @@ class Corridor:
             decision=None,
             reason=None,
             completed=False,
+            went=False,
             new=True,
         )
 
@@ -319,7 +320,7 @@ class Corridor:
         if message.result.outcome is Became.DONE:
             if lane.passage_sensor:
                 return
-            read.completed = True
+            read.completed = read.went = True
         else:
             kind = "barrier_fault" if message.result.outcome is Became.FAULT else "command_not_confirmed"
             self._situation(kind, read, message.result.command, message.result.outcome.value)

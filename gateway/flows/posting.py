@@ -47,7 +47,7 @@ def closed_through(connection: Connection, sites: Collection[str]) -> dict[str, 
         .order_by(SiteBooks.site_id)
         .with_for_update(read=True)
     )
-    return dict(found.tuples().all())
+    return dict(found.all())
 
 
 def rows(transactions: Iterable[Transaction]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -182,7 +182,9 @@ class StayFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
-def stays(connection: Connection, allowed: Sites, wanted: StayFilter, page: Slice) -> list[tuple[tuple[Any, ...], Document]]:
+def stays(
+    connection: Connection, allowed: Sites, wanted: StayFilter, page: Slice
+) -> list[tuple[tuple[Any, ...], Document]]:
     """Stays, newest start first, each with its key for paging."""
     conditions = [within(Stay.site_id, allowed)]
     if wanted.site is not None:
@@ -197,9 +199,7 @@ def stays(connection: Connection, allowed: Sites, wanted: StayFilter, page: Slic
         conditions.append(Stay.started_at < wanted.until)
     if page.after is not None:
         started_at, stay_id = page.after
-        conditions.append(
-            or_(Stay.started_at < started_at, and_(Stay.started_at == started_at, Stay.id < stay_id))
-        )
+        conditions.append(or_(Stay.started_at < started_at, and_(Stay.started_at == started_at, Stay.id < stay_id)))
     rows = connection.execute(
         select(Stay).where(*conditions).order_by(Stay.started_at.desc(), Stay.id.desc()).limit(page.limit + 1)
     )

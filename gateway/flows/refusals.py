@@ -43,7 +43,7 @@ class KeyReused(Refused):
 
 
 class ChannelClosed(Refused):
-    """This channel takes no money by hand outside test mode."""
+    """The channel takes no money by hand outside test mode."""
 
     status = 422
     slug = "channel-closed"

@@ -131,7 +131,10 @@ class OutcomeWriter:
                 event.event_id == bindparam("of_event"),
             )
             .values(
-                plate=bindparam("is_plate"), decision=bindparam("is_decision"), completed=bindparam("is_completed")
+                plate=bindparam("is_plate"),
+                decision=bindparam("is_decision"),
+                completed=bindparam("is_completed"),
+                went=bindparam("is_went"),
             ),
             [
                 {
@@ -141,6 +144,7 @@ class OutcomeWriter:
                     "is_plate": one.plate,
                     "is_decision": one.decision,
                     "is_completed": one.completed,
+                    "is_went": one.went,
                 }
                 for one in events
             ],
@@ -329,6 +333,7 @@ def _event(one: NewEvent) -> dict[str, Any]:
         "decision": record.decision,
         "reason": record.reason,
         "completed": record.completed,
+        "went": record.went,
     }
 
 

@@ -73,8 +73,9 @@ class Vehicle:
             if event.kind == Kind.PLATE:
                 lane = lanes[self.site, event.lane]
                 decision = Decision(event.decision) if event.decision else None
-                went = event.completed and decision is Decision.OPEN and not lane.passage_sensor
-                yield Read(event.device, event.event, event.at, event.lane, lane.inward, decision, event.opening, went)
+                yield Read(
+                    event.device, event.event, event.at, event.lane, lane.inward, decision, event.opening, event.went
+                )
 
     def _marks(self) -> Iterable[Mark]:
         for event in self.events.values():

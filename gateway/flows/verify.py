@@ -6,7 +6,8 @@ Reads only, in one consistent look, a bounded number of rows at a time. Stops at
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from datetime import date
 
 import msgspec
@@ -17,7 +18,7 @@ from gateway.wiring import Parts
 
 __all__ = ["Failure", "Report", "verify"]
 
-Progress = Callable[[str], None]
+Progress = Callable[[str], object]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -41,11 +42,12 @@ def verify(
             # Without this every statement sees its own moment, and a busy street looks broken.
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         look = Look(connection, scope, Counter(), progress or (lambda _: None))
-        failure = next(_failures(look), None)
+        with closing(_failures(look)) as failures:
+            failure = next(failures, None)
     return Report(failure is None, dict(look.checked), failure)
 
 
-def _failures(look: Look) -> Iterator[Failure]:
+def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
     yield from verify_closes.failures(look)

@@ -137,7 +137,7 @@ def _wrong_books(look: Look) -> Iterator[Failure]:
     if look.scope.to_day is not None:
         return
     closes = select(_CLOSE.site_id, func.max(_CLOSE.day)).where(_CLOSE.kind == "close").group_by(_CLOSE.site_id)
-    last: dict[str, date] = dict(look.connection.execute(closes).tuples().all())
+    last: dict[str, date] = dict(look.connection.execute(closes).all())
     held = books.books_of(look.connection)
     for site in sorted(held.keys() | last.keys()):
         through = held[site][1] if site in held else None

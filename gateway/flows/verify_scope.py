@@ -60,7 +60,7 @@ class Look:
     connection: Connection
     scope: Scope
     checked: Counter[str]
-    progress: Callable[[str], None]
+    progress: Callable[[str], object]
 
     def count(self, kind: str) -> None:
         self.checked[kind] += 1

@@ -277,20 +277,22 @@ def _allowances(look: Look) -> Iterator[Failure]:
         sums.c.month == AllowanceBalance.month,
     )
     balance = AllowanceBalance.__table__.c
-    found = look.connection.execute(
+    query = (
         select(*balance, sums.c.minutes)
         .outerjoin(sums, same)
         .where(*_months(look, balance.month))
         .order_by(balance.site_id, balance.holder, balance.month)
-        .execution_options(yield_per=ROWS_AT_A_TIME)
     )
-    for row in found:
-        key = f"{row.site_id}:{row.holder}:{row.month}"
-        if row.drawn_minutes != (row.minutes or 0):
-            yield Failure("allowance", key, f"{row.drawn_minutes} minutes drawn, its draws sum to {row.minutes or 0}")
-        if not 0 <= row.drawn_minutes <= row.limit_minutes:
-            yield Failure("allowance", key, f"{row.drawn_minutes} minutes drawn of {row.limit_minutes}")
-        look.count("allowances")
+    with look.connection.execute(query.execution_options(yield_per=ROWS_AT_A_TIME)) as found:
+        for row in found:
+            key = f"{row.site_id}:{row.holder}:{row.month}"
+            if row.drawn_minutes != (row.minutes or 0):
+                yield Failure(
+                    "allowance", key, f"{row.drawn_minutes} minutes drawn, its draws sum to {row.minutes or 0}"
+                )
+            if not 0 <= row.drawn_minutes <= row.limit_minutes:
+                yield Failure("allowance", key, f"{row.drawn_minutes} minutes drawn of {row.limit_minutes}")
+            look.count("allowances")
     unknown = select(sums.c.site_id, sums.c.holder, sums.c.month).outerjoin(AllowanceBalance, same)
     for site, holder, month in look.connection.execute(unknown.where(AllowanceBalance.holder.is_(None)).limit(1)):
         yield Failure("allowance", f"{site}:{holder}:{month}", "minutes were drawn from a month that has no balance")

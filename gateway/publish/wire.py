@@ -6,8 +6,13 @@ from controllers.adapters import native
 from controllers.commands import Command, ListDelta, Receipt, WholeList
 
 
+def topic_of(site: str, device: str) -> str:
+    """Where a device listens for commands."""
+    return native.topic(site, device, "command")
+
+
 def command_message(site: str, device: str, command: Command) -> tuple[str, bytes]:
-    return native.topic(site, device, "command"), native.encode(command)
+    return topic_of(site, device), native.encode(command)
 
 
 def receipt_message(site: str, device: str, receipt: Receipt) -> tuple[str, bytes]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """This instant, timezone-aware, in UTC."""
+        """The present instant, timezone-aware, in UTC."""
         ...
 
 

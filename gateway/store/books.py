@@ -58,13 +58,13 @@ def transactions(connection: Connection, *conditions: ColumnElement[bool]) -> It
         .where(*conditions)
         .order_by(_LEDGER.site_id, _LEDGER.id, _POSTING.line)
     )
-    found = connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME))
-    for _, lines in groupby(found, key=itemgetter(1, 0)):
-        rows = list(lines)
-        head = rows[0]
-        postings = tuple(PostingLine(row[12], row[13]) for row in rows if row[12] is not None)
-        says: list[Any] = [*head[:11], postings]
-        yield Transaction(*says), bytes(head[11])
+    with connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)) as found:
+        for _, lines in groupby(found, key=itemgetter(1, 0)):
+            rows = list(lines)
+            head = rows[0]
+            postings = tuple(PostingLine(row[12], row[13]) for row in rows if row[12] is not None)
+            says: list[Any] = [*head[:11], postings]
+            yield Transaction(*says), bytes(head[11])
 
 
 def passages(connection: Connection, site: str, start: datetime, end: datetime) -> list[Passage]:
@@ -125,7 +125,7 @@ def openings(connection: Connection, site: str, start: datetime, end: datetime) 
         .subquery()
     )
     by_device = connection.execute(select(rose.c.how, func.count()).group_by(rose.c.how))
-    return Openings(commanded=dict(commanded.tuples().all()), by_device=dict(by_device.tuples().all()))
+    return Openings(commanded=dict(commanded.all()), by_device=dict(by_device.all()))
 
 
 def open_exceptions(connection: Connection, site: str, before: datetime) -> list[tuple[str, datetime]]:
@@ -170,14 +170,15 @@ _RECORD = (
 
 def closes(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[tuple[Record, bytes, datetime]]:
     """Closes with their lines and the instant of sealing, by (site, kind, sequence), one at a time."""
-    found = connection.execute(
+    query = (
         select(*_RECORD, _CLOSE.lines, _CLOSE.sealed_at)
         .where(*conditions)
         .order_by(_CLOSE.site_id, _CLOSE.kind, _CLOSE.sequence)
-        .execution_options(yield_per=10)
     )
-    for site, kind, sequence, day, previous, own, canonical, lines, sealed_at in found:
-        yield Record(site, kind, sequence, day, bytes(previous), bytes(own), bytes(canonical)), bytes(lines), sealed_at
+    with connection.execute(query.execution_options(yield_per=10)) as found:
+        for site, kind, sequence, day, previous, own, canonical, lines, sealed_at in found:
+            record = Record(site, kind, sequence, day, bytes(previous), bytes(own), bytes(canonical))
+            yield record, bytes(lines), sealed_at
 
 
 def close_of(connection: Connection, site: str, day: date) -> Record | None:

@@ -16,7 +16,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from billing.bill import Bill as PricedBill
 from billing.ledger import Posted
 from gateway.store import tables as t
-from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord
+from gateway.store.estate import load_estate
+from gateway.store.records import Balance, BillRecord, Estate, EventRecord, Registrations, StayRecord
 
 Keys = Collection[tuple[str, str]]
 AnySelect = Select[*tuple[Any, ...]]
@@ -42,6 +43,7 @@ _EVENT_COLUMNS = (
     _event.decision,
     _event.reason,
     _event.completed,
+    _event.went,
 )
 _stay = t.Stay.__table__.c
 _STAY_COLUMNS = (
@@ -109,11 +111,19 @@ class Facts:
 
 
 class FactLoader:
-    """Set queries on one connection, inside the transaction that will store the outcome."""
+    """Set queries on one connection, inside the transaction that will store the outcome.
 
-    def __init__(self, connection: Connection) -> None:
+    `locking=False` is for a quote: the same facts, nothing locked, nothing written.
+    """
+
+    def __init__(self, connection: Connection, *, locking: bool = True) -> None:
         self._connection = connection
+        self._locking = locking
         self._postgres = connection.dialect.name == "postgresql"
+
+    def estate(self) -> Estate:
+        """What is configured, as of now."""
+        return load_estate(self._connection)
 
     def _rows(self, statement: AnySelect) -> Sequence[AnyRow]:
         return self._connection.execute(statement).fetchall()
@@ -153,6 +163,12 @@ class FactLoader:
         """Lock each vehicle's row, in order, so that two bridges never decide one vehicle at once. Where its history begins."""
         if not newest:
             return {}
+        if not self._locking:
+            presence = t.Presence
+            found = select(presence.site_id, presence.plate, presence.history_from).where(
+                tuple_(presence.site_id, presence.plate).in_(sorted(newest))
+            )
+            return {(row[0], row[1]): row[2] for row in self._rows(found)}
         insert: Any = (postgres_insert if self._postgres else sqlite_insert)(t.Presence)
         newer = func.greatest if self._postgres else func.max
         statement = insert.values(
@@ -237,7 +253,7 @@ class FactLoader:
         """Months of allowances by (site, holder, month), locked in order until the transaction ends."""
         if not keys:
             return {}
-        if self._postgres:
+        if self._postgres and self._locking:
             # A row must exist to be locked: two bridges may draw from a month that nobody has drawn from yet.
             rows = [
                 {"site_id": site, "holder": holder, "month": month, "limit_minutes": 0, "drawn_minutes": 0}
@@ -249,8 +265,9 @@ class FactLoader:
             select(*balance)
             .where(tuple_(balance.site_id, balance.holder, balance.month).in_(sorted(keys)))
             .order_by(balance.site_id, balance.holder, balance.month)
-            .with_for_update()
         )
+        if self._locking:
+            statement = statement.with_for_update()
         return {
             (row.site_id, row.holder, row.month): Balance(row.limit_minutes, row.drawn_minutes)
             for row in self._rows(statement)
@@ -290,8 +307,9 @@ class FactLoader:
             select(books.site_id, books.opened_on, books.closed_through)
             .where(books.site_id.in_(sorted(sites)))
             .order_by(books.site_id)
-            .with_for_update(read=True)
         )
+        if self._locking:
+            statement = statement.with_for_update(read=True)
         return {row[0]: (row[1], row[2]) for row in self._rows(statement)}
 
     def arrears(self, keys: Keys) -> dict[VehicleKey, int]:

@@ -65,6 +65,7 @@ class EventRecord:
     decision: str | None
     reason: str | None
     completed: bool
+    went: bool
     new: bool = False
     dirty: bool = False
 

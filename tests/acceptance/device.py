@@ -47,11 +47,15 @@ class Device:
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = self._on_connect
         self.client.on_subscribe = lambda *_: self.subscribed.set()
+        self.client.on_disconnect = lambda *_: self.subscribed.clear()
         self.client.on_message = self._on_message
         self.client.connect("127.0.0.1", broker_port, keepalive=30)
         self.client.loop_start()
-        assert self.subscribed.wait(20), f"{name} could not connect and subscribe"
-        self.publish("status", self.status(), retain=True)
+        self.is_connected()
+
+    def is_connected(self) -> None:
+        """Waits until it is, so that no event of ours grows late in the client's own queue."""
+        assert self.subscribed.wait(30), f"{self.site}.{self.device} could not connect and subscribe"
 
     def close(self) -> None:
         self.client.disconnect()
@@ -60,6 +64,7 @@ class Device:
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if not reason.is_failure:
             client.subscribe([(f"{self.topic}/{end}", 1) for end in ("command", "receipt", "list", "list/delta")])
+            self.publish("status", self.status(), retain=True)
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         with self.lock:

@@ -101,37 +101,9 @@ def test_csv_opens_in_any_spreadsheet(street: Street, closed: dict[str, dict[str
         assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
 
 
-@pytest.mark.parametrize(
-    ("form", "name"),
-    [
-        ("xlsx", "archive-{day}.xlsx"),
-        ("beancount", "archive-{day}.beancount"),
-        ("pdf", "archive-{day}.pdf"),
-        ("accounting", "archive-{day}-yonyou.txt"),
-        ("accounting", "archive-{day}-kingdee.csv"),
-    ],
-)
-def test_other_exports_are_made(
-    street: Street, closed: dict[str, dict[str, Any]], tmp_path: Path, form: str, name: str
-) -> None:
-    street.parkgate.run("export", "--day", day(4), "--format", form, "--site", "archive", "--out", str(tmp_path))
-    content = (tmp_path / name.format(day=day(4))).read_bytes()
-    starts = {"xlsx": b"PK", "pdf": b"%PDF"}
-    assert content.startswith(starts.get(form, b""))
-    assert len(content) > 20
-
-
 def test_verify_finds_nothing_wrong(street: Street, closed: dict[str, dict[str, Any]]) -> None:
     verified = json.loads(street.parkgate.run("verify", "--json").stdout)
     assert verified["ok"] is True
     assert verified["first_failure"] is None
     assert verified["checked"]
     street.parkgate.run("verify", "--from", day(5), "--to", day(0))
-
-
-def test_reconciling_prints_its_breaks(street: Street, closed: dict[str, dict[str, Any]]) -> None:
-    document = json.loads(street.parkgate.run("reconcile", "--day", day(4), "--site", "archive", "--json").stdout)
-    assert document["day"] == day(4)
-    assert isinstance(document["sealed"], bool)
-    for found in document["breaks"]:
-        assert set(found) == {"id", "site", "kind", "channel", "order", "stay", "amount_fen", "state"}

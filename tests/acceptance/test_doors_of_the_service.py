@@ -1,13 +1,15 @@
 """Health, the API's roles and refusals, and a command line that answers mistakes in one line."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.acceptance.deployment import eventually
 from tests.acceptance.estate import LANES, POLICY, ROLES
-from tests.acceptance.trade import Street, Vehicle
+from tests.acceptance.trade import DUE_FEN, STAY_MINUTES, Street, Vehicle
 
 
 def is_a_problem(answer: httpx.Response, *statuses: int) -> None:
@@ -30,12 +32,6 @@ class TestHealth:
         assert "low_income" not in text
         assert "浙" not in text
 
-    def test_public_figures_name_nobody(self, street: Street) -> None:
-        answer = httpx.get(f"{street.parkgate.url}/open/xinyi", timeout=20)
-        assert answer.status_code == 200
-        assert "low_income" not in answer.text
-        assert "浙" not in answer.text
-
 
 class TestRoles:
     def test_without_a_token_nothing(self, street: Street) -> None:
@@ -46,7 +42,7 @@ class TestRoles:
     def test_a_wrong_password_gets_no_token(self, street: Street) -> None:
         form = {"username": "cashier", "password": "wrong"}
         answer = httpx.post(f"{street.parkgate.url}/api/v1/token", data=form, timeout=20)
-        assert answer.status_code in (400, 401)
+        assert answer.status_code == 401
 
     @pytest.mark.parametrize("role", ["auditor", "registrar", "finance"])
     def test_only_the_till_takes_money(self, street: Street, role: str) -> None:
@@ -70,12 +66,6 @@ class TestRoles:
         answer = cashier.get("/api/v1/stays", site="archive")
         assert answer.status_code in (403, 404) or answer.json()["items"] == []
 
-    def test_only_registrar_and_finance_see_certificates(self, street: Street) -> None:
-        assert "HZ-0000" in street.staff["registrar"].get("/api/v1/certificates").text
-        for role in ("cashier", "console", "manager", "auditor"):
-            answer = street.staff[role].get("/api/v1/certificates")
-            assert answer.status_code in (403, 404) or "HZ-" not in answer.text, role
-
     def test_a_wrong_body_is_a_problem_and_not_a_crash(self, street: Street) -> None:
         stay = street.a_visitor().entered().stay("inside")["id"]
         for body in ({}, [], {"channel": "cash"}, {"channel": "cash", "amount_fen": "lots", "reference": ""}):
@@ -85,11 +75,14 @@ class TestRoles:
         visitor = street.a_visitor()
         barrier = visitor.at("in-2").is_shown("not_registered")
         document = {"action": "open", "reason": "staff", "note": "delivery for number 3"}
+        before = {sent["id"] for sent in barrier.device.commands()}
         answer = street.staff["console"].post("/api/v1/lanes/xinyi.in-2/commands", document)
         assert answer.status_code < 300, answer.text
-        device = barrier.device
-        opening = next(command for command in reversed(device.commands()) if command["action"] == "show")
-        assert opening["lane"] == "in-2"
+        opening = eventually(
+            lambda: next((sent for sent in barrier.device.commands() if sent["id"] not in before), None),
+            "a command by staff",
+        )
+        assert (opening["action"], opening["reason"], opening["lane"]) == ("open", "staff", "in-2")
         is_a_problem(street.staff["auditor"].post("/api/v1/lanes/xinyi.in-2/commands", document), 403, 404)
 
 
@@ -134,17 +127,16 @@ class TestLists:
             "payable_fen",
             "paid_fen",
         }
-        part = stay["plate"][2:5]
-        assert stay["id"] in [found["id"] for found in street.staff["console"].stays(site="xinyi", plate=part)] or part
+        found = street.staff["console"].stays(site="xinyi", plate=stay["plate"][3:])
+        assert stay["id"] in [other["id"] for other in found], "?plate= matches any part"
 
     def test_a_bill_at_another_moment(self, street: Street) -> None:
         stay = street.a_visitor().entered(minutes=45).stay("inside")
-        later = stay["entry_at"][:10] + "T00:00:00Z"
-        bill = street.staff["console"].get(f"/api/v1/stays/{stay['id']}/bill")
-        assert bill.status_code == 200
-        assert bill.json()["gross_fen"] == 400
-        refused = street.staff["console"].get(f"/api/v1/stays/{stay['id']}/bill", at=later)
-        assert refused.status_code < 500
+        console, path = street.staff["console"], f"/api/v1/stays/{stay['id']}/bill"
+        assert console.get(path).json()["gross_fen"] == 400
+        at = datetime.fromisoformat(stay["entry_at"]) + timedelta(minutes=STAY_MINUTES)
+        assert console.get(path, at=at.isoformat()).json()["gross_fen"] == DUE_FEN
+        is_a_problem(console.get(path, at="soon"), 400, 422)
 
 
 MISTAKES = [
@@ -153,15 +145,12 @@ MISTAKES = [
     ["close", "--day", "yesterdayish"],
     ["close", "--day", "2026-03-02", "--site", "atlantis"],
     ["policy", "check", "missing.toml"],
-    ["policy", "check", "broken.toml"],
     ["policy", "apply", "broken.toml"],
     ["site", "apply", "missing.toml"],
     ["site", "apply", "broken.toml"],
     ["registry", "import", "martians", "households.csv"],
     ["registry", "import", "households", "missing.csv"],
     ["export", "--day", "2026-03-02", "--format", "docx", "--out", "."],
-    ["statement", "import", "--channel", "barter", "households.csv"],
-    ["statement", "import", "--channel", "wechat", "households.csv"],
     ["bill", "--policy", "missing.toml", "--entry", "2026-11-20T09:00", "--exit", "2026-11-20T10:00"],
     ["bill", "--policy", "policy.toml", "--entry", "soon", "--exit", "2026-11-20T10:00"],
     ["bill", "--policy", "policy.toml", "--entry", "2026-11-20T10:00", "--exit", "2026-11-20T09:00"],
@@ -200,7 +189,6 @@ class TestCommandLine:
         (street.parkgate.folder / "half.csv").write_text(rows, encoding="utf-8")
         refused = street.parkgate.run("registry", "import", "blocklist", "half.csv", expect=(1, 2))
         assert "3" in refused.stdout + refused.stderr
-        assert "浙A77777" not in street.staff["console"].get("/api/v1/blocklist").text
         street.a_vehicle("浙A77777").at("in-1").opens("temporary").backs_away()
 
     def test_applying_the_estate_again_changes_nothing(self, street: Street) -> None:
@@ -213,6 +201,12 @@ class TestCommandLine:
         )
         street.parkgate.run("policy", "check", "earlier.toml", expect=None)
         street.parkgate.run("policy", "apply", "earlier.toml", expect=(1, 2))
+
+    def test_checking_a_broken_policy_names_file_and_line(self, street: Street) -> None:
+        (street.parkgate.folder / "broken.toml").write_text("[policy\nid = ", encoding="utf-8")
+        checked = street.parkgate.run("policy", "check", "broken.toml", expect=(1, 2))
+        assert "broken.toml" in checked.stderr
+        assert "line 1" in checked.stderr
 
     def test_a_batch_answers_each_line_in_its_order(self, street: Street) -> None:
         good = {"entry": "2026-11-20T09:00", "exit": "2026-11-20T10:50", "vehicle": "small"}

@@ -122,7 +122,7 @@ def _tariff(draw: st.DrawFn, selectors: dict[str, str], vehicles: list[str], ban
 
 
 @st.composite
-def policies(draw: st.DrawFn, *, band_caps: bool = True) -> str:
+def policies(draw: st.DrawFn, *, band_caps: bool = True, discounts: bool = True) -> str:
     """A valid policy's text. The first tariff serves small vehicles and everything that nobody names."""
     kinds = [({}, ["small"])]
     kinds += draw(
@@ -142,14 +142,14 @@ def policies(draw: st.DrawFn, *, band_caps: bool = True) -> str:
             unique_by=repr,
         )
     )
-    discounts = draw(
+    granted = draw(
         st.lists(
             st.one_of(
                 st.fixed_dictionaries({"percent": st.integers(1, 100)}),
                 st.fixed_dictionaries({"percent": st.integers(1, 100), "vehicles": st.just(["large"])}),
                 st.fixed_dictionaries({"percent": st.integers(1, 100), "vehicles": st.just(["small", "motorcycle"])}),
             ),
-            max_size=2,
+            max_size=2 if discounts else 0,
         )
     )
     return policy_text(
@@ -157,7 +157,7 @@ def policies(draw: st.DrawFn, *, band_caps: bool = True) -> str:
             "step": draw(st.sampled_from([1, 1, 10, 50, 100])),
             "free_day": draw(st.sampled_from([[], [], ["spring_festival"], ["national_day", "spring_festival"]])),
             "tariffs": [draw(_tariff(selectors, vehicles, band_caps)) for selectors, vehicles in kinds],
-            "discounts": [{"id": f"d{place}"} | discount for place, discount in enumerate(discounts)],
+            "discounts": [{"id": f"d{place}"} | discount for place, discount in enumerate(granted)],
         }
     )
 

@@ -48,14 +48,18 @@ def decide(event):
 
 class Bridge:
     def __init__(self, port):
-        self.client = client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "bridge", protocol=mqtt.MQTTv311, manual_ack=True)
+        self.client = client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, "bridge", protocol=mqtt.MQTTv311, manual_ack=True
+        )
         client.max_inflight_messages_set(0)
         client.max_queued_messages_set(0)
         client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.on_socket_register_write = lambda *_: None
         self.batch, self.events = [], {}
         client.on_message = lambda _c, _u, message: self.batch.append(message)
-        client.on_connect = lambda *_: client.subscribe([("parkgate/v1/+/+/event", 1), ("parkgate/v1/+/+/result", 1), ("fake/pay", 1)])
+        client.on_connect = lambda *_: client.subscribe(
+            [("parkgate/v1/+/+/event", 1), ("parkgate/v1/+/+/result", 1), ("fake/pay", 1)]
+        )
         client.on_subscribe = lambda *_: print("BRIDGE READY", flush=True)
         client.connect("127.0.0.1", port)
 
@@ -114,7 +118,6 @@ async def broker(port):
     plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
     listener = {"type": "tcp", "bind": f"127.0.0.1:{port}", "max_connections": 1000}
     await Broker({"listeners": {"default": listener}, "plugins": plugins}).start()
-    print("BROKER READY", flush=True)
     await asyncio.Event().wait()
 
 

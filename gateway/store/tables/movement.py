@@ -16,7 +16,8 @@ class PlateEventRow(Base):
 
     `plate` is the vehicle the event concerns: read by a `plate` event, taken from the event that a `passed` or `reversed`
     completes. `decision` is `open`, `refuse` or `failed` (the barrier did not obey); null where nothing was decided.
-    `completed`: a passage or its end without one is on record, so nobody waits for it any more.
+    `completed`: a passage or its end without one is on record, so nobody waits for it any more. `went`: on a lane without a
+    passage sensor, the barrier reported that it opened.
     """
 
     __tablename__ = "plate_event"
@@ -42,6 +43,7 @@ class PlateEventRow(Base):
     decision: Mapped[str | None] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(String(32))
     completed: Mapped[bool] = mapped_column(Boolean, default=False)
+    went: Mapped[bool] = mapped_column(Boolean, default=False)
     __table_args__ = (
         Index(
             "ix_plate_event_opened",

@@ -294,6 +294,7 @@ def upgrade() -> None:
     sa.Column('decision', sa.String(length=8), nullable=True),
     sa.Column('reason', sa.String(length=32), nullable=True),
     sa.Column('completed', sa.Boolean(), nullable=False),
+    sa.Column('went', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('site_id', 'device_id', 'event_id', name=op.f('pk_plate_event'))
     )
     with op.batch_alter_table('plate_event', schema=None) as batch_op:

@@ -1,0 +1,96 @@
+"""The web application: the API below `/api/v1`, the console, the driver's page, health and metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from gateway.api import days, estate, exceptions, images, monitor, problems, stays, stream, token
+from gateway.api.context import Context, Health
+from gateway.api.hardening import Hardening
+from gateway.api.live import Hub, LiveSource
+from gateway.api.ports import Flows
+from gateway.api.sessions import Tokens
+from gateway.console import driver, pages
+from gateway.flows.credentials import DeviceCredentials
+from gateway.runtime.clock import Clock, SystemClock
+from gateway.wiring import Parts
+
+_ROUTERS = (token, estate, stays, exceptions, days, stream, images)
+_REFUSALS = {
+    "401": "no valid credentials",
+    "403": "not for this role or site",
+    "404": "no such thing, or not for you",
+    "422": "something in the request cannot be used",
+}
+
+
+def create_app(
+    parts: Parts,
+    *,
+    health: Health | None = None,
+    live: LiveSource | None = None,
+    flows: Flows | None = None,
+    wall: Clock | None = None,
+) -> FastAPI:
+    """Build it. Raises `SettingsError` if there is no secret key.
+
+    `health` adds to readiness: any value False means not ready. `live` tells when the board may have changed. `flows` are the
+    flows that it calls. `wall` is the clock of sessions, which is the real one also where gates run in simulated time.
+    """
+    hub = Hub(parts, live)
+
+    app = FastAPI(
+        title="Parkgate",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.context = Context(
+        parts=parts,
+        flows=flows or Flows(),
+        tokens=Tokens(parts.settings.secret()),
+        wall=wall or SystemClock(),
+        credentials=DeviceCredentials(parts.store),
+        hub=hub,
+        health=health,
+    )
+    api = APIRouter(prefix="/api/v1")
+    for module in _ROUTERS:
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(monitor.router)
+    app.include_router(pages.router)
+    app.include_router(driver.router)
+    pages.mount_static(app)
+    problems.install(app)
+    app.add_middleware(Hardening)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The schema, with the errors as they really are: problems."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            components.pop(unused, None)
+        components["Problem"] = problems.SCHEMA
+        schema["components"]["securitySchemes"] = {
+            "staff": {"type": "oauth2", "flows": {"password": {"tokenUrl": "/api/v1/token", "scopes": {}}}},
+            "device": {"type": "http", "scheme": "basic"},
+        }
+        content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for path, operations in schema["paths"].items():
+            for operation in operations.values():
+                operation["responses"].update(
+                    {status: {"description": words, "content": content} for status, words in _REFUSALS.items()}
+                )
+                if path != "/api/v1/token":
+                    operation["security"] = [{"device": []}] if "/images/" in path else [{"staff": []}]
+        app.openapi_schema = schema
+    return app.openapi_schema

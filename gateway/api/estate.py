@@ -1,0 +1,80 @@
+"""The estate and its live state: sites, gates, lanes, devices."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from gateway.api import shapes
+from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, json, names_only, page, slice_of
+from gateway.api.context import Asking, With
+from gateway.flows import reading
+
+router = APIRouter(tags=["estate"])
+
+Everything = Annotated[bool, Query(alias="all", description="what is disabled as well")]
+
+
+def _keyed(found: list[dict[str, Any]], name: str) -> list[tuple[tuple[str, str], dict[str, Any]]]:
+    return [((document.get("site", document["id"]), document[name].rpartition(".")[2]), document) for document in found]
+
+
+@router.get("/sites", responses={200: {"model": shapes.Sites}})
+def sites(
+    staff: Asking, context: With, cursor: Cursor = None, limit: Limit = LIMIT_MAX, everything: Everything = False
+) -> Response:
+    """Sites by id, with how many vehicles are inside."""
+    wanted = names_only(slice_of(cursor, limit))
+    with context.parts.store.reading() as connection:
+        found = reading.sites(connection, staff.sites, wanted, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), limit))
+
+
+@router.get("/gates", responses={200: {"model": shapes.Gates}})
+def gates(
+    staff: Asking,
+    context: With,
+    site: SiteName = None,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT_MAX,
+    everything: Everything = False,
+) -> Response:
+    """Gates by site and id."""
+    wanted = names_only(slice_of(cursor, limit))
+    with context.parts.store.reading() as connection:
+        found = reading.gates(connection, staff.only(site), wanted, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), limit))
+
+
+@router.get("/lanes", responses={200: {"model": shapes.Lanes}})
+def lanes(
+    staff: Asking,
+    context: With,
+    site: SiteName = None,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT_MAX,
+    everything: Everything = False,
+) -> Response:
+    """Lanes by site and id, with their barriers as last heard; `stale` after 90 s of silence."""
+    wanted, now = names_only(slice_of(cursor, limit)), context.parts.clock.now()
+    with context.parts.store.reading() as connection:
+        found = reading.lanes(connection, staff.only(site), wanted, now, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), limit))
+
+
+@router.get("/devices", responses={200: {"model": shapes.Devices}})
+def devices(
+    staff: Asking,
+    context: With,
+    site: SiteName = None,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT_MAX,
+    everything: Everything = False,
+) -> Response:
+    """Devices by site and id, with what they last said of themselves."""
+    wanted, now = names_only(slice_of(cursor, limit)), context.parts.clock.now()
+    with context.parts.store.reading() as connection:
+        found = reading.devices(connection, staff.only(site), wanted, now, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), limit))

@@ -1,0 +1,58 @@
+"""A bridge: link, queue, worker and the keeper of offline lists, started and stopped together."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import Any
+
+from gateway.bridge.intake import topics
+from gateway.bridge.link import Link, Raw
+from gateway.bridge.lists import ListKeeper
+from gateway.bridge.worker import Worker
+from gateway.flows.outcome import Outcome
+from gateway.runtime.settings import Broker
+from gateway.wiring import Parts
+
+
+class Bridge:
+    """Serves the gates of every site. `broker` may carry other credentials than the settings (the embedded one's)."""
+
+    def __init__(
+        self, parts: Parts, broker: Broker | None = None, *, on_outcome: Callable[[Outcome], None] = lambda _: None
+    ) -> None:
+        settings = parts.settings
+        self._parts = parts
+        inbox: queue.Queue[Raw] = queue.Queue(settings.queue_max)
+        name = f"bridge-{settings.bridge_id}"
+        self.lists = ListKeeper(parts)
+        self.worker = Worker(parts, inbox=inbox, planner=name, on_status=self.lists.reported, on_outcome=on_outcome)
+        self.link = Link(
+            broker or settings.broker,
+            client_id=f"parkgate.{name}",
+            topics=topics(settings.share_group),
+            inbox=inbox,
+            clock=parts.clock,
+            acknowledged=self.worker.acknowledged,
+        )
+        parts.outbox.listen(self.worker.look_at_outbox)
+
+    def start(self) -> None:
+        self.worker.start(self.link)
+        self.link.start()
+        self.lists.start(self.link)
+
+    def stop(self) -> None:
+        """What has arrived is decided, published and acknowledged; then the connection is closed."""
+        self.lists.stop()
+        self.worker.stop()
+        self.link.stop()
+
+    def healthy(self) -> bool:
+        return self.link.healthy() and self.worker.healthy()
+
+    def health(self) -> dict[str, Any]:
+        """For `/readyz`: what is wrong is false."""
+        connected = self.link.connected
+        self._parts.metrics.broker_connected.set(connected)
+        return {"broker": connected, "bridge_threads": self.healthy()}

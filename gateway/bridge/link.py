@@ -1,0 +1,281 @@
+"""The MQTT connection: one network thread of ours drives paho by its public loop functions.
+
+What was measured about the client, and shapes this: an exception in its message callback ends its own network thread while it
+still claims to be connected; it keeps messages published while disconnected and sends them stale after reconnecting; it wakes
+its thread for each publish. So the loop is ours, every connection gets a fresh client (the broker keeps the session), and writes
+are flushed once a turn. Nothing in this thread blocks: a message is put into a bounded queue, and while that is full, nothing
+more is read from the socket.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from gateway.runtime.clock import Clock
+from gateway.runtime.logs import logger
+from gateway.runtime.settings import Broker
+
+_log = logger(__name__)
+
+_KEEPALIVE_SECONDS = 30
+_SESSION_SECONDS = 7 * 24 * 3600
+_BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
+_CONNECT_WITHIN_SECONDS = 10.0
+_TURN_SECONDS = 0.5
+_UNSUPPORTED_VERSION = "Unsupported protocol version"
+
+
+class Raw(NamedTuple):
+    """A message as it came, and the connection on which it is to be acknowledged."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    received_at: datetime
+    arrived: float
+    mid: int
+    client: mqtt.Client
+
+
+class Link:
+    """A lasting connection to a broker. `publish` and `acknowledge` may be called from any thread."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        client_id: str,
+        topics: Sequence[str],
+        inbox: queue.Queue[Raw],
+        clock: Clock,
+        acknowledged: Callable[[int], None],
+    ) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._topics = tuple(topics)
+        self._inbox = inbox
+        self._clock = clock
+        self._acknowledged = acknowledged
+        self._version = mqtt.MQTTv311 if broker.embedded else mqtt.MQTTv5
+        self._client: mqtt.Client | None = None
+        self._up = threading.Event()
+        self._stopping = threading.Event()
+        self._connections = 0
+        self._turned_at = time.monotonic()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="mqtt-network", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send what is waiting, disconnect, and wait for the thread."""
+        self._stopping.set()
+        self._wake()
+        self._thread.join(5)
+
+    @property
+    def connected(self) -> bool:
+        """Connected and subscribed."""
+        return self._up.is_set()
+
+    @property
+    def connections(self) -> int:
+        """How many times it has come up: what was unacknowledged before belongs to another connection."""
+        return self._connections
+
+    def healthy(self) -> bool:
+        """Whether the network thread still turns. Watched, since a dead one looks like a quiet street."""
+        return self._thread.is_alive() and time.monotonic() - self._turned_at < 60
+
+    def wait_until_up(self, seconds: float) -> bool:
+        return self._up.wait(seconds)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
+        """QoS 1. The message id whose acknowledgement will be reported, or None: not connected, nothing was kept."""
+        client = self._client
+        if client is None or not self._up.is_set():
+            return None
+        info = client.publish(topic, payload, qos=1, retain=retain)
+        return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
+
+    def acknowledge(self, messages: Sequence[Raw]) -> None:
+        """Tell the broker that these are safe. Those of an earlier connection come again, and are recognised."""
+        current = self._client
+        for message in messages:
+            if message.client is current:
+                message.client.ack(message.mid, 1)
+
+    def flush(self) -> None:
+        """Let the network thread write what was published and acknowledged since the last flush."""
+        self._wake()
+
+    # ------------------------------------------------------------------ the network thread
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                came_up = self._one_connection()
+                failures = 0 if came_up else failures + 1
+            except (OSError, ssl.SSLError, ValueError) as problem:
+                failures += 1
+                if failures in {1, 5} or failures % 50 == 0:
+                    _log.warning("broker unreachable", broker=str(self._broker), problem=str(problem), attempt=failures)
+            except Exception:
+                failures += 1
+                _log.exception("the network thread caught an unexpected error and reconnects")
+            finally:
+                self._up.clear()
+                self._client = None
+            self._turned_at = time.monotonic()
+            self._stopping.wait(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)])
+
+    def _one_connection(self) -> bool:
+        """Connect, serve until it ends. Whether it came up."""
+        client = self._new_client()
+        self._client = client
+        properties = None
+        if self._version == mqtt.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = _SESSION_SECONDS
+            properties.ReceiveMaximum = 65_535
+            client.connect(
+                self._broker.host, self._broker.port, _KEEPALIVE_SECONDS, clean_start=False, properties=properties
+            )
+        else:
+            client.connect(self._broker.host, self._broker.port, _KEEPALIVE_SECONDS)
+        began = time.monotonic()
+        came_up = False
+        while not self._stopping.is_set():
+            if not self._turn(client):
+                break
+            came_up = came_up or self._up.is_set()
+            if not came_up and time.monotonic() - began > _CONNECT_WITHIN_SECONDS:
+                raise OSError("connected, but no subscription was granted in time")
+        if self._stopping.is_set():
+            self._say_goodbye(client)
+        return came_up
+
+    def _turn(self, client: mqtt.Client) -> bool:
+        """Wait for the socket, read what came, write what waits. False when the connection has ended."""
+        sock = client.socket()
+        if sock is None:
+            return False
+        full = self._inbox.full()
+        reads: list[Any] = [self._wake_reader] if full else [sock, self._wake_reader]
+        writes = [sock] if client.want_write() else []
+        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() and not full
+        # While the queue is full the pause is short: the worker frees a place without telling this thread.
+        readable, writable, _ = select.select(reads, writes, [], 0 if pending else 0.005 if full else _TURN_SECONDS)
+        self._turned_at = time.monotonic()
+        if self._wake_reader in readable:
+            self._drain_wakes()
+        if sock in readable or pending:
+            code = client.loop_read()
+            if code != mqtt.MQTT_ERR_SUCCESS:
+                return False
+        if writable or client.want_write():
+            code = client.loop_write()
+            if code not in {mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_AGAIN}:
+                return False
+        return client.loop_misc() == mqtt.MQTT_ERR_SUCCESS
+
+    def _say_goodbye(self, client: mqtt.Client) -> None:
+        end = time.monotonic() + 2
+        while client.want_write() and time.monotonic() < end and client.loop_write() == mqtt.MQTT_ERR_SUCCESS:
+            pass
+        client.disconnect()
+        client.loop_write()
+
+    def _new_client(self) -> mqtt.Client:
+        options: dict[str, Any] = {} if self._version == mqtt.MQTTv5 else {"clean_session": False}
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=self._version,
+            manual_ack=True,
+            **options,
+        )
+        client.max_inflight_messages_set(0)
+        client.max_queued_messages_set(0)
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password)
+        if self._broker.tls:
+            client.tls_set()
+        client.on_socket_open = self._tune_socket
+        client.on_socket_register_write = lambda *_: None
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        return client
+
+    @staticmethod
+    def _tune_socket(_client: mqtt.Client, _userdata: Any, sock: Any) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_connect(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            if str(reason) == _UNSUPPORTED_VERSION and self._version == mqtt.MQTTv5:
+                self._version = mqtt.MQTTv311
+            _log.error("broker refused the connection", broker=str(self._broker), reason=str(reason))
+            return
+        self._connections += 1
+        client.subscribe([(topic, 1) for topic in self._topics])
+
+    def _on_subscribe(self, _client: mqtt.Client, _userdata: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        refused = [topic for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure]
+        if refused:
+            _log.error("broker refused subscriptions", topics=refused)
+            return
+        self._up.set()
+        _log.info("connected", broker=str(self._broker))
+
+    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        """The door: nothing here may raise or block."""
+        raw = Raw(
+            message.topic,
+            bytes(message.payload),
+            message.retain,
+            self._clock.now(),
+            time.perf_counter(),
+            message.mid if message.qos else 0,
+            client,
+        )
+        try:
+            self._inbox.put_nowait(raw)
+        except queue.Full:
+            # Only what one read brought beyond the bound: unacknowledged and without a receipt, so it is sent again.
+            _log.warning("queue full, a message was left with its sender", topic=message.topic)
+
+    def _on_publish(self, _client: mqtt.Client, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
+        self._acknowledged(mid)
+
+    def _wake(self) -> None:
+        try:
+            self._wake_writer.send(b"\0")
+        except (BlockingIOError, OSError):
+            return  # a wake is waiting already, or the link is closing
+
+    def _drain_wakes(self) -> None:
+        try:
+            while self._wake_reader.recv(4096):
+                pass
+        except BlockingIOError:
+            return

@@ -1,0 +1,319 @@
+"""The worker: drains what has queued, has it decided and stored in one transaction, publishes, then acknowledges.
+
+Natural batching: it takes what has arrived and never waits for more. A batch of one costs one commit; a burst costs one commit for
+many events.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from controllers.commands import Receipt
+from controllers.decide import CONFIRM_WITHIN
+from controllers.events import CommandResult, Outcome
+from gateway.bridge.intake import decode
+from gateway.bridge.link import Link, Raw
+from gateway.flows.event_path import EventPath
+from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
+from gateway.flows.outcome import Outcome as Decided
+from gateway.publish.outbox import Waiting, waiting
+from gateway.publish.wire import receipt_message
+from gateway.runtime.logs import logger
+from gateway.wiring import Parts
+
+_log = logger(__name__)
+
+_IDLE_SECONDS = 0.05
+_OUTBOX_EVERY_SECONDS = 0.2
+_MARK_SENT_AFTER_SECONDS = 0.5
+_RETRY_SECONDS = (0.02, 0.1, 0.5, 1.0, 2.0)
+_CONFLICTS_MAX = 5
+_WAIT_FOR_RESULT = CONFIRM_WITHIN
+
+
+class Worker:
+    """One thread. Everything it needs is handed to it; it never dies of a message."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        inbox: queue.Queue[Raw],
+        planner: str,
+        on_status: Callable[[Sequence[StatusIn]], None] = lambda _: None,
+        on_outcome: Callable[[Decided], None] = lambda _: None,
+    ) -> None:
+        self._parts = parts
+        self._inbox = inbox
+        self._planner = planner
+        self._path = EventPath(parts, planner=planner)
+        self._on_status = on_status
+        self._on_outcome = on_outcome
+        self._link: Link | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        # Published and not yet acknowledged by the broker, by message id; only for the present connection.
+        self._flying: dict[int, tuple[str, str]] = {}
+        self._flying_on = 0
+        self._early: set[int] = set()
+        self._sent: set[tuple[str, str]] = set()
+        self._outbox_at = 0.0
+        self._outbox_now = threading.Event()
+        self._turned_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="bridge-worker", daemon=True)
+
+    def start(self, link: Link) -> None:
+        self._link = link
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Drain what has queued, then end."""
+        self._stopping.set()
+        self._thread.join(30)
+
+    def healthy(self) -> bool:
+        return self._thread.is_alive() and time.monotonic() - self._turned_at < 60
+
+    def look_at_outbox(self) -> None:
+        """Another flow of this process has planned a command."""
+        self._outbox_now.set()
+
+    def acknowledged(self, mid: int) -> None:
+        """The broker has a command. Called by the network thread, sometimes before `publish` has returned."""
+        with self._lock:
+            command = self._flying.pop(mid, None)
+            if command is not None:
+                self._sent.add(command)
+            else:
+                self._early.add(mid)
+
+    # ------------------------------------------------------------------ the loop
+
+    def _run(self) -> None:
+        while True:
+            self._turned_at = time.monotonic()
+            try:
+                batch = self._drain()
+                if batch:
+                    self._serve(batch)
+                elif self._stopping.is_set():
+                    break
+                else:
+                    self._idle()
+                self._outbox()
+            except SQLAlchemyError as problem:
+                _log.error("the database does not answer; nothing is lost, retrying", problem=_first_line(problem))
+                self._stopping.wait(0.5)
+            except Exception:
+                _log.exception("the worker caught an unexpected error and goes on")
+                self._stopping.wait(0.1)
+        self._mark_sent()
+
+    def _drain(self) -> list[Raw]:
+        batch: list[Raw] = []
+        try:
+            batch.append(self._inbox.get(timeout=0 if self._outbox_now.is_set() else _IDLE_SECONDS))
+            while len(batch) < self._parts.settings.batch_max:
+                batch.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        self._parts.metrics.queue_depth.set(self._inbox.qsize())
+        return batch
+
+    def _serve(self, raws: Sequence[Raw]) -> None:
+        messages = [decode(raw) for raw in raws]
+        for outcome in self._decided(messages):
+            self._publish(outcome)
+        assert self._link is not None
+        self._link.acknowledge([raw for raw in raws if raw.mid])
+        self._link.flush()
+        done = time.perf_counter()
+        metrics = self._parts.metrics
+        metrics.batch_events.observe(len(raws))
+        for raw in raws:
+            metrics.decision_seconds.observe(done - raw.arrived)
+
+    def _decided(self, messages: Sequence[Inbound]) -> Iterable[Decided]:
+        """Stored outcomes. Waits for a database that is away; splits a batch until what poisons it stands alone."""
+        conflicts = 0
+        waits = 0
+        while True:
+            try:
+                yield self._once(messages)
+            except DBAPIError as problem:
+                self._parts.metrics.store_failures.inc()
+                if isinstance(problem, IntegrityError) or not _database_is_away(problem):
+                    conflicts += 1
+                    if conflicts <= _CONFLICTS_MAX:
+                        time.sleep(_RETRY_SECONDS[0] * conflicts)
+                        continue
+                    yield from self._apart(messages, problem)
+                    return
+                if waits % 20 == 0:
+                    _log.error("the database does not take a batch; waiting for it", problem=_first_line(problem))
+                time.sleep(_RETRY_SECONDS[min(waits, len(_RETRY_SECONDS) - 1)])
+                waits += 1
+                self._turned_at = time.monotonic()
+                if self._stopping.is_set() and waits > len(_RETRY_SECONDS):
+                    raise
+            except Exception as problem:
+                yield from self._apart(messages, problem)
+                return
+            else:
+                return
+
+    def _once(self, messages: Sequence[Inbound]) -> Decided:
+        with self._lock:
+            sent = set(self._sent)
+        outcome = self._path.run(messages, sent)
+        with self._lock:
+            self._sent -= sent
+        return outcome
+
+    def _apart(self, messages: Sequence[Inbound], problem: Exception) -> Iterable[Decided]:
+        if len(messages) > 1:
+            middle = len(messages) // 2
+            yield from self._decided(messages[:middle])
+            yield from self._decided(messages[middle:])
+            return
+        _log.error("a message cannot be decided and goes to quarantine", problem=_first_line(problem))
+        yield self._path.run([_poisoned(messages[0], problem)])
+
+    # ------------------------------------------------------------------ what leaves
+
+    def _publish(self, outcome: Decided) -> None:
+        """Commands first, then receipts: whoever sees its receipt has seen its command before."""
+        assert self._link is not None
+        for planned in outcome.commands:
+            self._command(planned.site, planned.id, planned.topic, planned.payload)
+            self._parts.metrics.decisions.labels(planned.action, planned.reason).inc()
+        for device in sorted(outcome.event_receipts.keys() | outcome.result_receipts.keys()):
+            receipt = Receipt(
+                events=tuple(outcome.event_receipts.get(device, ())),
+                results=tuple(outcome.result_receipts.get(device, ())),
+            )
+            self._link.publish(*receipt_message(*device, receipt))
+        self._count(outcome)
+        if outcome.statuses:
+            self._on_status(outcome.statuses)
+        self._on_outcome(outcome)
+
+    def _command(self, site: str, command: str, topic: str, payload: bytes) -> None:
+        """Not connected: it stays in the outbox, and goes out if it is still fresh when the connection is back."""
+        assert self._link is not None
+        if self._flying_on != self._link.connections:
+            with self._lock:
+                # What flew on an earlier connection was never acknowledged: the outbox decides about it again.
+                self._flying.clear()
+                self._early.clear()
+                self._flying_on = self._link.connections
+        mid = self._link.publish(topic, payload)
+        if mid is None:
+            return
+        with self._lock:
+            if mid in self._early:
+                self._early.discard(mid)
+                self._sent.add((site, command))
+            else:
+                self._flying[mid] = (site, command)
+
+    def _idle(self) -> None:
+        if self._sent and time.monotonic() - self._outbox_at > _MARK_SENT_AFTER_SECONDS:
+            self._mark_sent()
+
+    def _mark_sent(self) -> None:
+        with self._lock:
+            sent = set(self._sent)
+        if sent:
+            self._path.mark_sent(sent)
+            with self._lock:
+                self._sent -= sent
+
+    def _outbox(self) -> None:
+        """Commands of other flows, and what could not be published before: still fresh, or expired and put before staff."""
+        now = time.monotonic()
+        if not self._outbox_now.is_set() and now - self._outbox_at < _OUTBOX_EVERY_SECONDS:
+            return
+        assert self._link is not None
+        self._outbox_now.clear()
+        self._outbox_at = now
+        with self._lock:
+            mine = (
+                set(self._flying.values()) | self._sent
+                if self._flying_on == self._link.connections
+                else set(self._sent)
+            )
+        at = self._parts.clock.now()
+        found = [one for one in waiting(self._parts.store, at, self._planner) if (one.site, one.id) not in mine]
+        expired = [one for one in found if one.expires_at <= at]
+        for one in found:
+            if one.expires_at > at and self._link.connected:
+                self._command(one.site, one.id, one.topic, one.payload)
+        self._link.flush()
+        self._parts.metrics.outbox_age_seconds.set(
+            max(((at - one.expires_at).total_seconds() + 8 for one in found), default=0)
+        )
+        if expired:
+            for outcome in self._decided([_expired(one, self._parts) for one in expired]):
+                self._count(outcome)
+
+    def _count(self, outcome: Decided) -> None:
+        metrics = self._parts.metrics
+        metrics.repeats.inc(outcome.repeats)
+        for new in outcome.events:
+            metrics.events.labels(new.record.kind).inc()
+        for rejected in outcome.rejected:
+            metrics.quarantined.labels(rejected.code).inc()
+            _log.warning(
+                "a payload went to quarantine",
+                site=rejected.site,
+                device=rejected.device,
+                code=rejected.code,
+                detail=rejected.detail,
+            )
+        for became in outcome.outcomes:
+            metrics.commands.labels(became.outcome).inc()
+
+
+def _expired(one: Waiting, parts: Parts) -> ResultIn:
+    """A command that was never published and may not be any more is answered in the device's place."""
+    now = parts.clock.now()
+    return ResultIn(
+        site=one.site,
+        device=one.device,
+        result=CommandResult(command=one.id, outcome=Outcome.EXPIRED, at=now, detail="never published"),
+        received_at=now,
+        topic=one.topic,
+        payload=b"",
+    )
+
+
+def _poisoned(message: Inbound, problem: Exception) -> Rejected:
+    event = message.event.id if isinstance(message, EventIn) else None
+    result = message.result.command if isinstance(message, ResultIn) else None
+    return Rejected(
+        site=message.site,
+        device=message.device,
+        topic=getattr(message, "topic", ""),
+        payload=getattr(message, "payload", b""),
+        code="internal",
+        detail=_first_line(problem),
+        received_at=message.received_at,
+        event_id=event,
+        result_id=result,
+    )
+
+
+def _database_is_away(problem: DBAPIError) -> bool:
+    """Connection lost, locked, full, read-only: the same batch may succeed later. Anything else is the batch's own fault."""
+    kind = type(problem).__name__
+    return problem.connection_invalidated or kind in {"OperationalError", "InterfaceError", "InternalError"}
+
+
+def _first_line(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {str(problem).splitlines()[0] if str(problem) else ''}"[:300]

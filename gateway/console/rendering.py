@@ -1,0 +1,88 @@
+"""Templates, the language of a page, and how figures are written."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from gateway.console.words import WORDS, Language, exception_word, for_script, language, word
+
+LANGUAGE_COOKIE = "parkgate_language"
+_YEAR_SECONDS = 365 * 24 * 3600
+
+_environment = Environment(
+    loader=PackageLoader("gateway.console", "templates"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def yuan(fen: int) -> str:
+    """Fen as yuan with two decimals: 1234 → ¥12.34."""
+    sign = "−" if fen < 0 else ""
+    return f"{sign}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def clock(instant: str | datetime | None) -> str:
+    """The time of day of an instant that is in the site's zone already."""
+    if instant is None:
+        return ""
+    found = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return found.strftime("%H:%M:%S")
+
+
+def script_data(value: object) -> Markup:
+    """JSON that is safe inside a `<script type="application/json">`."""
+    text = json.dumps(value, ensure_ascii=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - nothing of it can end the element
+
+
+_environment.filters.update(yuan=yuan, clock=clock)
+
+
+def language_of(request: Request) -> Language:
+    """`?lang=`, else what was chosen before, else Chinese."""
+    return language(request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE))
+
+
+def secure(request: Request) -> bool:
+    return request.url.scheme == "https" or request.app.state.context.parts.settings.base_url.startswith("https:")
+
+
+def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page in the language of the request; a language that was asked for is remembered."""
+    lang = language_of(request)
+
+    def say(key: str) -> str:
+        return WORDS[lang][key]
+
+    def named(group: str, key: str | None) -> str:
+        return word(lang, group, key)
+
+    page = _environment.get_template(template).render(
+        lang=lang,
+        html_lang="zh-CN" if lang == "zh" else "en",
+        other="en" if lang == "zh" else "zh",
+        path=request.url.path,
+        t=say,
+        word=named,
+        exception_word=lambda kind: exception_word(lang, kind),
+        script_data=lambda: script_data(for_script(lang)),
+        **values,
+    )
+    answer = HTMLResponse(page, status)
+    if request.query_params.get("lang"):
+        answer.set_cookie(
+            LANGUAGE_COOKIE, lang, max_age=_YEAR_SECONDS, samesite="strict", httponly=True, secure=secure(request)
+        )
+    return answer

@@ -1,0 +1,247 @@
+"""Taking money for a stay: the amount must be what is due at this moment, and the same payment counts once.
+
+A payment at an exit opens the lane only if the vehicle's plate event is that lane's newest, not reversed, and under five minutes
+old; otherwise its next read finds it paid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from billing.bill import CannotPrice
+from controllers import decide
+from controllers.commands import Reason
+from controllers.decide import Verdict
+from controllers.events import Kind
+from controllers.passages import Decision, State
+from gateway.flows import audit
+from gateway.flows.batch import Batch
+from gateway.flows.gather import gather_vehicles
+from gateway.flows.passage import Corridor
+from gateway.flows.pricing import implausible
+from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
+from gateway.flows.saving import OutcomeWriter
+from gateway.flows.settling import Settling
+from gateway.flows.vehicle import Vehicle
+from gateway.runtime.ids import derive, random_token
+from gateway.store import tables as t
+from gateway.store.facts import FactLoader
+from gateway.store.records import EventRecord, StayRecord
+from gateway.wiring import Parts
+
+_CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,19}")
+_REFERENCE = re.compile(r"[!-~]{0,128}")
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment as it stands in the books. `opens`: a command for the lane was planned with it."""
+
+    id: str
+    stay: str
+    channel: str
+    amount_fen: int
+    opens: bool = False
+
+
+def take(
+    parts: Parts,
+    *,
+    stay_id: str,
+    channel: str,
+    amount_fen: int,
+    reference: str = "",
+    operator: str | None = None,
+    role: str = "",
+    idempotency_key: str | None = None,
+    origin: str = "",
+) -> Taken:
+    """Take exactly what is due. One transaction. Refuses with `gateway.flows.refusals`."""
+    _check(parts, channel, amount_fen, reference)
+    site, key = stay_id.split(".", 1)[0], _key(channel, reference, idempotency_key)
+    content = _content(stay_id, channel, amount_fen, reference)
+    now = parts.clock.now()
+    with parts.store.writing() as connection:
+        plate, started_at = vehicle_of(connection, site, stay_id)
+        batch = batch_of(parts, FactLoader(connection), (site, plate), started_at, now)
+        # Behind the vehicle's lock: a repeat that waited for it sees the first one's row.
+        first = _first(connection, site, key, content)
+        if first is not None:
+            return first
+        vehicle = Vehicle(batch, (site, plate))
+        stay = next((one for one in vehicle.stays if one.id == stay_id), None)
+        if stay is None:
+            raise NotFound("the stay is too old to be paid here, or void; ask the street office")
+        settling = Settling(batch, vehicle.key, stay)
+        _fix_what_is_due(settling, amount_fen, now)
+        payment_id = derive("p", site, key)
+        shift = _shift(connection, site, operator or role or "service", now) if channel == "cash" else None
+        _book(settling, channel, shift, amount_fen, now, operator, payment_id)
+        opens = _open_lane(batch, parts, FactLoader(connection), vehicle, stay, payment_id)
+        OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
+        row = {
+            "site_id": site,
+            "id": payment_id,
+            "stay_id": stay_id,
+            "channel": channel,
+            "amount_fen": amount_fen,
+            "reference": reference,
+            "at": now,
+            "operator": operator,
+            "shift_id": shift,
+            "idempotency_key": key,
+            "content_hash": content,
+        }
+        connection.execute(insert(t.Payment), row)
+        audit.record(
+            connection,
+            at=now,
+            operator=operator or "service",
+            action="payment.take",
+            site=site,
+            subject=stay_id,
+            origin=origin,
+            detail={"payment": payment_id, "channel": channel, "amount_fen": amount_fen},
+        )
+        connection.commit()
+    if opens:
+        parts.outbox.notify()
+    return Taken(id=payment_id, stay=stay_id, channel=channel, amount_fen=amount_fen, opens=opens)
+
+
+def _check(parts: Parts, channel: str, amount_fen: int, reference: str) -> None:
+    if not _CHANNEL.fullmatch(channel):
+        raise Invalid("a channel is a lower-case word such as cash, wechat or alipay")
+    if channel != "cash" and not parts.settings.test:
+        raise ChannelClosed
+    if amount_fen <= 0:
+        raise AmountNotDue("nothing is paid with nothing: an amount is at least 1 fen")
+    if not _REFERENCE.fullmatch(reference):
+        raise Invalid("a reference has at most 128 printable ASCII characters and no blanks")
+
+
+def _key(channel: str, reference: str, idempotency_key: str | None) -> str:
+    """The caller's key; else the channel's own reference, which names one payment; else a key of its own."""
+    if idempotency_key:
+        if len(idempotency_key) > 128 or not idempotency_key.isascii() or not idempotency_key.isprintable():
+            raise Invalid("an Idempotency-Key has at most 128 printable ASCII characters")
+        return f"key:{idempotency_key}"
+    return f"ref:{channel}:{reference}" if reference else f"once:{random_token()}"
+
+
+def _content(stay_id: str, channel: str, amount_fen: int, reference: str) -> bytes:
+    return hashlib.sha256(msgspec.json.encode([stay_id, channel, amount_fen, reference])).digest()
+
+
+def vehicle_of(connection: Connection, site: str, stay_id: str) -> tuple[str, datetime]:
+    """A stay's plate and start. Raises `NotFound`."""
+    stay = t.Stay
+    statement = select(stay.plate, stay.started_at).where(stay.site_id == site, stay.id == stay_id)
+    found = connection.execute(statement).one_or_none()
+    if found is None:
+        raise NotFound
+    return found[0], found[1]
+
+
+def batch_of(parts: Parts, loader: FactLoader, key: tuple[str, str], since: datetime, now: datetime) -> Batch:
+    """The facts of one vehicle from a stay of it on."""
+    estate = loader.estate()
+    facts = gather_vehicles(loader, estate, {key: since}, now, parts.settings.zone)
+    return Batch(estate=estate, facts=facts, now=now, zone=parts.settings.zone, base_url=parts.settings.base_url)
+
+
+def _first(connection: Connection, site: str, key: str, content: bytes) -> Taken | None:
+    payment = t.Payment
+    row = connection.execute(
+        select(payment.id, payment.stay_id, payment.channel, payment.amount_fen, payment.content_hash).where(
+            payment.site_id == site, payment.idempotency_key == key
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if bytes(row.content_hash) != content:
+        raise KeyReused
+    return Taken(id=row.id, stay=row.stay_id, channel=row.channel, amount_fen=row.amount_fen)
+
+
+def _fix_what_is_due(settling: Settling, amount_fen: int, now: datetime) -> None:
+    """A vehicle at its exit, or gone, has a bill that is fixed; one that still parks has it fixed now (rule 10)."""
+    stay, batch = settling.stay, settling.batch
+    if stay.state == State.INSIDE and stay.exit_at is None:
+        assert stay.entry_at is not None
+        policy = batch.policy(stay.site, stay.entry_at)
+        if policy is not None and implausible(policy, stay.entry_at, now):
+            raise AmountNotDue("the stay is longer than the policy holds possible: a person must look at it first")
+        try:
+            priced = settling.quote(now)
+        except CannotPrice as problem:
+            raise AmountNotDue(f"the stay cannot be priced: {problem}") from None
+        due = priced.bill.payable_fen - stay.paid_fen
+        if due == amount_fen:
+            settling.fix_early(priced, now, now)
+    else:
+        due = stay.due_fen
+    if due != amount_fen:
+        raise AmountNotDue(f"due at this moment: {max(0, due)} fen, not {amount_fen}")
+
+
+def _shift(connection: Connection, site: str, cashier: str, now: datetime) -> str:
+    """The cashier's open shift; one without gets one."""
+    shift = t.Shift
+    found = connection.execute(
+        select(shift.id).where(shift.site_id == site, shift.cashier == cashier, shift.closed_at.is_(None))
+    ).scalar_one_or_none()
+    if found is None:
+        found = derive("shift", site, cashier, now.isoformat())
+        connection.execute(insert(shift), {"site_id": site, "id": found, "cashier": cashier, "opened_at": now})
+    return found
+
+
+def _book(
+    settling: Settling,
+    channel: str,
+    shift: str | None,
+    amount_fen: int,
+    now: datetime,
+    operator: str | None,
+    payment_id: str,
+) -> None:
+    stay = settling.stay
+    account = f"assets:cash:{shift}" if shift else f"assets:channel:{channel}"
+    paid = {**stay.posted.received, account: stay.posted.received.get(account, 0) + amount_fen}
+    stay.paid_fen += amount_fen
+    settling.book(now, "payment", paid=paid, operator=operator, cause=("payment", payment_id))
+
+
+def _open_lane(
+    batch: Batch, parts: Parts, loader: FactLoader, vehicle: Vehicle, stay: StayRecord, payment_id: str
+) -> bool:
+    """Let the vehicle out that stands at the barrier, if it is still there and nothing more is due."""
+    if stay.state != State.INSIDE or stay.exit_lane is None or stay.due_fen:
+        return False
+    read = _newest_read(vehicle, stay)
+    if read is None or batch.now - read.at >= decide.PAYMENT_OPENS_WITHIN:
+        return False
+    newest = loader.newest_reads({(read.site, read.lane)}, batch.now + decide.FUTURE_MAX).get((read.site, read.lane))
+    if newest is None or (newest.device, newest.event) != (read.device, read.event):
+        return False
+    lane = batch.estate.lanes[read.site, read.lane]
+    read.decision, read.reason = Decision.OPEN, Reason.PAID.value
+    batch.outcome.changed(read)
+    corridor = Corridor(batch, parts.settings.secret())
+    verdict = Verdict(True, Reason.PAID, "payment")
+    command = corridor.command(read, lane, verdict, stay, derive("c", read.site, read.device, read.event, payment_id))
+    batch.outcome.commands.append(command)
+    vehicle.fold(batch.now)
+    return True
+
+
+def _newest_read(vehicle: Vehicle, stay: StayRecord) -> EventRecord | None:
+    """The newest read of the vehicle at the exit where it waits; None once it has backed away or gone."""
+    reads = [one for one in vehicle.events.values() if one.kind == Kind.PLATE and one.lane == stay.exit_lane]
+    newest = max(reads, key=lambda one: (one.at, one.event), default=None)
+    return None if newest is None or newest.completed else newest

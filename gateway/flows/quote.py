@@ -1,0 +1,83 @@
+"""A stay's bill at any moment: the one that is fixed, or what it would be. Runs the real code and writes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from billing.bill import Bill, CannotPrice
+from billing.explain import sentences
+from controllers.passages import State
+from gateway.flows.pay_token import stay_of
+from gateway.flows.payment import batch_of, vehicle_of
+from gateway.flows.pricing import implausible
+from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.settling import Settling
+from gateway.flows.vehicle import Vehicle
+from gateway.store.facts import FactLoader
+from gateway.store.records import StayRecord
+from gateway.wiring import Parts
+
+
+def bill_document(parts: Parts, stay_id: str, at: datetime | None = None) -> dict[str, Any]:
+    """The answer of `parkgate bill --batch`, with `policy` and `version`.
+
+    Without `at`: the bill that stands, or for a vehicle still parking what it would be now. True benefit names: whoever shows it
+    masks them by role. Raises `NotFound`, and `Invalid` where the stay cannot be priced.
+    """
+    stay, bill = _bill(parts, stay_id, at)
+    del stay
+    return {"policy": bill.policy, "version": bill.version, **bill.document()}
+
+
+def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
+    """What the pay page shows; None for a token that nobody signed. The plate is masked."""
+    stay_id = stay_of(parts.settings.secret(), token)
+    if stay_id is None:
+        return None
+    try:
+        stay, bill = _bill(parts, stay_id, None)
+    except NotFound:
+        return None
+    return {
+        "plate": f"{stay.plate[:2]}···{stay.plate[-2:]}",
+        "entry_at": stay.entry_at,
+        "exit_at": stay.exit_at,
+        "minutes": bill.minutes,
+        "gross_fen": bill.gross_fen,
+        "payable_fen": bill.payable_fen,
+        "paid_fen": stay.paid_fen,
+        "due_fen": max(0, bill.payable_fen - stay.paid_fen),
+        "zh": sentences(bill, "zh"),
+        "en": sentences(bill, "en"),
+        "policy": bill.policy,
+        "version": bill.version,
+    }
+
+
+def _bill(parts: Parts, stay_id: str, at: datetime | None) -> tuple[StayRecord, Bill]:
+    now = parts.clock.now()
+    site = stay_id.split(".", 1)[0]
+    with parts.store.reading() as connection:
+        plate, started_at = vehicle_of(connection, site, stay_id)
+        batch = batch_of(parts, FactLoader(connection, locking=False), (site, plate), started_at, now)
+    vehicle = Vehicle(batch, (site, plate))
+    stay = next((one for one in vehicle.stays if one.id == stay_id), None)
+    if stay is None:
+        raise NotFound
+    settling = Settling(batch, vehicle.key, stay)
+    standing = settling.standing_bill()
+    if at is None and standing is not None and (stay.exit_at is not None or stay.state != State.INSIDE):
+        return stay, standing.bill
+    if stay.entry_at is None:
+        raise Invalid("no entry is known for this stay: there is nothing to price it from")
+    until = at or stay.exit_at or now
+    if until < stay.entry_at:
+        raise Invalid("at: before the entry")
+    policy = batch.policy(site, stay.entry_at)
+    if at is None and policy is not None and implausible(policy, stay.entry_at, until):
+        raise Invalid("the stay is longer than the policy holds possible: a person must look at it first")
+    try:
+        return stay, settling.quote(until).bill
+    except CannotPrice as problem:
+        raise Invalid(str(problem)) from None
