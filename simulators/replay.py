@@ -98,8 +98,8 @@ class Replay:
 
     def conductor(self, yard: Yard, payer: Payer, steps: Steps | None = None, **settings: Any) -> Conductor:
         """A conductor with every recorded read on its agenda; `settings` as for `Conductor`."""
-        exact = {"window": timedelta(0), "manners": self._manners}
-        conductor = Conductor(yard, seed="replay", payer=payer, steps=steps, **exact, **settings)
+        settings = {"window": timedelta(0), "manners": self._manners, **settings}
+        conductor = Conductor(yard, seed="replay", payer=payer, steps=steps, **settings)
         conductor.traffic.listeners.append(self._read)
         # In order of the instants; at the same instant exits go first, then lines in their order.
         reads: list[tuple[datetime, int, int, Journey]] = []

@@ -10,7 +10,7 @@ from simulators.journeys import Vehicle
 
 SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 DIGITS = "0123456789"
-ELSEWHERE = ("浙B", "浙C", "浙D", "浙E", "浙F", "浙G", "沪A", "沪B", "苏A", "苏E", "皖A", "赣E", "闽D", "京N")
+ELSEWHERE = ("浙B", "浙C", "浙D", "浙E", "浙F", "浙G", "沪A", "沪B", "苏A", "苏E", "赣E", "闽D", "京N")
 # Characters that cameras take for one another (devices' vendors name these groups).
 CONFUSED = ("0DQ", "1LT7", "2Z", "5S", "8B", "6GC", "UVY", "MNW", "KX")
 ATTEMPTS_MAX = 1_000

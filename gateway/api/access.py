@@ -10,6 +10,8 @@ from typing import Final
 GUARD, CASHIER, CONSOLE, REGISTRAR = "guard", "cashier", "console", "registrar"
 FINANCE, MANAGER, COMMITTEE, AUDITOR = "finance", "manager", "committee", "auditor"
 
+PREFIX: Final = "/api/v1"
+
 _EVERYBODY: Final = frozenset({GUARD, CASHIER, CONSOLE, REGISTRAR, FINANCE, MANAGER, COMMITTEE, AUDITOR})
 # A residents' committee works with its doors, public figures and comparisons, not with who parked when.
 _STAFF: Final = _EVERYBODY - {COMMITTEE}
@@ -40,5 +42,5 @@ SEES_THE_BOARD: Final = MATRIX["GET", "/api/v1/live"]
 
 
 def allowed(role: str, method: str, path: str) -> bool:
-    """Whether a role may call a route, named by its template."""
-    return role in MATRIX.get((method, path), frozenset())
+    """Whether a role may call a route, named by its template, with or without the prefix under which it is mounted."""
+    return role in MATRIX.get((method, PREFIX + path.removeprefix(PREFIX)), frozenset())

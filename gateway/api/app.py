@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from gateway.api import days, estate, exceptions, images, monitor, problems, stays, stream, token
+from gateway.api.access import PREFIX
 from gateway.api.context import Context, Health
 from gateway.api.hardening import Hardening
 from gateway.api.live import Hub, LiveSource
@@ -58,7 +59,7 @@ def create_app(
         hub=hub,
         health=health,
     )
-    api = APIRouter(prefix="/api/v1")
+    api = APIRouter(prefix=PREFIX)
     for module in _ROUTERS:
         api.include_router(module.router)
     app.include_router(api)

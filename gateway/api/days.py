@@ -21,7 +21,7 @@ from gateway.flows.refusals import NotFound
 
 router = APIRouter(tags=["days"])
 
-Day = Annotated[date, Path()]
+Day = Annotated[date, Path(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 Form = Literal["json", "csv"]
 _MEDIA = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 

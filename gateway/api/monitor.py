@@ -8,10 +8,9 @@ import msgspec
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.api.context import With
+from gateway.flows.reading import database_answers
 
 router = APIRouter(tags=["monitoring"], include_in_schema=False)
 
@@ -25,12 +24,7 @@ def healthz() -> dict[str, str]:
 @router.get("/readyz")
 def readyz(context: With) -> Response:
     """200 if the database answers and everything in the process's own health is well (the broker), else 503."""
-    state: dict[str, Any] = {"database": True}
-    try:
-        with context.parts.store.reading() as connection:
-            connection.execute(text("SELECT 1"))
-    except SQLAlchemyError:
-        state["database"] = False
+    state: dict[str, Any] = {"database": database_answers(context.parts.store)}
     if context.health is not None:
         state |= context.health()
     ready = all(value is not False for value in state.values())

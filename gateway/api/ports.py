@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from gateway.flows.close import close_day
+from gateway.flows.export import export_day
+from gateway.flows.payment import take
+from gateway.flows.quote import bill_by_token, bill_document
 from gateway.wiring import Parts
 
 
@@ -18,19 +22,15 @@ class Taken(NamedTuple):
 
 
 class Flows:
-    """The real ones. Imported when they are called: a web process that only shows the board loads no pricing."""
+    """The real ones."""
 
     def bill(self, parts: Parts, stay_id: str, at: datetime | None) -> dict[str, Any]:
         """A stay's bill at a moment (None: now, or as fixed). Raises `NotFound`."""
-        from gateway.flows import quote  # noqa: PLC0415 - see the class
-
-        return quote.bill_document(parts, stay_id, at)
+        return bill_document(parts, stay_id, at)
 
     def bill_by_token(self, parts: Parts, token: str) -> dict[str, Any] | None:
         """The bill that a pay token is for, or None if the token is nobody's."""
-        from gateway.flows import quote  # noqa: PLC0415 - see the class
-
-        return quote.bill_by_token(parts, token)
+        return bill_by_token(parts, token)
 
     def take(
         self,
@@ -43,11 +43,10 @@ class Flows:
         operator: str,
         role: str,
         idempotency_key: str | None,
+        origin: str,
     ) -> Taken:
         """Take money for a stay. Raises the refusals of `gateway.flows.payment`."""
-        from gateway.flows import payment  # noqa: PLC0415 - see the class
-
-        taken = payment.take(
+        taken = take(
             parts,
             stay_id=stay_id,
             channel=channel,
@@ -56,13 +55,12 @@ class Flows:
             operator=operator,
             role=role,
             idempotency_key=idempotency_key,
+            origin=origin,
         )
         return Taken(taken.id, taken.stay, taken.channel, taken.amount_fen)
 
     def close(self, parts: Parts, day: date, site: str | None, operator: str) -> dict[str, Any]:
         """Close a day. Raises `NotClosable`."""
-        from gateway.flows.close import close_day  # noqa: PLC0415 - see the class
-
         closed = close_day(parts, day, site, operator)
         return {
             "day": closed.day.isoformat(),
@@ -72,6 +70,4 @@ class Flows:
 
     def export(self, parts: Parts, day: date, form: str, site: str | None, audience: str) -> list[tuple[str, bytes]]:
         """A closed day's files for an audience (a role)."""
-        from gateway.flows.export import export_day  # noqa: PLC0415 - see the class
-
         return export_day(parts, day, form, site, audience)

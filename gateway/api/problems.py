@@ -10,7 +10,7 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from gateway.flows.refusals import Refused
@@ -89,6 +89,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(OperationalError, _database)
+    app.add_exception_handler(DataError, _unstorable)
 
 
 def _refused(_request: Request, error: Exception) -> Response:
@@ -122,6 +123,11 @@ def _invalid(_request: Request, error: Exception) -> Response:
 def _database(_request: Request, error: Exception) -> Response:
     _log.error("the database does not answer", error=str(error)[:300])
     return problem(503, "database-away", "the database does not answer; try again", headers={"Retry-After": "5"})
+
+
+def _unstorable(_request: Request, _error: Exception) -> Response:
+    # PostgreSQL takes no NUL in a text, and no number beyond its type: nothing that we store has either.
+    return problem(422, "invalid", "a value holds a character or a number that cannot be stored")
 
 
 SCHEMA: dict[str, Any] = {

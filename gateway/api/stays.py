@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query
@@ -12,11 +13,13 @@ from gateway.api import masking, shapes
 from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, instant, instants_only, json, page, slice_of
 from gateway.api.context import Asking, With
 from gateway.flows import reading
+from gateway.flows.refusals import Invalid
 
 router = APIRouter(tags=["stays"])
 
 StayId = Annotated[str, Path(max_length=64)]
 State = Literal["inside", "left", "missing_exit", "no_entry", "exception", "void"]
+AHEAD_MAX = timedelta(days=366)  # every unit up to there is priced
 _SEPARATORS = str.maketrans("", "", " ·•.-‧・∙_\t")
 
 
@@ -73,9 +76,11 @@ def bill(
     stay_id: StayId,
     at: Annotated[str | None, Query(max_length=40, description="priced up to this instant")] = None,
 ) -> Response:
-    """A bill with its lines, as fixed, or at any moment. To most roles a pass and a low-income exemption read `resident`."""
+    """A bill with its lines, as fixed, or at any moment. To most roles every reason of a resident reads `resident`."""
     moment = instant("at", at, context.parts.settings.zone)
     staff.own(reading.site_of(stay_id))
+    if moment is not None and moment > context.parts.clock.now() + AHEAD_MAX:
+        raise Invalid(f"at: more than {AHEAD_MAX.days} days ahead")
     document = context.flows.bill(context.parts, stay_id, moment)
     return json(context.parts, masking.bill(document, staff.role))
 
@@ -99,6 +104,7 @@ def pay(
         operator=staff.name,
         role=staff.role,
         idempotency_key=idempotency_key,
+        origin=staff.origin,
     )
     document = {"id": taken.id, "stay": taken.stay, "channel": taken.channel, "amount_fen": taken.amount_fen}
     return json(context.parts, document, 201)

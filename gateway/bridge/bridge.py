@@ -23,7 +23,7 @@ class Bridge:
     ) -> None:
         settings = parts.settings
         self._parts = parts
-        inbox: queue.Queue[Raw] = queue.Queue(settings.queue_max)
+        inbox: queue.Queue[Raw | None] = queue.Queue(settings.queue_max)
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
         self.worker = Worker(parts, inbox=inbox, planner=name, on_status=self.lists.reported, on_outcome=on_outcome)

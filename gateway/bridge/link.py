@@ -59,7 +59,7 @@ class Link:
         *,
         client_id: str,
         topics: Sequence[str],
-        inbox: queue.Queue[Raw],
+        inbox: queue.Queue[Raw | None],
         clock: Clock,
         acknowledged: Callable[[int], None],
     ) -> None:

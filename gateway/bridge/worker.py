@@ -6,6 +6,7 @@ many events.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -43,7 +44,7 @@ class Worker:
         self,
         parts: Parts,
         *,
-        inbox: queue.Queue[Raw],
+        inbox: queue.Queue[Raw | None],
         planner: str,
         on_status: Callable[[Sequence[StatusIn]], None] = lambda _: None,
         on_outcome: Callable[[Decided], None] = lambda _: None,
@@ -82,6 +83,9 @@ class Worker:
     def look_at_outbox(self) -> None:
         """Another flow of this process has planned a command."""
         self._outbox_now.set()
+        # A worker that waits for a message wakes at once.
+        with contextlib.suppress(queue.Full):
+            self._inbox.put_nowait(None)
 
     def acknowledged(self, mid: int) -> None:
         """The broker has a command. Called by the network thread, sometimes before `publish` has returned."""
@@ -116,12 +120,12 @@ class Worker:
 
     def _drain(self) -> list[Raw]:
         batch: list[Raw] = []
-        try:
-            batch.append(self._inbox.get(timeout=0 if self._outbox_now.is_set() else _IDLE_SECONDS))
+        with contextlib.suppress(queue.Empty):
+            first = self._inbox.get(timeout=_IDLE_SECONDS)
+            batch += [first] if first is not None else []
             while len(batch) < self._parts.settings.batch_max:
-                batch.append(self._inbox.get_nowait())
-        except queue.Empty:
-            pass
+                following = self._inbox.get_nowait()
+                batch += [following] if following is not None else []
         self._parts.metrics.queue_depth.set(self._inbox.qsize())
         return batch
 
@@ -149,6 +153,8 @@ class Worker:
                 self._parts.metrics.store_failures.inc()
                 if isinstance(problem, IntegrityError) or not _database_is_away(problem):
                     conflicts += 1
+                    if conflicts == 1:
+                        _log.warning("a batch met a conflict and is decided again", problem=_first_line(problem))
                     if conflicts <= _CONFLICTS_MAX:
                         time.sleep(_RETRY_SECONDS[0] * conflicts)
                         continue
@@ -177,6 +183,7 @@ class Worker:
 
     def _apart(self, messages: Sequence[Inbound], problem: Exception) -> Iterable[Decided]:
         if len(messages) > 1:
+            _log.warning("a batch cannot be decided as a whole and is taken apart", problem=_first_line(problem))
             middle = len(messages) // 2
             yield from self._decided(messages[:middle])
             yield from self._decided(messages[middle:])

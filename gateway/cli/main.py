@@ -14,6 +14,10 @@ import click
 
 # Commands are loaded when they are called: `parkgate bill` need not import a web framework.
 _COMMANDS: dict[str, str] = {
+    "replay": "gateway.cli.replay:replay",
+    "demo": "gateway.cli.demo.command:demo",
+    "bridge": "gateway.cli.serve:bridge",
+    "serve": "gateway.cli.serve:serve",
     "bill": "gateway.cli.bill:bill",
     "policy": "gateway.cli.policy:policy",
     "db": "gateway.cli.db:db",

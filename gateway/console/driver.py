@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from gateway.api import masking
 from gateway.api.context import With
-from gateway.api.live import in_zone
-from gateway.console.rendering import render
+from gateway.console.rendering import language_of, render
+from gateway.flows.refusals import Refused
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,30 +23,18 @@ def masked(plate: str | None) -> str:
 
 @router.get("/pay/{token}")
 def pay(request: Request, context: With, token: Annotated[str, Path(max_length=200)]) -> Response:
-    """The bill of the moment in words."""
-    document = context.flows.bill_by_token(context.parts, token)
-    if document is None:
+    """The bill of the moment in words, in which a pass and a low-income exemption read the same."""
+    try:
+        bill = context.flows.bill_by_token(context.parts, token)
+    except Refused:
+        return render(request, "notice.html", 409, staff=None, message="pay.person")
+    if bill is None:
         return render(request, "notice.html", 404, staff=None, message="pay.gone")
-    bill: dict[str, Any] = in_zone(masking.bill(document, None), context.parts.settings.zone)
     return render(
         request,
         "pay.html",
-        plate=masked(bill.get("plate")),
-        bill=bill,
-        groups=grouped(bill.get("lines", [])),
-        due_fen=int(bill.get("due_fen", bill["payable_fen"])),
+        plate=masked(bill["plate"]),
+        minutes=bill["minutes"],
+        due_fen=bill["due_fen"],
+        sentences=bill[language_of(request)],
     )
-
-
-def grouped(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of one kind that follow each other with the same price as one, so that two nights are not thirty lines."""
-    groups: list[dict[str, Any]] = []
-    for line in lines:
-        last = groups[-1] if groups else None
-        if last and last["kind"] == line["kind"] and last["each_fen"] == line["fen"] and line["kind"] == "unit":
-            last["count"] += 1
-            last["fen"] += line["fen"]
-            last["to"] = line.get("to")
-        else:
-            groups.append({**line, "each_fen": line["fen"], "count": 1})
-    return groups

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, func, select
 
-from gateway.flows.reading import BARRIER_UNKNOWN, Sites, exception_document, health, vehicles_inside, within
+from gateway.flows.reading import BARRIER_UNKNOWN, Sites, at_each, exception_document, health, vehicles_inside, within
 from gateway.store.tables import DeviceState, ExceptionItem, Gate, Lane, Payment, PlateEventRow, Site
 
 EXCEPTIONS_SHOWN = 20
@@ -104,7 +104,7 @@ def _lane(row: Any, now: datetime) -> Document:
 
 
 def _exceptions(connection: Connection, allowed: Sites) -> Document:
-    here = (within(ExceptionItem.site_id, allowed), ExceptionItem.state == "open")
+    here = (at_each(ExceptionItem.site_id, allowed), ExceptionItem.state == "open")
     count = connection.execute(select(func.count()).select_from(ExceptionItem).where(*here)).scalar_one()
     newest = connection.execute(
         select(ExceptionItem)
@@ -119,7 +119,7 @@ def _received(connection: Connection, allowed: Sites, now: datetime, zone: ZoneI
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     found: int | None = connection.execute(
         select(func.sum(Payment.amount_fen)).where(
-            within(Payment.site_id, allowed), Payment.at >= midnight, Payment.at < midnight + timedelta(days=1)
+            at_each(Payment.site_id, allowed), Payment.at >= midnight, Payment.at < midnight + timedelta(days=1)
         )
     ).scalar_one()
     return int(found or 0)

@@ -35,7 +35,7 @@ class DeviceCredentials:
 
     def verify(self, username: str | None, password: str | bytes | None) -> DeviceName | None:
         """The device, or None if name or password is wrong or the device is disabled."""
-        if not username or not password or len(username) > 81:
+        if not username or not password or len(username) > 81 or not (username.isascii() and username.isprintable()):
             return None
         if isinstance(password, bytes):
             try:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from controllers.events import DeviceStatus
-from gateway.flows.outcome import NewEvent, Outcome, Outcomed, PlannedCommand, Situation
+from gateway.flows.inbound import Rejected
+from gateway.flows.outcome import Draw, NewEvent, Outcome, Outcomed, PlannedCommand, Situation
 from gateway.flows.posting import rows
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
@@ -24,161 +26,170 @@ _QUARANTINED_BYTES_MAX = 256 * 1024
 _to_builtins = msgspec.to_builtins
 
 
+# Statements are built once: building one costs more than running it. On tables, not on mapped classes, for the same reason.
+_EVENT = cast("Table", t.PlateEventRow.__table__)
+_STAY = cast("Table", t.Stay.__table__)
+_BILL = cast("Table", t.Bill.__table__)
+_COMMAND = cast("Table", t.CommandRow.__table__)
+_ITEM = cast("Table", t.ExceptionItem.__table__)
+_PRESENCE = cast("Table", t.Presence.__table__)
+_DRAW = cast("Table", t.AllowanceDraw.__table__)
+_LEDGER = cast("Table", t.LedgerTransaction.__table__)
+_POSTING = cast("Table", t.Posting.__table__)
+
+_STAY_COLUMNS = tuple(column.name for column in _STAY.columns if column.name not in {"site_id", "id"})
+_UNANSWERED = or_(_COMMAND.c.state == "planned", _COMMAND.c.state == "sent")
+
+_INSERT_EVENT = insert(_EVENT)
+_CHANGE_EVENT = (
+    update(_EVENT)
+    .where(
+        _EVENT.c.site_id == bindparam("of_site"),
+        _EVENT.c.device_id == bindparam("of_device"),
+        _EVENT.c.event_id == bindparam("of_event"),
+    )
+    .values(
+        {name: bindparam(f"is_{name}") for name in ("plate", "for_event", "decision", "reason", "completed", "went")}
+    )
+)
+_INSERT_STAY = insert(_STAY)
+_DELETE_STAY = delete(_STAY).where(_STAY.c.site_id == bindparam("of_site"), _STAY.c.id == bindparam("of_id"))
+_CHANGE_STAY = (
+    update(_STAY)
+    .where(_STAY.c.site_id == bindparam("of_site"), _STAY.c.id == bindparam("of_id"))
+    .values({name: bindparam(f"is_{name}") for name in _STAY_COLUMNS})
+)
+_REMEMBER_HISTORY = (
+    update(_PRESENCE)
+    .where(_PRESENCE.c.site_id == bindparam("of_site"), _PRESENCE.c.plate == bindparam("of_plate"))
+    .values(history_from=bindparam("since"))
+)
+_INSERT_BILL, _INSERT_DRAW = insert(_BILL), insert(_DRAW)
+_INSERT_LEDGER, _INSERT_POSTING = insert(_LEDGER), insert(_POSTING)
+_INSERT_COMMAND = insert(_COMMAND)
+_SENT = (
+    update(_COMMAND)
+    .where(
+        _COMMAND.c.site_id == bindparam("of_site"), _COMMAND.c.id == bindparam("of_id"), _COMMAND.c.state == "planned"
+    )
+    .values(state="sent")
+)
+_BECAME = (
+    update(_COMMAND)
+    .where(_COMMAND.c.site_id == bindparam("of_site"), _COMMAND.c.id == bindparam("of_id"), _UNANSWERED)
+    .values(state=bindparam("became"), outcome_at=bindparam("became_at"), detail=bindparam("because"))
+)
+_RESOLVE = (
+    update(_ITEM)
+    .where(
+        _ITEM.c.site_id == bindparam("of_site"),
+        _ITEM.c.kind == bindparam("of_kind"),
+        _ITEM.c.subject == bindparam("of_subject"),
+        _ITEM.c.state == "open",
+    )
+    .values(
+        state="resolved", resolved_at=bindparam("now"), resolved_by="parkgate", resolution="a late event explained it"
+    )
+)
+
+
+class _Upserts:
+    """The statements whose words differ between the two databases."""
+
+    def __init__(self, insert_: Any) -> None:
+        item = insert_(_ITEM)
+        self.situation = item.on_conflict_do_update(
+            index_elements=["site_id", "kind", "subject"],
+            set_={"count": _ITEM.c.count + 1, "state": "open", "detail": item.excluded.detail},
+        )
+        balance = insert_(t.AllowanceBalance.__table__)
+        self.balance = balance.on_conflict_do_update(
+            index_elements=["site_id", "holder", "month"],
+            set_={"limit_minutes": balance.excluded.limit_minutes, "drawn_minutes": balance.excluded.drawn_minutes},
+        )
+        state = insert_(t.DeviceState.__table__)
+        said = ("online", "seen_at", "clock_offset_ms", "barrier", "buffered", "list_version", "firmware")
+        self.alive = state.on_conflict_do_update(
+            index_elements=["site_id", "device_id"], set_={name: state.excluded[name] for name in said}
+        )
+        # The last will says only that the device is gone: what it said of itself before still stands.
+        self.gone = state.on_conflict_do_update(
+            index_elements=["site_id", "device_id"], set_={"online": False, "seen_at": state.excluded.seen_at}
+        )
+        quarantine = insert_(t.Quarantine.__table__)
+        self.rejected = quarantine.on_conflict_do_update(
+            index_elements=["site_id", "device_id", "digest"],
+            set_={"count": t.Quarantine.__table__.c.count + 1, "received_at": quarantine.excluded.received_at},
+        )
+
+
+@cache
+def _upserts(dialect: str) -> _Upserts:
+    return _Upserts(postgres_insert if dialect == "postgresql" else sqlite_insert)
+
+
 class OutcomeWriter:
     """Writes on one connection, inside the transaction that read the facts."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._insert: Any = postgres_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        self._upserts = _upserts(connection.dialect.name)
 
     def save(self, outcome: Outcome, facts: Facts, now: datetime, planner: str | None) -> None:
-        self._events(outcome.events)
-        self._changed_events(outcome.changed_events.values())
+        self._many(_INSERT_EVENT, [_event(event) for event in outcome.events])
+        self._many(_CHANGE_EVENT, [_changed_event(event) for event in outcome.changed_events.values()])
         self._stays(outcome.stays.values())
         self._histories(outcome.histories)
-        self._many(insert(t.Bill), [_bill(bill) for bill in outcome.bills])
+        self._many(_INSERT_BILL, [_bill(bill) for bill in outcome.bills])
         self._balances(facts)
-        self._many(insert(t.AllowanceDraw), [_draw(draw) for draw in outcome.draws])
+        self._many(_INSERT_DRAW, [_draw(draw) for draw in outcome.draws])
         ledger, postings = rows(outcome.transactions)
-        self._many(insert(t.LedgerTransaction), ledger)
-        self._many(insert(t.Posting), postings)
-        self.commands(outcome.commands, planner)
-        self._outcomes(outcome.outcomes)
+        self._many(_INSERT_LEDGER, ledger)
+        self._many(_INSERT_POSTING, postings)
+        self._many(_INSERT_COMMAND, [_command(one, planner) for one in outcome.commands])
+        self._many(_BECAME, [_became(one) for one in outcome.outcomes])
         self.situations(outcome.situations)
-        self._resolved(outcome.resolved, now)
+        self._many(
+            _RESOLVE,
+            [
+                {"of_site": site, "of_kind": kind, "of_subject": subject, "now": now}
+                for site, kind, subject in outcome.resolved
+            ],
+        )
         self._statuses(outcome)
-        self._rejected(outcome)
+        self._many(self._upserts.rejected, [_rejected(one) for one in outcome.rejected])
 
     def sent(self, commands: Collection[tuple[str, str]]) -> None:
         """Published: rides in the next transaction."""
-        command = t.CommandRow
-        self._many(
-            update(command)
-            .where(
-                command.site_id == bindparam("of_site"), command.id == bindparam("of_id"), command.state == "planned"
-            )
-            .values(state="sent"),
-            [{"of_site": site, "of_id": command_id} for site, command_id in sorted(commands)],
-        )
-
-    def commands(self, commands: Iterable[PlannedCommand], planner: str | None) -> None:
-        self._many(
-            insert(t.CommandRow),
-            [
-                {
-                    "site_id": one.site,
-                    "id": one.id,
-                    "device_id": one.device,
-                    "lane_id": one.lane,
-                    "event_id": one.event,
-                    "stay_id": one.stay,
-                    "action": one.action,
-                    "reason": one.reason,
-                    "true_reason": one.true_reason,
-                    "payload": one.payload,
-                    "planned_at": one.planned_at,
-                    "expires_at": one.expires_at,
-                    "state": "planned",
-                    "operator": one.operator,
-                    "planner": planner,
-                }
-                for one in commands
-            ],
-        )
+        self._many(_SENT, [{"of_site": site, "of_id": command} for site, command in sorted(commands)])
 
     def situations(self, situations: Iterable[Situation]) -> None:
         """One item a situation: the same again is counted, and opens it again if it was thought resolved."""
-        item = t.ExceptionItem
-        statement = self._insert(item)
-        statement = statement.on_conflict_do_update(
-            index_elements=["site_id", "kind", "subject"],
-            set_={"count": item.count + 1, "state": "open", "detail": statement.excluded.detail},
-        )
-        self._many(
-            statement,
-            [
-                {
-                    "site_id": one.site,
-                    "id": derive("x", one.site, one.kind, one.subject),
-                    "kind": one.kind,
-                    "subject": one.subject[:120],
-                    "state": "open",
-                    "opened_at": one.at,
-                    "count": 1,
-                    "lane_id": one.lane,
-                    "stay_id": one.stay,
-                    "event_id": one.event,
-                    "detail": one.detail,
-                }
-                for one in situations
-            ],
-        )
+        self._many(self._upserts.situation, [_situation(one) for one in situations])
 
     def _many(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
             self._connection.execute(statement, rows)
 
-    def _events(self, events: Iterable[NewEvent]) -> None:
-        self._many(insert(t.PlateEventRow), [_event(event) for event in events])
-
-    def _changed_events(self, events: Iterable[EventRecord]) -> None:
-        event = t.PlateEventRow
-        self._many(
-            update(event)
-            .where(
-                event.site_id == bindparam("of_site"),
-                event.device_id == bindparam("of_device"),
-                event.event_id == bindparam("of_event"),
-            )
-            .values(
-                plate=bindparam("is_plate"),
-                decision=bindparam("is_decision"),
-                completed=bindparam("is_completed"),
-                went=bindparam("is_went"),
-            ),
-            [
-                {
-                    "of_site": one.site,
-                    "of_device": one.device,
-                    "of_event": one.event,
-                    "is_plate": one.plate,
-                    "is_decision": one.decision,
-                    "is_completed": one.completed,
-                    "is_went": one.went,
-                }
-                for one in events
-            ],
-        )
-
     def _stays(self, stays: Iterable[StayRecord]) -> None:
         """What ends before what begins: a vehicle never has two stays inside, not even between two statements."""
         touched = list(stays)
-        stay = t.Stay
-        self._many(
-            delete(stay).where(stay.site_id == bindparam("of_site"), stay.id == bindparam("of_id")),
-            [{"of_site": one.site, "of_id": one.id} for one in touched if one.gone and not one.new],
-        )
+        if not touched:
+            return
+        deleted = [one for one in touched if one.gone and not one.new]
+        self._many(_DELETE_STAY, [{"of_site": one.site, "of_id": one.id} for one in deleted])
         kept = [one for one in touched if not one.gone]
-        columns = [column.name for column in stay.__table__.columns if column.name not in {"site_id", "id"}]
-        change = (
-            update(stay)
-            .where(stay.site_id == bindparam("of_site"), stay.id == bindparam("of_id"))
-            .values({name: bindparam(f"is_{name}") for name in columns})
-        )
         for inside in (False, True):
             for new in (False, True):
-                rows = [_stay(one) for one in kept if one.new is new and (one.state == "inside") is inside]
+                found = [_stay(one) for one in kept if one.new is new and (one.state == "inside") is inside]
                 if new:
-                    self._many(insert(stay), rows)
+                    self._many(_INSERT_STAY, found)
                 else:
-                    self._many(change, [_change(row, columns) for row in rows])
+                    self._many(_CHANGE_STAY, [_changed_stay(row) for row in found])
 
     def _histories(self, histories: dict[tuple[str, str], datetime | None]) -> None:
-        presence = t.Presence
         self._many(
-            update(presence)
-            .where(presence.site_id == bindparam("of_site"), presence.plate == bindparam("of_plate"))
-            .values(history_from=bindparam("since")),
+            _REMEMBER_HISTORY,
             [
                 {"of_site": site, "of_plate": plate, "since": since}
                 for (site, plate), since in sorted(histories.items())
@@ -186,16 +197,8 @@ class OutcomeWriter:
         )
 
     def _balances(self, facts: Facts) -> None:
-        statement = self._insert(t.AllowanceBalance)
-        statement = statement.on_conflict_do_update(
-            index_elements=["site_id", "holder", "month"],
-            set_={
-                "limit_minutes": statement.excluded.limit_minutes,
-                "drawn_minutes": statement.excluded.drawn_minutes,
-            },
-        )
         self._many(
-            statement,
+            self._upserts.balance,
             [
                 {
                     "site_id": site,
@@ -209,57 +212,7 @@ class OutcomeWriter:
             ],
         )
 
-    def _outcomes(self, outcomes: Iterable[Outcomed]) -> None:
-        command = t.CommandRow
-        self._many(
-            update(command)
-            .where(
-                command.site_id == bindparam("of_site"),
-                command.id == bindparam("of_id"),
-                command.state.in_(["planned", "sent"]),
-            )
-            .values(state=bindparam("became"), outcome_at=bindparam("became_at"), detail=bindparam("because")),
-            [
-                {
-                    "of_site": one.site,
-                    "of_id": one.command,
-                    "became": one.outcome,
-                    "became_at": one.at,
-                    "because": one.detail,
-                }
-                for one in outcomes
-            ],
-        )
-
-    def _resolved(self, resolved: Iterable[tuple[str, str, str]], now: datetime) -> None:
-        item = t.ExceptionItem
-        self._many(
-            update(item)
-            .where(
-                item.site_id == bindparam("of_site"),
-                item.kind == bindparam("of_kind"),
-                item.subject == bindparam("of_subject"),
-                item.state == "open",
-            )
-            .values(state="resolved", resolved_at=now, resolved_by="parkgate", resolution="a late event explained it"),
-            [{"of_site": site, "of_kind": kind, "of_subject": subject} for site, kind, subject in resolved],
-        )
-
     def _statuses(self, outcome: Outcome) -> None:
-        state = t.DeviceState
-        statement = self._insert(state)
-        excluded = statement.excluded
-        # The last will says only that the device is gone: what it said of itself before still stands.
-        gone = statement.on_conflict_do_update(
-            index_elements=["site_id", "device_id"], set_={"online": False, "seen_at": excluded.seen_at}
-        )
-        alive = statement.on_conflict_do_update(
-            index_elements=["site_id", "device_id"],
-            set_={
-                name: getattr(excluded, name)
-                for name in ("online", "seen_at", "clock_offset_ms", "barrier", "buffered", "list_version", "firmware")
-            },
-        )
         newest = {(one.site, one.device): one for one in outcome.statuses}
         for one in newest.values():
             row = {
@@ -269,32 +222,82 @@ class OutcomeWriter:
                 "clock_offset_ms": one.offset_ms or 0,
                 **_status(one.status),
             }
-            self._connection.execute(alive if one.status.online else gone, row)
+            self._connection.execute(self._upserts.alive if one.status.online else self._upserts.gone, row)
 
-    def _rejected(self, outcome: Outcome) -> None:
-        statement = self._insert(t.Quarantine)
-        statement = statement.on_conflict_do_update(
-            index_elements=["site_id", "device_id", "digest"],
-            set_={"count": t.Quarantine.count + 1, "received_at": statement.excluded.received_at},
-        )
-        self._many(
-            statement,
-            [
-                {
-                    "site_id": one.site,
-                    "device_id": one.device,
-                    "topic": one.topic[:300],
-                    "payload": one.payload[:_QUARANTINED_BYTES_MAX],
-                    "digest": hashlib.blake2b(one.topic.encode() + b"\0" + one.payload, digest_size=16).digest(),
-                    "code": one.code,
-                    "detail": one.detail,
-                    "event_id": (one.event_id or one.result_id or "")[:64] or None,
-                    "count": 1,
-                    "received_at": one.received_at,
-                }
-                for one in outcome.rejected
-            ],
-        )
+
+def _changed_event(one: EventRecord) -> dict[str, Any]:
+    return {
+        "of_site": one.site,
+        "of_device": one.device,
+        "of_event": one.event,
+        "is_plate": one.plate,
+        "is_for_event": one.for_event,
+        "is_decision": one.decision,
+        "is_reason": one.reason,
+        "is_completed": one.completed,
+        "is_went": one.went,
+    }
+
+
+def _command(one: PlannedCommand, planner: str | None) -> dict[str, Any]:
+    return {
+        "site_id": one.site,
+        "id": one.id,
+        "device_id": one.device,
+        "lane_id": one.lane,
+        "event_id": one.event,
+        "stay_id": one.stay,
+        "action": one.action,
+        "reason": one.reason,
+        "true_reason": one.true_reason,
+        "payload": one.payload,
+        "planned_at": one.planned_at,
+        "expires_at": one.expires_at,
+        "state": "planned",
+        "operator": one.operator,
+        "planner": planner,
+    }
+
+
+def _became(one: Outcomed) -> dict[str, Any]:
+    return {
+        "of_site": one.site,
+        "of_id": one.command,
+        "became": one.outcome,
+        "became_at": one.at,
+        "because": one.detail,
+    }
+
+
+def _situation(one: Situation) -> dict[str, Any]:
+    return {
+        "site_id": one.site,
+        "id": derive("x", one.site, one.kind, one.subject),
+        "kind": one.kind,
+        "subject": one.subject[:120],
+        "state": "open",
+        "opened_at": one.at,
+        "count": 1,
+        "lane_id": one.lane,
+        "stay_id": one.stay,
+        "event_id": one.event,
+        "detail": one.detail,
+    }
+
+
+def _rejected(one: Rejected) -> dict[str, Any]:
+    return {
+        "site_id": one.site,
+        "device_id": one.device,
+        "topic": one.topic[:300],
+        "payload": one.payload[:_QUARANTINED_BYTES_MAX],
+        "digest": hashlib.blake2b(one.topic.encode() + b"\0" + one.payload, digest_size=16).digest(),
+        "code": one.code,
+        "detail": one.detail,
+        "event_id": (one.event_id or one.result_id or "")[:64] or None,
+        "count": 1,
+        "received_at": one.received_at,
+    }
 
 
 def _status(status: DeviceStatus) -> dict[str, Any]:
@@ -369,8 +372,8 @@ def _stay(one: StayRecord) -> dict[str, Any]:
     }
 
 
-def _change(row: dict[str, Any], columns: Iterable[str]) -> dict[str, Any]:
-    return {"of_site": row["site_id"], "of_id": row["id"], **{f"is_{name}": row[name] for name in columns}}
+def _changed_stay(row: dict[str, Any]) -> dict[str, Any]:
+    return {"of_site": row["site_id"], "of_id": row["id"], **{f"is_{name}": row[name] for name in _STAY_COLUMNS}}
 
 
 def _bill(one: BillRecord) -> dict[str, Any]:
@@ -393,7 +396,7 @@ def _bill(one: BillRecord) -> dict[str, Any]:
     }
 
 
-def _draw(one: Any) -> dict[str, Any]:
+def _draw(one: Draw) -> dict[str, Any]:
     return {
         "site_id": one.site,
         "stay_id": one.stay,

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.jobs.daily_close import close_due_days, closing_time
 from gateway.jobs.lease import SECONDS, Lease
+from gateway.runtime.clock import SystemClock
 from gateway.runtime.ids import random_token
 from gateway.runtime.logs import logger
 from gateway.store.tables import JobRun
@@ -108,11 +109,11 @@ class Jobs:
             executors={"default": ThreadPoolExecutor(max_workers=4)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        close = [("close", close_due_days)]
-        scheduler.add_job(self._close, "cron", close, id="close", hour=at.hour, minute=at.minute, second=1)
-        # What was missed while nobody scheduled, at once; and again and again, for a database that was away at the hour.
-        scheduler.add_job(self._close, "date", close, id="close-missed")
-        scheduler.add_job(self._close, "interval", close, id="close-catch-up", seconds=CATCH_UP_SECONDS)
+        scheduler.add_job(self._close, "cron", id="close", hour=at.hour, minute=at.minute, second=1)
+        # What was missed while nobody scheduled, at once; and again and again, for a database that was away at the hour. No
+        # "date" job: one that is due while the scheduler shuts down ends its thread with an error.
+        now = SystemClock().now()
+        scheduler.add_job(self._close, "interval", id="close-catch-up", seconds=CATCH_UP_SECONDS, next_run_time=now)
         for name, seconds, work in self._periodic:
             scheduler.add_job(self._run, "interval", (name, work), id=name, seconds=seconds)
         scheduler.start()
@@ -126,11 +127,11 @@ class Jobs:
         if scheduler is not None:
             scheduler.shutdown(wait=wait)
 
-    def _close(self, name: str, work: Callable[[Parts], str]) -> None:
+    def _close(self) -> None:
         if not self._closing.acquire(blocking=False):
             return  # the run in progress closes everything that is due
         try:
-            self._run(name, lambda: work(self._parts))
+            self._run("close", lambda: close_due_days(self._parts))
         finally:
             self._closing.release()
 

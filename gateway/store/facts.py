@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, func, literal, null, select, tuple_, union_all
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, literal, null, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -110,6 +111,102 @@ class Facts:
     commands: dict[tuple[str, str], CommandFacts] = field(default_factory=dict)
 
 
+# Statements are built once: building one costs more than running it.
+_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
+_COMMAND = t.CommandRow.__table__.c
+_BILL = t.Bill.__table__.c
+_BALANCE = t.AllowanceBalance.__table__.c
+_BOOKS = t.SiteBooks.__table__.c
+_PRESENCE = t.Presence.__table__.c
+
+_EVENTS = select(*_EVENT_COLUMNS).where(tuple_(_event.site_id, _event.device_id, _event.event_id).in_(_KEYS))
+_COMPLETIONS = select(*_EVENT_COLUMNS).where(
+    tuple_(_event.site_id, _event.device_id, _event.for_event).in_(_KEYS), _event.for_event.is_not(None)
+)
+_NEWEST_READ = (
+    select(*_EVENT_COLUMNS)
+    .where(
+        _event.site_id == bindparam("site"),
+        _event.lane_id == bindparam("lane"),
+        _event.at <= bindparam("before"),
+        _event.kind == "plate",
+    )
+    .order_by(_event.at.desc(), _event.event_id.desc())
+    .limit(1)
+)
+_HISTORY_FROM = select(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from).where(
+    tuple_(_PRESENCE.site_id, _PRESENCE.plate).in_(_KEYS)
+)
+_EARLIER = (
+    select(_stay.started_at)
+    .where(
+        _stay.site_id == bindparam("site"),
+        _stay.plate == bindparam("plate"),
+        _stay.started_at <= bindparam("before"),
+        _stay.state != "void",
+    )
+    .order_by(_stay.started_at.desc())
+    .limit(2)
+)
+_HISTORY = select(*_EVENT_COLUMNS).where(
+    tuple_(_event.site_id, _event.plate).in_(_KEYS), _event.at >= bindparam("since")
+)
+_STAYS = (
+    select(*_STAY_COLUMNS)
+    .where(tuple_(_stay.site_id, _stay.plate).in_(_KEYS), _stay.started_at >= bindparam("since"))
+    .order_by(_stay.started_at, _stay.id)
+)
+_BILLS = (
+    select(*_BILL)
+    .where(tuple_(_BILL.site_id, _BILL.stay_id).in_(_KEYS))
+    .order_by(_BILL.site_id, _BILL.stay_id, _BILL.sequence)
+)
+_BALANCES = (
+    select(*_BALANCE)
+    .where(tuple_(_BALANCE.site_id, _BALANCE.holder, _BALANCE.month).in_(_KEYS))
+    .order_by(_BALANCE.site_id, _BALANCE.holder, _BALANCE.month)
+)
+_INSIDE = (
+    select(_stay.site_id, func.count()).where(_stay.site_id.in_(_KEYS), _stay.state == "inside").group_by(_stay.site_id)
+)
+_SPACES = select(_stay.site_id, _stay.household_id, _stay.plate).where(
+    tuple_(_stay.site_id, _stay.household_id).in_(_KEYS), _stay.state == "inside", _stay.holds_space
+)
+_OPENED_AND_CLOSED = (
+    select(_BOOKS.site_id, _BOOKS.opened_on, _BOOKS.closed_through)
+    .where(_BOOKS.site_id.in_(_KEYS))
+    .order_by(_BOOKS.site_id)
+)
+_ARREARS = (
+    select(_stay.site_id, _stay.plate, func.sum(_stay.payable_fen - _stay.paid_fen))
+    .where(tuple_(_stay.site_id, _stay.plate).in_(_KEYS), _stay.state == "left", _stay.payable_fen > _stay.paid_fen)
+    .group_by(_stay.site_id, _stay.plate)
+)
+_COMMANDS = select(
+    _COMMAND.site_id,
+    _COMMAND.id,
+    _COMMAND.device_id,
+    _COMMAND.lane_id,
+    _COMMAND.event_id,
+    _COMMAND.action,
+    _COMMAND.reason,
+    _COMMAND.state,
+).where(tuple_(_COMMAND.site_id, _COMMAND.id).in_(_KEYS))
+
+
+@cache
+def _lock_vehicles(dialect: str) -> Any:
+    """Insert or touch each vehicle's row: the statement itself takes the rows' locks, in the order of its parameters."""
+    postgres = dialect == "postgresql"
+    make: Any = postgres_insert if postgres else sqlite_insert
+    inserted = make(t.Presence.__table__)
+    newer = func.greatest if postgres else func.max
+    return inserted.on_conflict_do_update(
+        index_elements=["site_id", "plate"],
+        set_={"newest_at": newer(_PRESENCE.newest_at, inserted.excluded.newest_at)},
+    ).returning(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from)
+
+
 class FactLoader:
     """Set queries on one connection, inside the transaction that will store the outcome.
 
@@ -125,38 +222,23 @@ class FactLoader:
         """What is configured, as of now."""
         return load_estate(self._connection)
 
-    def _rows(self, statement: AnySelect) -> Sequence[AnyRow]:
-        return self._connection.execute(statement).fetchall()
+    def _rows(self, statement: AnySelect, keys: Iterable[Any], **more: Any) -> Sequence[AnyRow]:
+        return self._connection.execute(statement, {"keys": sorted(keys), **more}).fetchall()
 
     def events(self, keys: Collection[EventKey]) -> list[EventRecord]:
-        if not keys:
-            return []
-        statement = select(*_EVENT_COLUMNS).where(
-            tuple_(_event.site_id, _event.device_id, _event.event_id).in_(sorted(keys))
-        )
-        return [EventRecord(*row) for row in self._rows(statement)]
+        return [EventRecord(*row) for row in self._rows(_EVENTS, keys)] if keys else []
 
     def completions(self, keys: Collection[EventKey]) -> list[EventRecord]:
         """`passed` and `reversed` events that arrived before the plate event that they complete."""
-        if not keys:
-            return []
-        statement = select(*_EVENT_COLUMNS).where(
-            tuple_(_event.site_id, _event.device_id, _event.for_event).in_(sorted(keys)), _event.for_event.is_not(None)
-        )
-        return [EventRecord(*row) for row in self._rows(statement)]
+        return [EventRecord(*row) for row in self._rows(_COMPLETIONS, keys)] if keys else []
 
     def newest_reads(self, lanes: Collection[tuple[str, str]], before: datetime) -> dict[tuple[str, str], EventRecord]:
         """Each lane's newest plate event at or before an instant."""
-        found = {}
+        found: dict[tuple[str, str], EventRecord] = {}
         for site, lane in sorted(lanes):
-            statement = (
-                select(*_EVENT_COLUMNS)
-                .where(_event.site_id == site, _event.lane_id == lane, _event.at <= before, _event.kind == "plate")
-                .order_by(_event.at.desc(), _event.event_id.desc())
-                .limit(1)
-            )
-            for row in self._rows(statement):
-                found[site, lane] = EventRecord(*row)
+            asked = {"site": site, "lane": lane, "before": before}
+            rows: Sequence[AnyRow] = self._connection.execute(_NEWEST_READ, asked).fetchall()
+            found.update(((site, lane), EventRecord(*row)) for row in rows)
         return found
 
     def lock_vehicles(self, newest: dict[VehicleKey, datetime]) -> dict[VehicleKey, datetime | None]:
@@ -164,85 +246,39 @@ class FactLoader:
         if not newest:
             return {}
         if not self._locking:
-            presence = t.Presence
-            found = select(presence.site_id, presence.plate, presence.history_from).where(
-                tuple_(presence.site_id, presence.plate).in_(sorted(newest))
-            )
-            return {(row[0], row[1]): row[2] for row in self._rows(found)}
-        insert: Any = (postgres_insert if self._postgres else sqlite_insert)(t.Presence)
-        newer = func.greatest if self._postgres else func.max
-        statement = insert.values(
-            [{"site_id": site, "plate": plate, "newest_at": at} for (site, plate), at in sorted(newest.items())]
-        )
-        statement = statement.on_conflict_do_update(
-            index_elements=["site_id", "plate"],
-            set_={"newest_at": newer(t.Presence.newest_at, statement.excluded.newest_at)},
-        ).returning(t.Presence.site_id, t.Presence.plate, t.Presence.history_from)
-        return {(site, plate): since for site, plate, since in self._connection.execute(statement)}
+            return {(row[0], row[1]): row[2] for row in self._rows(_HISTORY_FROM, newest)}
+        rows = [{"site_id": site, "plate": plate, "newest_at": at} for (site, plate), at in sorted(newest.items())]
+        statement = _lock_vehicles(self._connection.dialect.name)
+        return {(site, plate): since for site, plate, since in self._connection.execute(statement, rows)}
 
     def earlier_history(self, key: VehicleKey, at: datetime) -> datetime | None:
         """Where the last stay but one before an instant began: for events older than the usual history."""
-        statement = (
-            select(_stay.started_at)
-            .where(_stay.site_id == key[0], _stay.plate == key[1], _stay.started_at <= at)
-            .order_by(_stay.started_at.desc())
-            .limit(2)
-        )
-        found = [row.started_at for row in self._rows(statement)]
-        return found[-1] if found else None
+        rows = self._connection.execute(_EARLIER, {"site": key[0], "plate": key[1], "before": at}).fetchall()
+        return rows[-1].started_at if rows else None
 
     def history(self, since: dict[VehicleKey, datetime]) -> list[EventRecord]:
         if not since:
             return []
-        statement = select(*_EVENT_COLUMNS).where(
-            tuple_(_event.site_id, _event.plate).in_(sorted(since)), _event.at >= min(since.values())
-        )
-        found = (EventRecord(*row) for row in self._rows(statement))
+        found = (EventRecord(*row) for row in self._rows(_HISTORY, since, since=min(since.values())))
         return [event for event in found if event.plate is not None and event.at >= since[event.site, event.plate]]
 
     def stays(self, since: dict[VehicleKey, datetime]) -> list[StayRecord]:
         if not since:
             return []
-        statement = (
-            select(*_STAY_COLUMNS)
-            .where(tuple_(_stay.site_id, _stay.plate).in_(sorted(since)), _stay.started_at >= min(since.values()))
-            .order_by(_stay.started_at, _stay.id)
-        )
-        found = (stay_record(row) for row in self._rows(statement))
+        found = (stay_record(row) for row in self._rows(_STAYS, since, since=min(since.values())))
         return [stay for stay in found if stay.started_at >= since[stay.site, stay.plate]]
 
     def bills(self, stays: Iterable[StayRecord]) -> list[BillRecord]:
-        keys = sorted((stay.site, stay.id) for stay in stays if stay.bills)
-        if not keys:
-            return []
-        bill = t.Bill.__table__.c
-        statement = (
-            select(*bill)
-            .where(tuple_(bill.site_id, bill.stay_id).in_(keys))
-            .order_by(bill.site_id, bill.stay_id, bill.sequence)
-        )
-        return [bill_record(row) for row in self._rows(statement)]
+        keys = [(stay.site, stay.id) for stay in stays if stay.bills]
+        return [bill_record(row) for row in self._rows(_BILLS, keys)] if keys else []
 
     def registrations(self, keys: Collection[VehicleKey]) -> dict[VehicleKey, Registrations]:
         """Everything that the registers say of these plates, in one statement."""
         found = {key: Registrations() for key in keys}
         if not keys:
             return found
-        for row in self._connection.execute(_registers(sorted(keys))):
-            entry = found[row.site_id, row.plate]
-            match row.kind:
-                case "vehicle":
-                    entry.household, entry.vehicle = row.a, row.b
-                    if row.certified:
-                        entry.certificates.append((row.valid_from, row.valid_to))
-                case "pass":
-                    entry.passes.append((row.a, row.valid_from, row.valid_to))
-                case "relative":
-                    entry.relatives.append((row.a, row.b, row.valid_from, row.valid_to, row.registered_at))
-                case "free":
-                    entry.free.append((row.a, row.valid_to))
-                case _:
-                    entry.blocked.append(row.valid_to)
+        for row in self._rows(_REGISTERS, keys):
+            _register(found[row.site_id, row.plate], row)
         for entry in found.values():
             entry.relatives.sort(key=lambda relative: (relative[4], relative[0]))
             entry.passes.sort()
@@ -260,40 +296,21 @@ class FactLoader:
                 for site, holder, month in sorted(keys)
             ]
             self._connection.execute(postgres_insert(t.AllowanceBalance).on_conflict_do_nothing(), rows)
-        balance = t.AllowanceBalance.__table__.c
-        statement = (
-            select(*balance)
-            .where(tuple_(balance.site_id, balance.holder, balance.month).in_(sorted(keys)))
-            .order_by(balance.site_id, balance.holder, balance.month)
-        )
-        if self._locking:
-            statement = statement.with_for_update()
+        statement = _BALANCES.with_for_update() if self._locking else _BALANCES
         return {
             (row.site_id, row.holder, row.month): Balance(row.limit_minutes, row.drawn_minutes)
-            for row in self._rows(statement)
+            for row in self._rows(statement, keys)
         }
 
     def inside(self, sites: Collection[str]) -> dict[str, int]:
         found = dict.fromkeys(sites, 0)
         if sites:
-            statement = (
-                select(_stay.site_id, func.count())
-                .where(_stay.site_id.in_(sorted(sites)), _stay.state == "inside")
-                .group_by(_stay.site_id)
-            )
-            found.update((row[0], row[1]) for row in self._rows(statement))
+            found.update((row[0], row[1]) for row in self._rows(_INSIDE, sites))
         return found
 
     def spaces(self, households: Keys) -> list[tuple[str, str, str]]:
         """Which plates hold the spaces of these households now: (site, household, plate)."""
-        if not households:
-            return []
-        statement = select(_stay.site_id, _stay.household_id, _stay.plate).where(
-            tuple_(_stay.site_id, _stay.household_id).in_(sorted(households)),
-            _stay.state == "inside",
-            _stay.holds_space,
-        )
-        return [(row[0], row[1], row[2]) for row in self._rows(statement)]
+        return [(row[0], row[1], row[2]) for row in self._rows(_SPACES, households)] if households else []
 
     def books(self, sites: Collection[str]) -> dict[str, tuple[date, date | None]]:
         """When each site's books were opened and how far they are closed.
@@ -302,46 +319,31 @@ class FactLoader:
         """
         if not sites:
             return {}
-        books = t.SiteBooks.__table__.c
-        statement = (
-            select(books.site_id, books.opened_on, books.closed_through)
-            .where(books.site_id.in_(sorted(sites)))
-            .order_by(books.site_id)
-        )
-        if self._locking:
-            statement = statement.with_for_update(read=True)
-        return {row[0]: (row[1], row[2]) for row in self._rows(statement)}
+        statement = _OPENED_AND_CLOSED.with_for_update(read=True) if self._locking else _OPENED_AND_CLOSED
+        return {row[0]: (row[1], row[2]) for row in self._rows(statement, sites)}
 
     def arrears(self, keys: Keys) -> dict[VehicleKey, int]:
         """What vehicles still owe for stays that have ended."""
-        if not keys:
-            return {}
-        statement = (
-            select(_stay.site_id, _stay.plate, func.sum(_stay.payable_fen - _stay.paid_fen))
-            .where(
-                tuple_(_stay.site_id, _stay.plate).in_(sorted(keys)),
-                _stay.state == "left",
-                _stay.payable_fen > _stay.paid_fen,
-            )
-            .group_by(_stay.site_id, _stay.plate)
-        )
-        return {(row[0], row[1]): int(row[2]) for row in self._rows(statement)}
+        return {(row[0], row[1]): int(row[2]) for row in self._rows(_ARREARS, keys)} if keys else {}
 
     def commands(self, keys: Keys) -> dict[tuple[str, str], CommandFacts]:
-        if not keys:
-            return {}
-        command = t.CommandRow.__table__.c
-        statement = select(
-            command.site_id,
-            command.id,
-            command.device_id,
-            command.lane_id,
-            command.event_id,
-            command.action,
-            command.reason,
-            command.state,
-        ).where(tuple_(command.site_id, command.id).in_(sorted(keys)))
-        return {(row[0], row[1]): CommandFacts(*row) for row in self._rows(statement)}
+        return {(row[0], row[1]): CommandFacts(*row) for row in self._rows(_COMMANDS, keys)} if keys else {}
+
+
+def _register(entry: Registrations, row: AnyRow) -> None:
+    match row.kind:
+        case "vehicle":
+            entry.household, entry.vehicle = row.a, row.b
+            if row.certified:
+                entry.certificates.append((row.valid_from, row.valid_to))
+        case "pass":
+            entry.passes.append((row.a, row.valid_from, row.valid_to))
+        case "relative":
+            entry.relatives.append((row.a, row.b, row.valid_from, row.valid_to, row.registered_at))
+        case "free":
+            entry.free.append((row.a, row.valid_to))
+        case _:
+            entry.blocked.append(row.valid_to)
 
 
 def stay_record(row: AnyRow) -> StayRecord:
@@ -379,7 +381,7 @@ def bill_record(row: AnyRow) -> BillRecord:
     )
 
 
-def _registers(keys: list[VehicleKey]) -> Any:
+def _all_registers() -> Any:
     """All registers as one union. Columns: kind, site, plate, two texts, period, when registered, whether certified."""
 
     def part(kind: str, table: Any, a: Any, b: Any, period: tuple[Any, Any], certified: Any) -> AnySelect:
@@ -393,7 +395,7 @@ def _registers(keys: list[VehicleKey]) -> Any:
             period[1].label("valid_to"),
             table.registered_at,
             certified.label("certified"),
-        ).where(tuple_(table.site_id, table.plate).in_(keys))
+        ).where(tuple_(table.site_id, table.plate).in_(_KEYS))
 
     nothing, no_instant = literal(None, _stay.plate.type), literal(None, _stay.entry_at.type)
     no = literal(False)
@@ -420,3 +422,6 @@ def _registers(keys: list[VehicleKey]) -> Any:
         part("free", free, free.class_id, nothing, (no_instant, free.valid_to), no),
         part("blocked", blocked, nothing, nothing, (no_instant, blocked.valid_to), no).where(~blocked.lifted),
     )
+
+
+_REGISTERS = _all_registers()

@@ -33,7 +33,7 @@ def deployment(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def street(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+def running_street(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     """One running service with its estate, its devices and its staff; every test brings vehicles of its own."""
     folder = tmp_path_factory.mktemp(deployment)
     opened: list[Mosquitto | Postgres | Parkgate | Street] = []
@@ -63,3 +63,11 @@ def street(deployment: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     finally:
         for part in reversed(opened):
             part.close()
+
+
+@pytest.fixture
+def street(running_street: Street) -> Street:
+    """The running service; one that a failed restart left down is started, so that one failure stays one."""
+    if not running_street.parkgate.is_running():
+        running_street.parkgate.start()
+    return running_street

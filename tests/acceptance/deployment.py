@@ -191,6 +191,9 @@ class Parkgate:
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.tail()}") from None
 
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def _is_ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"parkgate serve ended by itself\n{self.tail()}"

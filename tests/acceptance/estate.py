@@ -23,6 +23,7 @@ SITES = {
             ("west", True, [("in-2", "in", "d3", True)]),
         ],
     ),
+    "annex": (100, [("east", False, [("in-1", "in", "d1", True), ("out-1", "out", "d2", True)])]),
     "archive": (100, [("east", False, [("in-1", "in", "d1", True), ("out-1", "out", "d2", True)])]),
 }
 LANES = {

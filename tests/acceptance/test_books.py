@@ -36,22 +36,29 @@ def exported(street: Street, of: str, out: Path) -> list[dict[str, Any]]:
     return list(json.loads((out / f"archive-{of}.json").read_text(encoding="utf-8")))
 
 
-def a_stay_around_noon(street: Street, ago: int) -> Vehicle:
+def a_stay_around_noon(street: Street, ago: int, site: str = "archive") -> Vehicle:
     """110 minutes around that day's noon, let out while the network was down: 800 are owed."""
-    visitor = street.a_visitor("archive")
+    visitor = street.a_visitor(site)
     visitor.entered(minutes_to_noon(ago) + 55).left(minutes_to_noon(ago) - 55, opening="offline_exit")
     assert visitor.stay("left")["gross_fen"] == 800
     return visitor
 
 
 @pytest.fixture(scope="module")
-def closed(street: Street) -> dict[str, dict[str, Any]]:
+def closed(running_street: Street) -> dict[str, dict[str, Any]]:
     """Two days of the archive site, each with one stay, both closed: day → what `close --json` printed."""
-    a_stay_around_noon(street, ago=4)
-    a_stay_around_noon(street, ago=3)
-    refused = street.parkgate.run("close", "--day", day(3), "--site", "archive", expect=(1,))
-    assert day(4) in refused.stderr + refused.stdout, "names the day that is still open"
-    return {day(ago): close(street, day(ago)) for ago in (4, 3)}
+    a_stay_around_noon(running_street, ago=4)
+    a_stay_around_noon(running_street, ago=3)
+    return {day(ago): close(running_street, day(ago)) for ago in (4, 3)}
+
+
+def test_a_day_is_not_closed_before_the_open_day_before_it(street: Street) -> None:
+    a_stay_around_noon(street, ago=4, site="annex")
+    a_stay_around_noon(street, ago=3, site="annex")
+    refused = street.parkgate.run("close", "--day", day(3), "--site", "annex", expect=(1,))
+    assert day(4) in refused.stderr, "names the day that is still open"
+    street.parkgate.run("close", "--day", day(4), "--site", "annex")
+    street.parkgate.run("close", "--day", day(3), "--site", "annex")
 
 
 def test_closing_again_prints_the_same(street: Street, closed: dict[str, dict[str, Any]]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.deployment import eventually
 from tests.acceptance.estate import LANES, POLICY, ROLES
 from tests.acceptance.trade import DUE_FEN, STAY_MINUTES, Street, Vehicle
 
@@ -70,20 +69,6 @@ class TestRoles:
         stay = street.a_visitor().entered().stay("inside")["id"]
         for body in ({}, [], {"channel": "cash"}, {"channel": "cash", "amount_fen": "lots", "reference": ""}):
             is_a_problem(street.staff["cashier"].post(f"/api/v1/stays/{stay}/payments", body), 400, 422)
-
-    def test_staff_open_a_lane_by_name_and_reason(self, street: Street) -> None:
-        visitor = street.a_visitor()
-        barrier = visitor.at("in-2").is_shown("not_registered")
-        document = {"action": "open", "reason": "staff", "note": "delivery for number 3"}
-        before = {sent["id"] for sent in barrier.device.commands()}
-        answer = street.staff["console"].post("/api/v1/lanes/xinyi.in-2/commands", document)
-        assert answer.status_code < 300, answer.text
-        opening = eventually(
-            lambda: next((sent for sent in barrier.device.commands() if sent["id"] not in before), None),
-            "a command by staff",
-        )
-        assert (opening["action"], opening["reason"], opening["lane"]) == ("open", "staff", "in-2")
-        is_a_problem(street.staff["auditor"].post("/api/v1/lanes/xinyi.in-2/commands", document), 403, 404)
 
 
 class TestLists:

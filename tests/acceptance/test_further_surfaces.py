@@ -1,4 +1,4 @@
-"""What the contracts promise besides the gate's daily work: other exports, registers and public figures over HTTP."""
+"""What the contracts promise besides the gate's daily work: other exports, commands by staff, registers, public figures."""
 
 import json
 from datetime import timedelta
@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.acceptance.deployment import eventually
 from tests.acceptance.device import now
 from tests.acceptance.trade import Street
 
@@ -64,3 +65,18 @@ def test_public_figures_name_nobody(street: Street) -> None:
     assert answer.status_code == 200
     assert "low_income" not in answer.text
     assert "浙" not in answer.text
+
+
+def test_staff_open_a_lane_by_name_and_reason(street: Street) -> None:
+    visitor = street.a_visitor()
+    barrier = visitor.at("in-2").is_shown("not_registered")
+    document = {"action": "open", "reason": "staff", "note": "delivery for number 3"}
+    before = {sent["id"] for sent in barrier.device.commands()}
+    answer = street.staff["console"].post("/api/v1/lanes/xinyi.in-2/commands", document)
+    assert answer.status_code < 300, answer.text
+    opening = eventually(
+        lambda: next((sent for sent in barrier.device.commands() if sent["id"] not in before), None),
+        "a command by staff",
+    )
+    assert (opening["action"], opening["reason"], opening["lane"]) == ("open", "staff", "in-2")
+    assert street.staff["auditor"].post("/api/v1/lanes/xinyi.in-2/commands", document).status_code in (403, 404)

@@ -77,6 +77,15 @@ def test_the_same_payment_sent_twice_is_one_payment(street: Street) -> None:
     assert 400 <= cashier.takes(stay, DUE_FEN + 1, key=f"till-7-{stay}").status_code < 500
 
 
+def test_a_reference_is_a_note_and_may_repeat(street: Street) -> None:
+    """Only `Idempotency-Key` makes two calls one; two drivers at one till may carry the same reference."""
+    for visitor in (street.a_visitor().entered(), street.a_visitor().entered()):
+        path = f"/api/v1/stays/{visitor.stay('inside')['id']}/payments"
+        document = {"channel": "cash", "amount_fen": DUE_FEN, "reference": "till 7"}
+        paid = street.staff["cashier"].post(path, document)
+        assert paid.status_code == 201, paid.text
+
+
 def test_other_channels_are_simulated_in_a_test_deployment(street: Street) -> None:
     visitor = street.a_visitor().entered()
     paid = street.staff["cashier"].takes(visitor.stay("inside")["id"], DUE_FEN, channel="wechat")

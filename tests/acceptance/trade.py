@@ -31,7 +31,7 @@ class Staff:
         return self.client.post(path, json=document, headers={"Idempotency-Key": key} if key else {})
 
     def takes(self, stay: str, fen: int, channel: str = "cash", key: str | None = None) -> httpx.Response:
-        document = {"channel": channel, "amount_fen": fen, "reference": "acceptance"}
+        document = {"channel": channel, "amount_fen": fen, "reference": f"{channel}-{stay}"}
         return self.post(f"/api/v1/stays/{stay}/payments", document, key)
 
     def stays(self, **query: Any) -> list[dict[str, Any]]:

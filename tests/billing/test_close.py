@@ -185,7 +185,6 @@ def test_any_change_breaks_the_chain_there(field: str, value: Any, number: int) 
     chain[number] = msgspec.structs.replace(chain[number], **{field: value})
     broken = verify_chain(chain)
     assert broken is not None
-    # A changed day of the first close shows where the second does not follow it, unless its own bytes tell first.
     assert broken.record is chain[number]
 
 

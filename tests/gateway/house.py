@@ -81,7 +81,14 @@ class Desk:
     def bill_by_token(self, parts: Parts, token: str) -> dict[str, Any] | None:
         if token != "signed":
             return None
-        return {**self.bill(parts, "xinyi.a", None), "plate": "浙A12345", "due_fen": self.due_fen}
+        bill = self.bill(parts, "xinyi.a", None)
+        return {
+            "plate": "浙A12345",
+            "minutes": bill["minutes"],
+            "due_fen": self.due_fen,
+            "zh": ["停车 110 分钟。"],
+            "en": ["parked"],
+        }
 
     def take(self, _parts: Parts, **payment: Any) -> Taken:
         self.asked.append(("take", payment))
@@ -187,7 +194,7 @@ def a_house(parts: Parts, *sites: str, wall: Clock | None = None) -> House:
 def a_stay(parts: Parts, stay_id: str, plate: str = "浙A12345", *, at: datetime = MORNING, **more: Any) -> str:
     """A stay as the event path leaves it."""
     values: dict[str, Any] = {
-        "site_id": stay_id.split(".")[0],
+        "site_id": stay_id.split(".", maxsplit=1)[0],
         "id": stay_id,
         "plate": plate,
         "vehicle": "small",
@@ -238,7 +245,9 @@ def heard(parts: Parts, site: str, *, at: datetime = MORNING, online: bool = Tru
     _put(parts, t.DeviceState, values)
 
 
-def an_exception(parts: Parts, site: str, item_id: str, kind: str = "no_entry", *, at: datetime = MORNING, **more: Any) -> None:
+def an_exception(
+    parts: Parts, site: str, item_id: str, kind: str = "no_entry", *, at: datetime = MORNING, **more: Any
+) -> None:
     values: dict[str, Any] = {
         "site_id": site,
         "id": item_id,

@@ -72,9 +72,17 @@ def test_a_password_in_the_file_replaces_the_one_before(parts: Parts) -> None:
     assert credentials.verify("xinyi.d1", "another one") == ("xinyi", "d1")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("name", "password"),
-    [("xinyi.d2", DEVICE_PASSWORD), ("xinyi", DEVICE_PASSWORD), ("", ""), ("xinyi.d1", "wrong"), (None, None), ("xinyi.d1", b"\xff")],
+    [
+        ("xinyi.d2", DEVICE_PASSWORD),
+        ("xinyi", DEVICE_PASSWORD),
+        ("", ""),
+        ("xinyi.d1", "wrong"),
+        (None, None),
+        ("xinyi.d1", b"\xff"),
+    ],
 )
 def test_nobody_else_is_that_device(parts: Parts, name: str | None, password: Any) -> None:
     estate.apply(parts, site_file("xinyi"))

@@ -31,6 +31,7 @@ def test_a_given_password_is_not_returned(parts: Parts) -> None:
     assert users.authenticate(parts.store, "kim", "x" * 100_000) is None
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("name", "role", "sites", "password"),
     [

@@ -1,7 +1,7 @@
 """A slow biller that is right by inspection: the contract's sentences, one loop each.
 
 It knows nothing of the product. It reads the policy's TOML itself, walks over single minutes and units, and keeps to
-fractions where the contract spreads a price. The numbers in comments are the rules of `docs/contracts/policy.md`,
+fractions where the contract spreads a price. The numbers in comments are the rules of the pricing contract,
 "Meaning, exactly". It prices one stay as `parkgate bill --batch` sees it, so passes, free classes and certificates,
 which no line of a batch can carry, are not here.
 """

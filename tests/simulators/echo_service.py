@@ -9,6 +9,7 @@ with its command first and then its receipt, as the real bridge does. A payment 
 import asyncio
 import hashlib
 import logging
+import os
 import select
 import socket
 import sys
@@ -22,6 +23,10 @@ from amqtt.broker import Broker
 from controllers.adapters import native
 from controllers.commands import Action, Command, PayPrompt, Reason, Receipt
 from controllers.events import Kind
+
+
+def say(line):
+    os.write(1, f"{line}\n".encode())  # one write: two threads speak here
 
 
 def pays(plate):
@@ -60,7 +65,7 @@ class Bridge:
         client.on_connect = lambda *_: client.subscribe(
             [("parkgate/v1/+/+/event", 1), ("parkgate/v1/+/+/result", 1), ("fake/pay", 1)]
         )
-        client.on_subscribe = lambda *_: print("BRIDGE READY", flush=True)
+        client.on_subscribe = lambda *_: say("BRIDGE READY")
         client.connect("127.0.0.1", port)
 
     def run(self):
@@ -114,28 +119,19 @@ class Bridge:
         self.client.publish(native.topic(site, device, "command"), native.encode(answer), qos=1)
 
 
-async def broker(port):
+async def broker(port, then=None):
     plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
     listener = {"type": "tcp", "bind": f"127.0.0.1:{port}", "max_connections": 1000}
     await Broker({"listeners": {"default": listener}, "plugins": plugins}).start()
+    say("BROKER READY")
+    if then is not None:
+        threading.Thread(target=then, daemon=True).start()
     await asyncio.Event().wait()
-
-
-def bridge_when_up(port):
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    Bridge(port).run()
 
 
 if __name__ == "__main__":
     role, listening = sys.argv[1], int(sys.argv[2])
     logging.disable(logging.CRITICAL)
-    if role in {"bridge", "both"}:
-        worker = threading.Thread(target=bridge_when_up, args=(listening,), daemon=role == "both")
-        worker.start()
-    if role in {"broker", "both"}:
-        asyncio.run(broker(listening))
+    if role == "bridge":
+        Bridge(listening).run()
+    asyncio.run(broker(listening, (lambda: Bridge(listening).run()) if role == "both" else None))

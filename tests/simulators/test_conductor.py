@@ -57,10 +57,12 @@ def port():
     command = [sys.executable, str(Path(__file__).with_name("echo_service.py")), "both", str(port)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as service:
-        said = {service.stdout.readline().strip(), service.stdout.readline().strip()}
-        assert said == {"BROKER READY", "BRIDGE READY"}
-        yield port
-        service.kill()
+        try:
+            said = {service.stdout.readline().strip(), service.stdout.readline().strip()}
+            assert said == {"BROKER READY", "BRIDGE READY"}
+            yield port
+        finally:
+            service.kill()
 
 
 @pytest.fixture

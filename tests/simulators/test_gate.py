@@ -181,11 +181,9 @@ def test_held_open_stays_up_until_released():
 def test_an_event_is_sent_again_after_five_seconds_and_then_less_and_less_often():
     gate = a_gate()
     event = gate.vehicle_arrives("in-1", at(0), plate=PLATE)
-    sent = [0.0]
     assert len(gate.take(at(0))) == 1
-    for tenth in range(1, 2500):
-        if any(message.id == event.id for message in gate.take(at(tenth / 10))):
-            sent.append(tenth / 10)
+    ticks = (tenth / 10 for tenth in range(1, 2500))
+    sent = [0.0, *(second for second in ticks if any(message.id == event.id for message in gate.take(at(second))))]
     assert [later - earlier for earlier, later in itertools.pairwise(sent)] == [5, 10, 20, 40, 60, 60]
     tell(gate, Receipt(events=(event.id,)), 250)
     assert len(gate.journal) == 0

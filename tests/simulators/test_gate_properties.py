@@ -82,7 +82,7 @@ class GateMachine(RuleBasedStateMachine):
         ttl_ms=st.integers(0, 9000),
         late=st.floats(0, 5),
     )
-    def a_command_comes(self, event, number, lane, action, reason, expires, ttl_ms, late):
+    def a_command_comes(self, event, number, lane, action, reason, expires, ttl_ms, late):  # noqa: PLR0917
         new = Command(
             id=f"c{number}", action=action, lane=lane, reason=reason, event=event, ttl_ms=ttl_ms,
             expires_at=self.now + timedelta(seconds=expires),

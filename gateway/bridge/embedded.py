@@ -1,0 +1,105 @@
+"""The embedded broker, for one estate or a laptop: a child process that ends with its parent."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+
+from gateway.runtime.ids import random_token
+from gateway.runtime.settings import Broker, Settings
+
+_STARTS_WITHIN_SECONDS = 30
+
+
+class BrokerDidNotStart(Exception):
+    """The embedded broker did not start."""
+
+
+class EmbeddedBroker:
+    """MQTT 3.1.1 only, and no shared subscriptions: one bridge. Devices log in with their own accounts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._username, self._password = "parkgate-bridge", random_token()
+        self._process: subprocess.Popen[str] | None = None
+        self.address = settings.broker
+
+    def start(self) -> None:
+        """Raises `BrokerDidNotStart` with the reason, such as a port that is taken."""
+        where = self.address
+        self._refuse_taken(where)
+        process = subprocess.Popen(
+            # Not as `-m`: amqtt finds the plugins by their module's name, and must find this very module.
+            [sys.executable, "-c", "from gateway.bridge.embedded_process import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C goes to the parent alone: the broker stays until the bridge has drained.
+            start_new_session=True,
+        )
+        self._process = process
+        told = {
+            "host": where.host,
+            "port": where.port,
+            "database_url": self._settings.database_url,
+            "bridge_username": self._username,
+            "bridge_password": self._password,
+        }
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(told) + "\n")
+        process.stdin.flush()
+        timer = threading.Timer(_STARTS_WITHIN_SECONDS, process.kill)
+        timer.start()
+        try:
+            said = process.stdout.readline().strip()
+        finally:
+            timer.cancel()
+        if said != "READY":
+            assert process.stderr is not None
+            self.stop()
+            problem = process.stderr.read().strip().splitlines()
+            raise BrokerDidNotStart(f"the embedded broker did not start on {where}: {problem[-1] if problem else said}")
+        # Whatever it says later must not fill the pipe.
+        threading.Thread(target=self._swallow, args=(process,), daemon=True).start()
+
+    def for_bridge(self) -> Broker:
+        """Where the bridge connects, with the credentials of this run."""
+        url = f"embedded://{self._username}:{self._password}@{self.address.host}:{self.address.port}"
+        return Broker(url)
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None and not process.stdin.closed:
+            process.stdin.close()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+
+    @staticmethod
+    def _refuse_taken(where: Broker) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((where.host, where.port))
+            except OSError as problem:
+                raise BrokerDidNotStart(
+                    f"{where} cannot be used: {problem.strerror}; choose another port in PARKGATE_BROKER_URL"
+                ) from None
+
+    @staticmethod
+    def _swallow(process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for _ in process.stderr:
+            pass

@@ -1,0 +1,107 @@
+"""The embedded broker's own process: amqtt, with every device held to its own account and topics.
+
+Its first line on standard input says what it needs; when standard input ends, so does it (its parent has gone).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from amqtt.broker import Broker
+from amqtt.contexts import Action
+from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
+
+from controllers.adapters import native
+from gateway.flows.credentials import DeviceCredentials
+from gateway.store.engine import Store, open_engine
+
+_SAYS = frozenset({"event", "status", "result"})
+_HEARS = frozenset({"command", "receipt", "list", "list/delta"})
+
+
+class Accounts:
+    """Who may connect: the bridge with the secret of this run, devices with the passwords that `site apply` made."""
+
+    bridge: ClassVar[tuple[str, str]] = ("", "")
+    devices: ClassVar[DeviceCredentials | None] = None
+
+    @classmethod
+    def admit(cls, username: str | None, password: str | None, client_id: str | None) -> bool:
+        if username == cls.bridge[0]:
+            return password == cls.bridge[1]
+        # A device that took the bridge's client id would throw the bridge out: its client id is its user name.
+        return client_id == username and cls.devices is not None and cls.devices.verify(username, password) is not None
+
+    @classmethod
+    def may(cls, username: str | None, topic: str | None, action: Action) -> bool:
+        """A device's account may publish and subscribe only below its own topics."""
+        if not username or not topic:
+            return False
+        if username == cls.bridge[0]:
+            return True
+        site, _, device = username.partition(".")
+        prefix = f"{native.ROOT}/{site}/{device}/"
+        if not topic.startswith(prefix):
+            return False
+        return topic[len(prefix) :] in (_SAYS if action == Action.PUBLISH else _HEARS)
+
+
+class AccountPlugin(BaseAuthPlugin):  # type: ignore[misc]
+    async def authenticate(self, *, session: Any) -> bool:
+        # Checking a hash takes tens of milliseconds: not on the broker's loop.
+        return await asyncio.to_thread(Accounts.admit, session.username, session.password, session.client_id)
+
+    @dataclass
+    class Config:
+        """Nothing to configure."""
+
+        name: str = field(default="accounts")
+
+
+class TopicPlugin(BaseTopicPlugin):  # type: ignore[misc]
+    async def topic_filtering(self, *, session: Any = None, topic: str | None = None, action: Any = None) -> bool:
+        return session is not None and Accounts.may(session.username, topic, action)
+
+    @dataclass
+    class Config:
+        """Nothing to configure."""
+
+        name: str = field(default="topics")
+
+
+class QuietBroker(Broker):  # type: ignore[misc]
+    """amqtt asks every plugin in a task of its own for each message; these answers need no waiting."""
+
+    async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:
+        return Accounts.may(session.username, topic, action)
+
+
+async def _serve(host: str, port: int) -> None:
+    plugins: dict[str, dict[str, Any]] = {f"{__name__}.AccountPlugin": {}, f"{__name__}.TopicPlugin": {}}
+    listener = {"type": "tcp", "bind": f"{host}:{port}", "max_connections": 2_000}
+    broker = QuietBroker({"listeners": {"default": listener}, "plugins": plugins})
+    await broker.start()
+    sys.stdout.write("READY\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    await broker.shutdown()
+
+
+def main() -> None:
+    logging.disable(logging.ERROR)
+    told = json.loads(sys.stdin.readline())
+    store = Store(open_engine(told["database_url"]))
+    Accounts.bridge = (told["bridge_username"], told["bridge_password"])
+    Accounts.devices = DeviceCredentials(store)
+    try:
+        asyncio.run(_serve(told["host"], told["port"]))
+    except KeyboardInterrupt:
+        pass  # the parent ends us in its own time
+    except OSError as problem:
+        sys.stderr.write(f"{problem.strerror or problem}\n")
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""`parkgate demo`: the whole of Hushu street on embedded parts, from a seed."""

@@ -1,0 +1,163 @@
+"""The ten invariants, checked after a simulated day: the database against what the virtual gates and the world know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date
+
+from sqlalchemy import func, select
+
+from gateway.flows.export import export_day
+from gateway.flows.verify import verify
+from gateway.store import tables as t
+from gateway.wiring import Parts
+from simulators.barrier import Cause
+from simulators.conductor import Conductor
+from simulators.gate import Gate
+
+_REASONS_OF_LEAVING = frozenset(
+    {
+        "free_minutes", "free_class", "low_income", "pass", "relative_allowance", "hour_voucher", "amount_voucher",
+        "whole_stay_voucher", "discount", "rounding", "paid", "pay_later", "offline", "hand", "late_event", "unpaid",
+    }
+)  # fmt: skip
+_SECRET_WORDS = (b"low_income", "低保".encode())
+
+
+class Check:
+    """One run's evidence. Each check yields what does not hold."""
+
+    def __init__(self, parts: Parts, conductor: Conductor, gates: list[Gate], day: date, wire: Counter[bytes]) -> None:
+        self.parts, self.conductor, self.gates, self.day, self.wire = parts, conductor, gates, day, wire
+        self.verified = verify(parts)
+
+    def all(self) -> dict[str, str]:
+        """`ok`, or the first thing that does not hold, by the invariant's number."""
+        checks: list[Callable[[], Iterator[str]]] = [
+            self._nothing_lost, self._one_effect, self._no_stale_command, self._no_free_ride, self._traceable,
+            self._closed, self._allowances, self._bills, self._outlived, self._dignity,
+        ]  # fmt: skip
+        return {str(number): next(check(), "ok") for number, check in enumerate(checks, 1)}
+
+    def _nothing_lost(self) -> Iterator[str]:
+        """Every event of a real passage is stored, and no gate still waits for a receipt."""
+        for gate in self.gates:
+            if len(gate.journal):
+                yield f"{gate.site}.{gate.device} still holds {len(gate.journal)} events without a receipt"
+        event = t.PlateEventRow
+        with self.parts.store.reading() as connection:
+            stored = {
+                (row[0], row[1], row[2])
+                for row in connection.execute(select(event.site_id, event.device_id, event.event_id))
+            }
+        for passage in self.conductor.truth.passages:
+            for name in (passage.event, passage.last_event):
+                if name is not None and (passage.site, passage.device, name) not in stored:
+                    yield f"event {name} of {passage.site}.{passage.device} was receipted and is not stored"
+
+    def _one_effect(self) -> Iterator[str]:
+        """Vehicles that were read truly in and out have exactly their real stays, with their real instants."""
+        stay = t.Stay
+        held: dict[tuple[str, str], Counter[tuple[str | None, str | None]]] = {}
+        with self.parts.store.reading() as connection:
+            rows = connection.execute(
+                select(stay.site_id, stay.plate, stay.entry_event, stay.exit_event).where(stay.state == "left")
+            )
+            for site, plate, entered, gone in rows:
+                held.setdefault((site, plate), Counter())[entered, gone] += 1
+        for true in self.conductor.truth.stays:
+            entry, left = true.entry, true.exit
+            if left is None or entry.event is None or left.event is None:
+                continue
+            if entry.read != entry.vehicle or left.read != left.vehicle:
+                continue
+            count = held.get((entry.site, entry.vehicle), Counter())[entry.event, left.event]
+            if count != 1:
+                yield f"the stay of journey {entry.journey} at {entry.site} is held {count} times"
+
+    def _no_stale_command(self) -> Iterator[str]:
+        """No barrier rose for an expired command, and none came down on a vehicle."""
+        command = t.CommandRow
+        with self.parts.store.reading() as connection:
+            limits = {
+                (row[0], row[1]): row[2]
+                for row in connection.execute(select(command.site_id, command.id, command.expires_at))
+            }
+        for gate in self.gates:
+            for movement in gate.movements:
+                if movement.command is not None and movement.cause is Cause.COMMAND:
+                    limit = limits.get((gate.site, movement.command))
+                    if limit is None or movement.at > limit:
+                        yield f"{gate.site}.{gate.device} acted on {movement.command} at {movement.at}, allowed until {limit}"
+                if not movement.up and movement.occupied and gate.lanes[movement.lane].spec.loop:
+                    yield f"{gate.site}.{movement.lane}: a barrier came down on a vehicle at {movement.at}"
+
+    def _no_free_ride(self) -> Iterator[str]:
+        """Everybody who left has a reason; whoever left owing has a receivable of the same sum."""
+        stay = t.Stay
+        with self.parts.store.reading() as connection:
+            rows = connection.execute(
+                select(stay.id, stay.exit_reason, stay.payable_fen, stay.paid_fen, stay.posted).where(
+                    stay.state == "left"
+                )
+            )
+            for stay_id, reason, payable, paid, posted in rows:
+                if reason not in _REASONS_OF_LEAVING:
+                    yield f"stay {stay_id} left for no recorded reason ({reason})"
+                owed = sum((posted or {}).get("owed", {}).values())
+                if owed != max(0, (payable or 0) - paid):
+                    yield f"stay {stay_id} owes {(payable or 0) - paid} fen, and the books say {owed}"
+
+    def _traceable(self) -> Iterator[str]:
+        """`verify`: transactions sum to zero and lead to their stays and payments."""
+        yield from self._verify("transactions", "ledger", "postings", "payments", "stays")
+
+    def _closed(self) -> Iterator[str]:
+        yield from self._verify("closes", "close", "chain")
+
+    def _allowances(self) -> Iterator[str]:
+        balance = t.AllowanceBalance
+        with self.parts.store.reading() as connection:
+            over = connection.execute(
+                select(func.count()).where(balance.drawn_minutes > balance.limit_minutes)
+            ).scalar_one()
+        if over:
+            yield f"{over} allowances are overdrawn"
+        yield from self._verify("allowances", "draws")
+
+    def _bills(self) -> Iterator[str]:
+        yield from self._verify("bills", "bill")
+
+    def _outlived(self) -> Iterator[str]:
+        """Vehicles that passed a gate without a network are in the books like any other."""
+        offline = {
+            (passage.site, passage.device, passage.event)
+            for passage in self.conductor.truth.passages
+            if passage.raised_by in {"list", "offline_exit"} and passage.event is not None
+        }
+        event = t.PlateEventRow
+        with self.parts.store.reading() as connection:
+            rows = connection.execute(
+                select(event.site_id, event.device_id, event.event_id).where(
+                    event.opening.in_(["list", "offline_exit"])
+                )
+            )
+            missing = offline - {(row[0], row[1], row[2]) for row in rows}
+        for site, device, name in sorted(missing):
+            yield f"event {name} of {site}.{device}, passed offline, is not in the books as such"
+
+    def _dignity(self) -> Iterator[str]:
+        """No low-income status on any wire, nor in what others than finance export."""
+        for payload in self.wire:
+            if any(word in payload for word in _SECRET_WORDS):
+                yield "a message to a gate names a low-income status"
+        for name, content in export_day(self.parts, self.day, "csv", audience="auditor"):
+            if any(word in content for word in _SECRET_WORDS):
+                yield f"the export {name} for an auditor names a low-income status"
+
+    def _verify(self, *kinds: str) -> Iterator[str]:
+        """The one failure that `verify` names belongs to its kind; whatever it is called, it is not passed over."""
+        failure = self.verified.first_failure
+        if failure is not None and (any(kind in failure.what for kind in kinds) or "transactions" in kinds):
+            yield f"{failure.what} {failure.id}: {failure.why}"

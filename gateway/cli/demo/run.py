@@ -1,0 +1,189 @@
+"""Runs the street: opens the gates, lets days pass, closes each at the simulated night, and says what came of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway.cli.demo import figures, house
+from gateway.cli.demo.invariants import Check
+from gateway.cli.demo.purse import Purse
+from gateway.flows.close import close_day
+from gateway.flows.export import FORMATS, export_day
+from gateway.flows.outcome import Outcome
+from gateway.flows.posting import day_bounds
+from gateway.flows.sweep import sweep
+from gateway.service import Service
+from simulators.clock import SimulatedClock
+from simulators.conductor import Conductor
+from simulators.street import parse_street
+from simulators.world import FIRST_DAY, World
+from simulators.yard import Yard
+
+_SWEEP_EVERY = timedelta(minutes=15)
+_CLOSE_AFTER_MIDNIGHT = timedelta(hours=2)
+_ZONE_NAME = "Asia/Shanghai"
+
+
+class Street:
+    """A demo from its furnishing to its end."""
+
+    def __init__(self, out: Path, seed: int, *, speed: float | None, port: int, stop: threading.Event) -> None:
+        house.clear(out)
+        site_file = house.rule_file("hushu-street.toml")
+        street = parse_street(site_file)
+        self.seed = seed
+        self.stop = stop
+        self.world = World(street, seed, timezone=_ZONE_NAME)
+        settings = house.settings_file(out, http_port=port, broker_port=house.free_port())
+        start, _ = day_bounds(FIRST_DAY, settings.zone)
+        self.clock = SimulatedClock(start)
+        self.house = house.furnish(
+            out, settings, self.clock, site_file, house.rule_file("hushu.toml"), self.world.registers()
+        )
+        self.parts = self.house.parts
+        self.wire: Counter[bytes] = Counter()
+        self.service = Service(self.parts, jobs=False, on_outcome=self._said)
+        self._swept_at = start
+        broker = settings.broker
+        self.yard = Yard(
+            street.with_gates(),
+            self.clock,
+            broker.host,
+            broker.port,
+            boot=f"{seed}",
+            passwords=self.house.passwords,
+            offsets=self.world.clock_offsets(),
+        )
+        self.conductor = Conductor(
+            self.yard,
+            seed=str(seed),
+            payer=Purse(self.parts),
+            steps=self,
+            stop=stop,
+            speed=speed,
+            seen_online=self._online,
+        )
+
+    def open(self) -> None:
+        """Broker, bridge and gates. Raises `BrokerDidNotStart`."""
+        self.service.start()
+        self.conductor.open()
+
+    def close(self) -> None:
+        """The gates first, then the service, which drains what they said last."""
+        self.yard.close()
+        self.service.stop()
+        self.parts.store.close()
+
+    def plan(self, day: date) -> None:
+        self.conductor.add(self.world.plan(day))
+
+    def live_through(self, day: date) -> bool:
+        """To the close of a day, two hours after its midnight. False if a stop was asked for."""
+        _, midnight = day_bounds(day, self.parts.settings.zone)
+        return self.conductor.run(midnight + _CLOSE_AFTER_MIDNIGHT)
+
+    def night(self, day: date) -> dict[str, Any]:
+        """Close the day, export it, and reckon its figures."""
+        sweep(self.parts)
+        closed = close_day(self.parts, day, operator="demo")
+        for form in FORMATS:
+            for name, content in export_day(self.parts, day, form):
+                (self.house.out / "exports" / name).write_bytes(content)
+        return {
+            "seed": self.seed,
+            "day": day.isoformat(),
+            **figures.of_day(self.parts, day),
+            "close_hash": _hex(closed.street_hash),
+        }
+
+    def invariants(self, day: date) -> dict[str, str]:
+        gates = list(self.yard.gates.values())
+        return Check(self.parts, self.conductor, gates, day, self.wire).all()
+
+    # ------------------------------------------------------------------ what the conductor and the bridge call
+
+    def advanced(self, now: datetime) -> None:
+        """The service's own work that time brings about, at instants that no speed changes."""
+        while self._swept_at + _SWEEP_EVERY <= now:
+            self._swept_at += _SWEEP_EVERY
+            sweep(self.parts)
+
+    def _said(self, outcome: Outcome) -> None:
+        """Keeps what went over the wire, once each, to be searched for what must not be there."""
+        for planned in outcome.commands:
+            self.wire[planned.payload] += 1
+
+    def _online(self, site: str, device: str) -> bool:
+        from sqlalchemy import select
+
+        from gateway.store import tables as t
+
+        state = t.DeviceState
+        with self.parts.store.reading() as connection:
+            return bool(
+                connection.execute(
+                    select(state.online).where(state.site_id == site, state.device_id == device)
+                ).scalar_one_or_none()
+            )
+
+
+def once(street: Street) -> dict[str, Any]:
+    """One day as fast as it goes: its figures and the invariants. Empty if it was stopped."""
+    day = FIRST_DAY
+    street.plan(day)
+    street.open()
+    if not street.live_through(day):
+        return {}
+    found = street.night(day)
+    return {**found, "invariants": street.invariants(day)}
+
+
+def day_after_day(street: Street, say: Callable[[str], None]) -> None:
+    """Until it is stopped."""
+    day = FIRST_DAY
+    street.plan(day)
+    while not street.stop.is_set():
+        street.plan(day + timedelta(days=1))
+        if not street.live_through(day):
+            return
+        say(table(street.night(day)))
+        day += timedelta(days=1)
+
+
+def table(found: dict[str, Any]) -> str:
+    """A day's figures for people."""
+    zone_day = f"{found['day']} 湖墅街道 · seed {found['seed']}"
+    rows = [
+        ("stays 停车", f"{found['stays']:,}"),
+        ("events 事件", f"{found['events']:,}"),
+        ("openings 抬杆", f"{found['opened']:,}"),
+        ("earned 应收", _yuan(found["gross_fen"])),
+        *((f"  waived 优免 {name}", _yuan(fen)) for name, fen in found["waived_fen"].items()),
+        ("received 实收", _yuan(found["received_fen"])),
+        ("owed 欠费", _yuan(found["receivable_fen"])),
+        ("close 日结", found["close_hash"]),
+    ]
+    lines = [zone_day, *(f"  {name:<34} {value}" for name, value in rows)]
+    for number, verdict in found.get("invariants", {}).items():
+        lines.append(f"  invariant {number:<24} {verdict}")
+    return "\n".join(lines)
+
+
+def document(found: dict[str, Any]) -> str:
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _yuan(fen: int) -> str:
+    sign = "-" if fen < 0 else ""
+    return f"{sign}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def _hex(value: bytes | str) -> str:
+    return value.hex() if isinstance(value, bytes) else value

@@ -1,0 +1,65 @@
+"""A running service: an embedded broker where the settings ask for one, a bridge, jobs; `parkgate serve` adds the web."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.bridge.bridge import Bridge
+from gateway.bridge.embedded import EmbeddedBroker
+from gateway.flows.outcome import Outcome
+from gateway.flows.sweep import sweep
+from gateway.jobs import Jobs, Periodic, start_jobs
+from gateway.runtime.logs import logger
+from gateway.wiring import Parts
+
+_log = logger(__name__)
+_UP_WITHIN_SECONDS = 15.0
+SWEEP_SECONDS = 15.0
+
+
+def periodic(parts: Parts) -> list[Periodic]:
+    """What the elected process does over and over, besides the daily close."""
+    return [("sweep", SWEEP_SECONDS, lambda: sweep(parts))]
+
+
+class Service:
+    """Starts in order, stops in reverse, and knows whether it is well.
+
+    `jobs=False` where another process (or a simulated clock) does the scheduled work.
+    """
+
+    def __init__(
+        self, parts: Parts, *, jobs: bool = True, on_outcome: Callable[[Outcome], None] = lambda _: None
+    ) -> None:
+        self._parts = parts
+        self._broker = EmbeddedBroker(parts.settings) if parts.settings.broker.embedded else None
+        self.bridge = Bridge(parts, self._broker.for_bridge() if self._broker else None, on_outcome=on_outcome)
+        self._with_jobs = jobs
+        self._jobs: Jobs | None = None
+
+    def start(self) -> None:
+        """Raises `BrokerDidNotStart`. A broker elsewhere may still be away: the bridge goes on trying."""
+        if self._broker is not None:
+            self._broker.start()
+        self.bridge.start()
+        if self._with_jobs:
+            self._jobs = start_jobs(self._parts, periodic(self._parts))
+        if not self.bridge.link.wait_until_up(_UP_WITHIN_SECONDS):
+            _log.warning("not connected to the broker yet; trying on", broker=str(self._parts.settings.broker))
+
+    def stop(self) -> None:
+        """No more jobs; what has arrived is decided, published and acknowledged; then the broker ends."""
+        if self._jobs is not None:
+            self._jobs.stop()
+        self.bridge.stop()
+        if self._broker is not None:
+            self._broker.stop()
+
+    def well(self) -> bool:
+        """False when a thread or the embedded broker has died: then the process ends, to be started again."""
+        return self.bridge.healthy() and (self._broker is None or self._broker.alive())
+
+    def health(self) -> dict[str, Any]:
+        """For `/readyz`."""
+        return self.bridge.health()

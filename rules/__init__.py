@@ -1,0 +1,1 @@
+"""Files that Parkgate brings along: the reference policies and the Hushu street."""
