@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,9 @@ from gateway.wiring import Parts
 
 _log = logger(__name__)
 _UP_WITHIN_SECONDS = 15.0
+# A thread that waits for the interpreter gets it after this long, not after the default 5 ms: the network thread and the worker
+# hand each event to one another, and each hand-over would cost as much as the whole decision.
+_SWITCH_SECONDS = 0.000_5
 SWEEP_SECONDS = 15.0
 
 
@@ -40,6 +44,7 @@ class Service:
 
     def start(self) -> None:
         """Raises `BrokerDidNotStart`. A broker elsewhere may still be away: the bridge goes on trying."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
         if self._broker is not None:
             self._broker.start()
         self.bridge.start()

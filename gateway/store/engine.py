@@ -21,16 +21,22 @@ def open_engine(database_url: str | URL, *, pool_size: int = 8) -> Engine:
     if url.drivername in {"postgres", "postgresql"}:
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite":
+        on_disk = url.database not in {None, "", ":memory:"}
+        # Last in, first out: whoever works alone keeps one connection, with its pages and prepared statements.
+        pooled: dict[str, Any] = (
+            {"poolclass": QueuePool, "pool_size": pool_size, "pool_use_lifo": True} if on_disk else {}
+        )
         engine = create_engine(
             url,
-            connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
-            poolclass=QueuePool if url.database not in {None, "", ":memory:"} else None,
-            **({"pool_size": pool_size} if url.database not in {None, "", ":memory:"} else {}),
+            connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False, "cached_statements": 512},
             query_cache_size=1500,
+            **pooled,
         )
         _tune_sqlite(engine)
         return engine
-    return create_engine(url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True, query_cache_size=1500)
+    return create_engine(
+        url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True, pool_use_lifo=True, query_cache_size=1500
+    )
 
 
 def _tune_sqlite(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, literal, null, select, tuple_, union_all
+from sqlalchemy import Connection, bindparam, func, literal, literal_column, null, select, union_all
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -18,11 +18,10 @@ from billing.bill import Bill as PricedBill
 from billing.ledger import Posted
 from gateway.store import tables as t
 from gateway.store.estate import load_estate
+from gateway.store.keyed import AnyRow, AnySelect, Keyed, KeySet
 from gateway.store.records import Balance, BillRecord, Estate, EventRecord, Registrations, StayRecord
 
 Keys = Collection[tuple[str, str]]
-AnySelect = Select[*tuple[Any, ...]]
-AnyRow = Row[*tuple[Any, ...]]
 VehicleKey = tuple[str, str]
 EventKey = tuple[str, str, str]
 
@@ -112,16 +111,15 @@ class Facts:
 
 
 # Statements are built once: building one costs more than running it.
-_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
 _COMMAND = t.CommandRow.__table__.c
 _BILL = t.Bill.__table__.c
 _BALANCE = t.AllowanceBalance.__table__.c
 _BOOKS = t.SiteBooks.__table__.c
 _PRESENCE = t.Presence.__table__.c
 
-_EVENTS = select(*_EVENT_COLUMNS).where(tuple_(_event.site_id, _event.device_id, _event.event_id).in_(_KEYS))
-_COMPLETIONS = select(*_EVENT_COLUMNS).where(
-    tuple_(_event.site_id, _event.device_id, _event.for_event).in_(_KEYS), _event.for_event.is_not(None)
+_EVENTS = Keyed(_EVENT_COLUMNS, (_event.site_id, _event.device_id, _event.event_id))
+_COMPLETIONS = Keyed(
+    _EVENT_COLUMNS, (_event.site_id, _event.device_id, _event.for_event), _event.for_event.is_not(None)
 )
 _NEWEST_READ = (
     select(*_EVENT_COLUMNS)
@@ -134,8 +132,8 @@ _NEWEST_READ = (
     .order_by(_event.at.desc(), _event.event_id.desc())
     .limit(1)
 )
-_HISTORY_FROM = select(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from).where(
-    tuple_(_PRESENCE.site_id, _PRESENCE.plate).in_(_KEYS)
+_HISTORY_FROM = Keyed(
+    (_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from), (_PRESENCE.site_id, _PRESENCE.plate)
 )
 _EARLIER = (
     select(_stay.started_at)
@@ -148,50 +146,59 @@ _EARLIER = (
     .order_by(_stay.started_at.desc())
     .limit(2)
 )
-_HISTORY = select(*_EVENT_COLUMNS).where(
-    tuple_(_event.site_id, _event.plate).in_(_KEYS), _event.at >= bindparam("since")
+_HISTORY = Keyed(_EVENT_COLUMNS, (_event.site_id, _event.plate), _event.at >= bindparam("since"))
+_STAYS = Keyed(
+    _STAY_COLUMNS,
+    (_stay.site_id, _stay.plate),
+    _stay.started_at >= bindparam("since"),
+    order_by=(_stay.started_at, _stay.id),
 )
-_STAYS = (
-    select(*_STAY_COLUMNS)
-    .where(tuple_(_stay.site_id, _stay.plate).in_(_KEYS), _stay.started_at >= bindparam("since"))
-    .order_by(_stay.started_at, _stay.id)
+_BILLS = Keyed(tuple(_BILL), (_BILL.site_id, _BILL.stay_id), order_by=(_BILL.site_id, _BILL.stay_id, _BILL.sequence))
+_BALANCES = Keyed(
+    tuple(_BALANCE),
+    (_BALANCE.site_id, _BALANCE.holder, _BALANCE.month),
+    order_by=(_BALANCE.site_id, _BALANCE.holder, _BALANCE.month),
+    lock=t.AllowanceBalance,
 )
-_BILLS = (
-    select(*_BILL)
-    .where(tuple_(_BILL.site_id, _BILL.stay_id).in_(_KEYS))
-    .order_by(_BILL.site_id, _BILL.stay_id, _BILL.sequence)
+_INSIDE = Keyed(
+    (_stay.site_id, func.count()),
+    (_stay.site_id,),
+    _stay.state == literal_column("'inside'"),
+    group_by=(_stay.site_id,),
 )
-_BALANCES = (
-    select(*_BALANCE)
-    .where(tuple_(_BALANCE.site_id, _BALANCE.holder, _BALANCE.month).in_(_KEYS))
-    .order_by(_BALANCE.site_id, _BALANCE.holder, _BALANCE.month)
+_SPACES = Keyed(
+    (_stay.site_id, _stay.household_id, _stay.plate),
+    (_stay.site_id, _stay.household_id),
+    _stay.state == literal_column("'inside'"),
+    _stay.holds_space,
 )
-_INSIDE = (
-    select(_stay.site_id, func.count()).where(_stay.site_id.in_(_KEYS), _stay.state == "inside").group_by(_stay.site_id)
+_OPENED_AND_CLOSED = Keyed(
+    (_BOOKS.site_id, _BOOKS.opened_on, _BOOKS.closed_through),
+    (_BOOKS.site_id,),
+    order_by=(_BOOKS.site_id,),
+    lock=t.SiteBooks,
+    share=True,
 )
-_SPACES = select(_stay.site_id, _stay.household_id, _stay.plate).where(
-    tuple_(_stay.site_id, _stay.household_id).in_(_KEYS), _stay.state == "inside", _stay.holds_space
+_ARREARS = Keyed(
+    (_stay.site_id, _stay.plate, func.sum(_stay.payable_fen - _stay.paid_fen)),
+    (_stay.site_id, _stay.plate),
+    _stay.state == "left",
+    _stay.payable_fen > _stay.paid_fen,
+    group_by=(_stay.site_id, _stay.plate),
 )
-_OPENED_AND_CLOSED = (
-    select(_BOOKS.site_id, _BOOKS.opened_on, _BOOKS.closed_through)
-    .where(_BOOKS.site_id.in_(_KEYS))
-    .order_by(_BOOKS.site_id)
+_COMMANDS = Keyed(
+    (
+        _COMMAND.site_id,
+        _COMMAND.id,
+        _COMMAND.device_id,
+        _COMMAND.lane_id,
+        _COMMAND.event_id,
+        _COMMAND.action,
+        _COMMAND.reason,
+        _COMMAND.state,
+    ),
+    (_COMMAND.site_id, _COMMAND.id),
 )
-_ARREARS = (
-    select(_stay.site_id, _stay.plate, func.sum(_stay.payable_fen - _stay.paid_fen))
-    .where(tuple_(_stay.site_id, _stay.plate).in_(_KEYS), _stay.state == "left", _stay.payable_fen > _stay.paid_fen)
-    .group_by(_stay.site_id, _stay.plate)
-)
-_COMMANDS = select(
-    _COMMAND.site_id,
-    _COMMAND.id,
-    _COMMAND.device_id,
-    _COMMAND.lane_id,
-    _COMMAND.event_id,
-    _COMMAND.action,
-    _COMMAND.reason,
-    _COMMAND.state,
-).where(tuple_(_COMMAND.site_id, _COMMAND.id).in_(_KEYS))
 
 
 @cache
@@ -222,15 +229,12 @@ class FactLoader:
         """What is configured, as of now."""
         return load_estate(self._connection)
 
-    def _rows(self, statement: AnySelect, keys: Iterable[Any], **more: Any) -> Sequence[AnyRow]:
-        return self._connection.execute(statement, {"keys": sorted(keys), **more}).fetchall()
-
     def events(self, keys: Collection[EventKey]) -> list[EventRecord]:
-        return [EventRecord(*row) for row in self._rows(_EVENTS, keys)] if keys else []
+        return [EventRecord(*row) for row in _EVENTS.rows(self._connection, keys)]
 
     def completions(self, keys: Collection[EventKey]) -> list[EventRecord]:
         """`passed` and `reversed` events that arrived before the plate event that they complete."""
-        return [EventRecord(*row) for row in self._rows(_COMPLETIONS, keys)] if keys else []
+        return [EventRecord(*row) for row in _COMPLETIONS.rows(self._connection, keys)]
 
     def newest_reads(self, lanes: Collection[tuple[str, str]], before: datetime) -> dict[tuple[str, str], EventRecord]:
         """Each lane's newest plate event at or before an instant."""
@@ -246,7 +250,7 @@ class FactLoader:
         if not newest:
             return {}
         if not self._locking:
-            return {(row[0], row[1]): row[2] for row in self._rows(_HISTORY_FROM, newest)}
+            return {(row[0], row[1]): row[2] for row in _HISTORY_FROM.rows(self._connection, newest)}
         rows = [{"site_id": site, "plate": plate, "newest_at": at} for (site, plate), at in sorted(newest.items())]
         statement = _lock_vehicles(self._connection.dialect.name)
         return {(site, plate): since for site, plate, since in self._connection.execute(statement, rows)}
@@ -259,25 +263,23 @@ class FactLoader:
     def history(self, since: dict[VehicleKey, datetime]) -> list[EventRecord]:
         if not since:
             return []
-        found = (EventRecord(*row) for row in self._rows(_HISTORY, since, since=min(since.values())))
+        found = (EventRecord(*row) for row in _HISTORY.rows(self._connection, since, since=min(since.values())))
         return [event for event in found if event.plate is not None and event.at >= since[event.site, event.plate]]
 
     def stays(self, since: dict[VehicleKey, datetime]) -> list[StayRecord]:
         if not since:
             return []
-        found = (stay_record(row) for row in self._rows(_STAYS, since, since=min(since.values())))
+        found = (stay_record(row) for row in _STAYS.rows(self._connection, since, since=min(since.values())))
         return [stay for stay in found if stay.started_at >= since[stay.site, stay.plate]]
 
     def bills(self, stays: Iterable[StayRecord]) -> list[BillRecord]:
         keys = [(stay.site, stay.id) for stay in stays if stay.bills]
-        return [bill_record(row) for row in self._rows(_BILLS, keys)] if keys else []
+        return [bill_record(row) for row in _BILLS.rows(self._connection, keys)]
 
     def registrations(self, keys: Collection[VehicleKey]) -> dict[VehicleKey, Registrations]:
         """Everything that the registers say of these plates, in one statement."""
         found = {key: Registrations() for key in keys}
-        if not keys:
-            return found
-        for row in self._rows(_REGISTERS, keys):
+        for row in _registers(self._connection, keys):
             _register(found[row.site_id, row.plate], row)
         for entry in found.values():
             entry.relatives.sort(key=lambda relative: (relative[4], relative[0]))
@@ -296,38 +298,35 @@ class FactLoader:
                 for site, holder, month in sorted(keys)
             ]
             self._connection.execute(postgres_insert(t.AllowanceBalance).on_conflict_do_nothing(), rows)
-        statement = _BALANCES.with_for_update() if self._locking else _BALANCES
         return {
             (row.site_id, row.holder, row.month): Balance(row.limit_minutes, row.drawn_minutes)
-            for row in self._rows(statement, keys)
+            for row in _BALANCES.rows(self._connection, keys, locking=self._locking)
         }
 
     def inside(self, sites: Collection[str]) -> dict[str, int]:
         found = dict.fromkeys(sites, 0)
-        if sites:
-            found.update((row[0], row[1]) for row in self._rows(_INSIDE, sites))
+        found.update((row[0], row[1]) for row in _INSIDE.rows(self._connection, [(site,) for site in sites]))
         return found
 
     def spaces(self, households: Keys) -> list[tuple[str, str, str]]:
         """Which plates hold the spaces of these households now: (site, household, plate)."""
-        return [(row[0], row[1], row[2]) for row in self._rows(_SPACES, households)] if households else []
+        return [(row[0], row[1], row[2]) for row in _SPACES.rows(self._connection, households)]
 
     def books(self, sites: Collection[str]) -> dict[str, tuple[date, date | None]]:
         """When each site's books were opened and how far they are closed.
 
         Shared until the transaction ends, so that no day closes under a posting.
         """
-        if not sites:
-            return {}
-        statement = _OPENED_AND_CLOSED.with_for_update(read=True) if self._locking else _OPENED_AND_CLOSED
-        return {row[0]: (row[1], row[2]) for row in self._rows(statement, sites)}
+        keys = [(site,) for site in sites]
+        rows = _OPENED_AND_CLOSED.rows(self._connection, keys, locking=self._locking)
+        return {row[0]: (row[1], row[2]) for row in rows}
 
     def arrears(self, keys: Keys) -> dict[VehicleKey, int]:
         """What vehicles still owe for stays that have ended."""
-        return {(row[0], row[1]): int(row[2]) for row in self._rows(_ARREARS, keys)} if keys else {}
+        return {(row[0], row[1]): int(row[2]) for row in _ARREARS.rows(self._connection, keys)}
 
     def commands(self, keys: Keys) -> dict[tuple[str, str], CommandFacts]:
-        return {(row[0], row[1]): CommandFacts(*row) for row in self._rows(_COMMANDS, keys)} if keys else {}
+        return {(row[0], row[1]): CommandFacts(*row) for row in _COMMANDS.rows(self._connection, keys)}
 
 
 def _register(entry: Registrations, row: AnyRow) -> None:
@@ -381,8 +380,17 @@ def bill_record(row: AnyRow) -> BillRecord:
     )
 
 
-def _all_registers() -> Any:
+def _registers(connection: Connection, keys: Collection[VehicleKey]) -> Sequence[AnyRow]:
+    if not keys:
+        return []
+    key_set, statement = _all_registers(connection.dialect.name == "postgresql")
+    return connection.execute(statement, key_set.parameters(keys)).fetchall()
+
+
+@cache
+def _all_registers(postgres: bool) -> tuple[KeySet, Any]:
     """All registers as one union. Columns: kind, site, plate, two texts, period, when registered, whether certified."""
+    wanted = KeySet(postgres, 2)
 
     def part(kind: str, table: Any, a: Any, b: Any, period: tuple[Any, Any], certified: Any) -> AnySelect:
         return select(
@@ -395,7 +403,7 @@ def _all_registers() -> Any:
             period[1].label("valid_to"),
             table.registered_at,
             certified.label("certified"),
-        ).where(tuple_(table.site_id, table.plate).in_(_KEYS))
+        ).where(table.site_id == wanted.columns[0], table.plate == wanted.columns[1])
 
     nothing, no_instant = literal(None, _stay.plate.type), literal(None, _stay.entry_at.type)
     no = literal(False)
@@ -413,7 +421,7 @@ def _all_registers() -> Any:
         (certificate.site_id == vehicle.site_id) & (certificate.household_id == vehicle.household_id),
     )
     held, relative, free, blocked = t.PassHeld, t.Relative, t.FreeVehicle, t.BlockedVehicle
-    return union_all(
+    return wanted, union_all(
         certified,
         part("pass", held, held.pass_id, nothing, (held.valid_from, held.valid_to), no),
         part(
@@ -422,6 +430,3 @@ def _all_registers() -> Any:
         part("free", free, free.class_id, nothing, (no_instant, free.valid_to), no),
         part("blocked", blocked, nothing, nothing, (no_instant, blocked.valid_to), no).where(~blocked.lifted),
     )
-
-
-_REGISTERS = _all_registers()

@@ -1,0 +1,83 @@
+"""Queries for a set of keys, as one statement whose words never change: the keys travel as arrays (PostgreSQL) or JSON (SQLite).
+
+A row-value `IN` list is compiled anew for every number of keys, and SQLite scans the whole table for one of three columns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Connection, Row, Select, Text, bindparam, column, func, select
+
+AnySelect = Select[*tuple[Any, ...]]
+AnyRow = Row[*tuple[Any, ...]]
+Key = tuple[str, ...]
+
+
+class KeySet:
+    """The keys as something to join: `columns` are compared with the table's. One a database and width."""
+
+    def __init__(self, postgres: bool, width: int) -> None:
+        self._postgres = postgres
+        self._width = width
+        if postgres:
+            arrays = [bindparam(f"key{place}", type_=ARRAY(Text)) for place in range(width)]
+            names = [column(f"key{place}", Text) for place in range(width)]
+            self.table: Any = func.unnest(*arrays).table_valued(*names, name="wanted").render_derived()
+            self.columns: list[ColumnElement[Any]] = [self.table.c[f"key{place}"] for place in range(width)]
+        else:
+            self.table = func.json_each(bindparam("keys", type_=Text)).table_valued("value", name="wanted")
+            self.columns = [func.json_extract(self.table.c.value, f"$[{place}]") for place in range(width)]
+
+    def parameters(self, keys: Collection[Key]) -> dict[str, Any]:
+        """In order, so that rows are locked in the same order everywhere."""
+        ordered = sorted(keys)
+        if self._postgres:
+            return {f"key{place}": [key[place] for key in ordered] for place in range(self._width)}
+        return {"keys": json.dumps(ordered, ensure_ascii=False)}
+
+
+class Keyed:
+    """A query of the rows whose `targets` are among the keys. `conditions` may hold further bound parameters."""
+
+    def __init__(
+        self,
+        columns: Sequence[Any],
+        targets: Sequence[Any],
+        *conditions: Any,
+        order_by: Sequence[Any] = (),
+        group_by: Sequence[Any] = (),
+        lock: Any = None,
+        share: bool = False,
+    ) -> None:
+        self._columns, self._targets, self._conditions = columns, targets, conditions
+        self._order_by, self._group_by = order_by, group_by
+        self._lock, self._share = lock, share
+        self._built: dict[tuple[bool, bool], tuple[KeySet, AnySelect]] = {}
+
+    def rows(
+        self, connection: Connection, keys: Collection[Key], *, locking: bool = False, **more: Any
+    ) -> Sequence[AnyRow]:
+        """What there is for these keys. `locking`: hold the rows until the transaction ends, where the database has row locks."""
+        if not keys:
+            return []
+        postgres = connection.dialect.name == "postgresql"
+        built = self._built.get((postgres, locking))
+        if built is None:
+            built = self._built[postgres, locking] = self._build(postgres, locking=locking)
+        key_set, statement = built
+        return connection.execute(statement, {**key_set.parameters(keys), **more}).fetchall()
+
+    def _build(self, postgres: bool, *, locking: bool) -> tuple[KeySet, AnySelect]:
+        key_set = KeySet(postgres, len(self._targets))
+        matches = [target == wanted for target, wanted in zip(self._targets, key_set.columns, strict=True)]
+        statement: AnySelect = select(*self._columns).where(*matches, *self._conditions)
+        if self._order_by:
+            statement = statement.order_by(*self._order_by)
+        if self._group_by:
+            statement = statement.group_by(*self._group_by)
+        if locking and postgres and self._lock is not None:
+            statement = statement.with_for_update(of=self._lock, read=self._share)
+        return key_set, statement
