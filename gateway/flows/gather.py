@@ -116,6 +116,8 @@ def _histories(
     for key in spans:
         facts.history[key] = {}
         facts.stays[key] = []
+    # Who was never seen here has neither history nor stays.
+    since = {key: start for key, start in since.items() if key not in loader.strangers}
     for event in loader.history(since):
         name = (event.site, event.device, event.event)
         known = facts.events.setdefault(name, event)

@@ -20,6 +20,7 @@ from gateway.flows.posting import rows
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
 from gateway.store.facts import Facts
+from gateway.store.prepared import prepared
 from gateway.store.records import BillRecord, EventRecord, StayRecord
 
 _QUARANTINED_BYTES_MAX = 256 * 1024
@@ -169,7 +170,7 @@ class OutcomeWriter:
 
     def _many(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
-            self._connection.execute(statement, rows)
+            prepared(statement, self._connection.dialect, tuple(rows[0])).write(self._connection, rows)
 
     def _stays(self, stays: Iterable[StayRecord]) -> None:
         """What ends before what begins: a vehicle never has two stays inside, not even between two statements."""
@@ -222,7 +223,7 @@ class OutcomeWriter:
                 "clock_offset_ms": one.offset_ms or 0,
                 **_status(one.status),
             }
-            self._connection.execute(self._upserts.alive if one.status.online else self._upserts.gone, row)
+            self._many(self._upserts.alive if one.status.online else self._upserts.gone, [row])
 
 
 def _changed_event(one: EventRecord) -> dict[str, Any]:

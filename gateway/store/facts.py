@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, literal, literal_column, null, select, union_all
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Text,
+    bindparam,
+    column,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -18,8 +31,10 @@ from billing.bill import Bill as PricedBill
 from billing.ledger import Posted
 from gateway.store import tables as t
 from gateway.store.estate import load_estate
-from gateway.store.keyed import AnyRow, AnySelect, Keyed, KeySet
+from gateway.store.keyed import AnySelect, Keyed, key_set
+from gateway.store.prepared import PreparedFor
 from gateway.store.records import Balance, BillRecord, Estate, EventRecord, Registrations, StayRecord
+from gateway.store.tables.base import microseconds
 
 Keys = Collection[tuple[str, str]]
 VehicleKey = tuple[str, str]
@@ -201,17 +216,35 @@ _COMMANDS = Keyed(
 )
 
 
-@cache
-def _lock_vehicles(dialect: str) -> Any:
-    """Insert or touch each vehicle's row: the statement itself takes the rows' locks, in the order of its parameters."""
-    postgres = dialect == "postgresql"
-    make: Any = postgres_insert if postgres else sqlite_insert
-    inserted = make(t.Presence.__table__)
-    newer = func.greatest if postgres else func.max
+def _lock_vehicles(postgres: bool) -> Any:
+    """Insert or touch each vehicle's row, in the order of their keys: the statement itself takes the rows' locks."""
+    if postgres:
+        arrays = [bindparam("sites", type_=ARRAY(Text)), bindparam("plates", type_=ARRAY(Text))]
+        instants = bindparam("instants", type_=ARRAY(TIMESTAMP(timezone=True)))
+        names: list[Any] = [column("site_id", Text), column("plate", Text), column("at", TIMESTAMP(timezone=True))]
+        wanted: Any = func.unnest(*arrays, instants).table_valued(*names, name="wanted").render_derived()
+        source = select(wanted.c.site_id, wanted.c.plate, wanted.c.at, literal(1))
+        make: Any = postgres_insert
+        newer: Any = func.greatest
+    else:
+        rows = func.json_each(bindparam("rows", type_=Text)).table_valued("value", name="wanted")
+        parts = [func.json_extract(rows.c.value, f"$[{place}]") for place in range(3)]
+        # Without a condition SQLite takes ON CONFLICT for a join's ON.
+        source = select(*parts, literal(1)).where(literal_column("1") == 1)
+        make = sqlite_insert
+        newer = func.max
+    presence = t.Presence.__table__
+    inserted = make(presence).from_select(["site_id", "plate", "newest_at", "reads"], source)
     return inserted.on_conflict_do_update(
         index_elements=["site_id", "plate"],
-        set_={"newest_at": newer(_PRESENCE.newest_at, inserted.excluded.newest_at)},
-    ).returning(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from)
+        set_={
+            "newest_at": newer(_PRESENCE.newest_at, inserted.excluded.newest_at),
+            "reads": _PRESENCE.reads + 1,
+        },
+    ).returning(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from, _PRESENCE.reads)
+
+
+_LOCK_VEHICLES = PreparedFor(_lock_vehicles)
 
 
 class FactLoader:
@@ -224,6 +257,7 @@ class FactLoader:
         self._connection = connection
         self._locking = locking
         self._postgres = connection.dialect.name == "postgresql"
+        self.strangers: set[VehicleKey] = set()
 
     def estate(self) -> Estate:
         """What is configured, as of now."""
@@ -241,7 +275,7 @@ class FactLoader:
         found: dict[tuple[str, str], EventRecord] = {}
         for site, lane in sorted(lanes):
             asked = {"site": site, "lane": lane, "before": before}
-            rows: Sequence[AnyRow] = self._connection.execute(_NEWEST_READ, asked).fetchall()
+            rows: Sequence[Any] = self._connection.execute(_NEWEST_READ, asked).fetchall()
             found.update(((site, lane), EventRecord(*row)) for row in rows)
         return found
 
@@ -251,9 +285,18 @@ class FactLoader:
             return {}
         if not self._locking:
             return {(row[0], row[1]): row[2] for row in _HISTORY_FROM.rows(self._connection, newest)}
-        rows = [{"site_id": site, "plate": plate, "newest_at": at} for (site, plate), at in sorted(newest.items())]
-        statement = _lock_vehicles(self._connection.dialect.name)
-        return {(site, plate): since for site, plate, since in self._connection.execute(statement, rows)}
+        ordered = sorted(newest.items())
+        if self._postgres:
+            parameters: dict[str, Any] = {
+                "sites": [site for (site, _), _ in ordered],
+                "plates": [plate for (_, plate), _ in ordered],
+                "instants": [at for _, at in ordered],
+            }
+        else:
+            parameters = {"rows": json.dumps([(*key, microseconds(at)) for key, at in ordered], ensure_ascii=False)}
+        rows = _LOCK_VEHICLES.on(self._connection).read(self._connection, parameters)
+        self.strangers = {(row.site_id, row.plate) for row in rows if row.reads == 1}
+        return {(row.site_id, row.plate): row.history_from for row in rows}
 
     def earlier_history(self, key: VehicleKey, at: datetime) -> datetime | None:
         """Where the last stay but one before an instant began: for events older than the usual history."""
@@ -329,7 +372,7 @@ class FactLoader:
         return {(row[0], row[1]): CommandFacts(*row) for row in _COMMANDS.rows(self._connection, keys)}
 
 
-def _register(entry: Registrations, row: AnyRow) -> None:
+def _register(entry: Registrations, row: Any) -> None:
     match row.kind:
         case "vehicle":
             entry.household, entry.vehicle = row.a, row.b
@@ -345,7 +388,7 @@ def _register(entry: Registrations, row: AnyRow) -> None:
             entry.blocked.append(row.valid_to)
 
 
-def stay_record(row: AnyRow) -> StayRecord:
+def stay_record(row: Any) -> StayRecord:
     values = list(row)
     values[-1] = msgspec.convert(values[-1] or {}, Posted)
     return StayRecord(*values)
@@ -361,7 +404,7 @@ def select_events() -> AnySelect:
     return select(*_EVENT_COLUMNS)
 
 
-def bill_record(row: AnyRow) -> BillRecord:
+def bill_record(row: Any) -> BillRecord:
     priced = msgspec.convert(
         {
             "policy": row.policy_id,
@@ -380,17 +423,16 @@ def bill_record(row: AnyRow) -> BillRecord:
     )
 
 
-def _registers(connection: Connection, keys: Collection[VehicleKey]) -> Sequence[AnyRow]:
+def _registers(connection: Connection, keys: Collection[VehicleKey]) -> list[Any]:
     if not keys:
         return []
-    key_set, statement = _all_registers(connection.dialect.name == "postgresql")
-    return connection.execute(statement, key_set.parameters(keys)).fetchall()
+    postgres = connection.dialect.name == "postgresql"
+    return _REGISTERS.on(connection).read(connection, key_set(postgres, 2).parameters(keys))
 
 
-@cache
-def _all_registers(postgres: bool) -> tuple[KeySet, Any]:
+def _all_registers(postgres: bool) -> Any:
     """All registers as one union. Columns: kind, site, plate, two texts, period, when registered, whether certified."""
-    wanted = KeySet(postgres, 2)
+    wanted = key_set(postgres, 2)
 
     def part(kind: str, table: Any, a: Any, b: Any, period: tuple[Any, Any], certified: Any) -> AnySelect:
         return select(
@@ -421,7 +463,7 @@ def _all_registers(postgres: bool) -> tuple[KeySet, Any]:
         (certificate.site_id == vehicle.site_id) & (certificate.household_id == vehicle.household_id),
     )
     held, relative, free, blocked = t.PassHeld, t.Relative, t.FreeVehicle, t.BlockedVehicle
-    return wanted, union_all(
+    return union_all(
         certified,
         part("pass", held, held.pass_id, nothing, (held.valid_from, held.valid_to), no),
         part(
@@ -430,3 +472,6 @@ def _all_registers(postgres: bool) -> tuple[KeySet, Any]:
         part("free", free, free.class_id, nothing, (no_instant, free.valid_to), no),
         part("blocked", blocked, nothing, nothing, (no_instant, blocked.valid_to), no).where(~blocked.lifted),
     )
+
+
+_REGISTERS = PreparedFor(_all_registers)

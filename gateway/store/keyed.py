@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Row, Select, Text, bindparam, column, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, bindparam, column, func, select
+
+from gateway.store.prepared import Prepared
 
 AnySelect = Select[*tuple[Any, ...]]
-AnyRow = Row[*tuple[Any, ...]]
 Key = tuple[str, ...]
 
 
@@ -20,7 +22,7 @@ class KeySet:
     """The keys as something to join: `columns` are compared with the table's. One a database and width."""
 
     def __init__(self, postgres: bool, width: int) -> None:
-        self._postgres = postgres
+        self.postgres = postgres
         self._width = width
         if postgres:
             arrays = [bindparam(f"key{place}", type_=ARRAY(Text)) for place in range(width)]
@@ -34,9 +36,15 @@ class KeySet:
     def parameters(self, keys: Collection[Key]) -> dict[str, Any]:
         """In order, so that rows are locked in the same order everywhere."""
         ordered = sorted(keys)
-        if self._postgres:
+        if self.postgres:
             return {f"key{place}": [key[place] for key in ordered] for place in range(self._width)}
         return {"keys": json.dumps(ordered, ensure_ascii=False)}
+
+
+@cache
+def key_set(postgres: bool, width: int) -> KeySet:
+    """The one of its kind."""
+    return KeySet(postgres, width)
 
 
 class Keyed:
@@ -55,29 +63,31 @@ class Keyed:
         self._columns, self._targets, self._conditions = columns, targets, conditions
         self._order_by, self._group_by = order_by, group_by
         self._lock, self._share = lock, share
-        self._built: dict[tuple[bool, bool], tuple[KeySet, AnySelect]] = {}
+        self._built: dict[tuple[str, bool], tuple[KeySet, Prepared]] = {}
 
-    def rows(
-        self, connection: Connection, keys: Collection[Key], *, locking: bool = False, **more: Any
-    ) -> Sequence[AnyRow]:
-        """What there is for these keys. `locking`: hold the rows until the transaction ends, where the database has row locks."""
+    def rows(self, connection: Connection, keys: Collection[Key], *, locking: bool = False, **more: Any) -> list[Any]:
+        """What there is for these keys, as named tuples.
+
+        `locking`: hold the rows until the transaction ends, where the database has row locks.
+        """
         if not keys:
             return []
-        postgres = connection.dialect.name == "postgresql"
-        built = self._built.get((postgres, locking))
+        dialect = connection.dialect
+        built = self._built.get((dialect.name, locking))
         if built is None:
-            built = self._built[postgres, locking] = self._build(postgres, locking=locking)
-        key_set, statement = built
-        return connection.execute(statement, {**key_set.parameters(keys), **more}).fetchall()
+            wanted = key_set(dialect.name == "postgresql", len(self._targets))
+            built = wanted, Prepared(self._statement(wanted, locking=locking), dialect)
+            self._built[dialect.name, locking] = built
+        wanted, prepared = built
+        return prepared.read(connection, {**wanted.parameters(keys), **more})
 
-    def _build(self, postgres: bool, *, locking: bool) -> tuple[KeySet, AnySelect]:
-        key_set = KeySet(postgres, len(self._targets))
-        matches = [target == wanted for target, wanted in zip(self._targets, key_set.columns, strict=True)]
+    def _statement(self, wanted: KeySet, *, locking: bool) -> AnySelect:
+        matches = [target == key for target, key in zip(self._targets, wanted.columns, strict=True)]
         statement: AnySelect = select(*self._columns).where(*matches, *self._conditions)
         if self._order_by:
             statement = statement.order_by(*self._order_by)
         if self._group_by:
             statement = statement.group_by(*self._group_by)
-        if locking and postgres and self._lock is not None:
+        if locking and wanted.postgres and self._lock is not None:
             statement = statement.with_for_update(of=self._lock, read=self._share)
-        return key_set, statement
+        return statement

@@ -68,6 +68,7 @@ class Presence(Base):
     """One row a vehicle and site: the lock that two bridges share, and how far back its open history reaches.
 
     `history_from` is where the last stay but one began: earlier events can no longer change anything by themselves.
+    `reads` counts how often the row was locked: at 1 the vehicle has no past here, and none need be asked for.
     """
 
     __tablename__ = "presence"
@@ -75,6 +76,7 @@ class Presence(Base):
     plate: Mapped[str] = mapped_column(String(16), primary_key=True)
     newest_at: Mapped[At]
     history_from: Mapped[datetime | None] = mapped_column(Instant)
+    reads: Mapped[int] = mapped_column(Integer, default=0)
 
 
 class Stay(Base):

@@ -318,6 +318,7 @@ def upgrade() -> None:
     sa.Column('plate', sa.String(length=16), nullable=False),
     sa.Column('newest_at', gateway.store.tables.base.Instant(), nullable=False),
     sa.Column('history_from', gateway.store.tables.base.Instant(), nullable=True),
+    sa.Column('reads', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('site_id', 'plate', name=op.f('pk_presence'))
     )
     op.create_table('quarantine',
