@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 from gateway.runtime.ids import random_token
 from gateway.runtime.settings import Broker, Settings
 
 _STARTS_WITHIN_SECONDS = 30
+_PORT_FREED_WITHIN_SECONDS = 8.0
 
 
 class BrokerDidNotStart(Exception):
@@ -89,14 +91,21 @@ class EmbeddedBroker:
 
     @staticmethod
     def _refuse_taken(where: Broker) -> None:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((where.host, where.port))
-            except OSError as problem:
-                raise BrokerDidNotStart(
-                    f"{where} cannot be used: {problem.strerror}; choose another port in PARKGATE_BROKER_URL"
-                ) from None
+        """Waits a little: after a kill, the broker of the run before may need a moment to notice that its parent has gone."""
+        end = time.monotonic() + _PORT_FREED_WITHIN_SECONDS
+        while True:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((where.host, where.port))
+                except OSError as problem:
+                    if time.monotonic() < end:
+                        time.sleep(0.1)
+                        continue
+                    raise BrokerDidNotStart(
+                        f"{where} cannot be used: {problem.strerror}; choose another port in PARKGATE_BROKER_URL"
+                    ) from None
+                return
 
     @staticmethod
     def _swallow(process: subprocess.Popen[str]) -> None:

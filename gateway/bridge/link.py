@@ -87,7 +87,8 @@ class Link:
         """Send what is waiting, disconnect, and wait for the thread."""
         self._stopping.set()
         self._wake()
-        self._thread.join(5)
+        if self._thread.ident is not None:
+            self._thread.join(5)
 
     @property
     def connected(self) -> bool:

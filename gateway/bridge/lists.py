@@ -41,7 +41,8 @@ class ListKeeper:
     def stop(self) -> None:
         self._stopping.set()
         self._wake.set()
-        self._thread.join(10)
+        if self._thread.ident is not None:
+            self._thread.join(10)
 
     def look(self) -> None:
         """The registers have changed: look at once."""

@@ -75,7 +75,8 @@ class Worker:
     def stop(self) -> None:
         """Drain what has queued, then end."""
         self._stopping.set()
-        self._thread.join(30)
+        if self._thread.ident is not None:
+            self._thread.join(30)
 
     def healthy(self) -> bool:
         return self._thread.is_alive() and time.monotonic() - self._turned_at < 60

@@ -58,5 +58,4 @@ class Batch:
 
     def business_day(self, site: str, at: datetime) -> tuple[date, date | None]:
         """On which day something of this instant is posted, and its own day where that one takes nothing more."""
-        opened_on, closed_through = self.facts.books.get(site, (None, None))
-        return business_day_for(at, self.zone, closed_through, opened_on)
+        return business_day_for(at, self.zone, self.facts.closed_through.get(site))

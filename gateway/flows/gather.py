@@ -33,7 +33,7 @@ def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], zone: Z
     if newest:
         _histories(loader, facts, newest, estate, seen=True)
     _what_it_costs(loader, estate, facts, newest, events, zone)
-    facts.books = loader.books({one.site for one in events} | {one.site for one in results})
+    facts.closed_through = loader.closed_through({one.site for one in events} | {one.site for one in results})
     return facts
 
 
@@ -45,7 +45,7 @@ def gather_vehicles(
     spans = {key: (first, max(first, now)) for key, first in sorted(since.items())}
     _histories(loader, facts, spans, estate, seen=False)
     _what_it_costs(loader, estate, facts, spans, (), zone)
-    facts.books = loader.books({site for site, _ in spans})
+    facts.closed_through = loader.closed_through({site for site, _ in spans})
     return facts
 
 

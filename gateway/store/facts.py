@@ -120,7 +120,7 @@ class Facts:
     balances: dict[tuple[str, str, str], Balance] = field(default_factory=dict)
     inside: dict[str, int] = field(default_factory=dict)
     spaces: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    books: dict[str, tuple[date, date | None]] = field(default_factory=dict)
+    closed_through: dict[str, date | None] = field(default_factory=dict)
     arrears: dict[VehicleKey, int] = field(default_factory=dict)
     commands: dict[tuple[str, str], CommandFacts] = field(default_factory=dict)
 
@@ -187,8 +187,8 @@ _SPACES = Keyed(
     _stay.state == literal_column("'inside'"),
     _stay.holds_space,
 )
-_OPENED_AND_CLOSED = Keyed(
-    (_BOOKS.site_id, _BOOKS.opened_on, _BOOKS.closed_through),
+_CLOSED_THROUGH = Keyed(
+    (_BOOKS.site_id, _BOOKS.closed_through),
     (_BOOKS.site_id,),
     order_by=(_BOOKS.site_id,),
     lock=t.SiteBooks,
@@ -355,14 +355,14 @@ class FactLoader:
         """Which plates hold the spaces of these households now: (site, household, plate)."""
         return [(row[0], row[1], row[2]) for row in _SPACES.rows(self._connection, households)]
 
-    def books(self, sites: Collection[str]) -> dict[str, tuple[date, date | None]]:
-        """When each site's books were opened and how far they are closed.
+    def closed_through(self, sites: Collection[str]) -> dict[str, date | None]:
+        """How far each site's books are closed.
 
         Shared until the transaction ends, so that no day closes under a posting.
         """
         keys = [(site,) for site in sites]
-        rows = _OPENED_AND_CLOSED.rows(self._connection, keys, locking=self._locking)
-        return {row[0]: (row[1], row[2]) for row in rows}
+        rows = _CLOSED_THROUGH.rows(self._connection, keys, locking=self._locking)
+        return {row.site_id: row.closed_through for row in rows}
 
     def arrears(self, keys: Keys) -> dict[VehicleKey, int]:
         """What vehicles still owe for stays that have ended."""

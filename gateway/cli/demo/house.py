@@ -6,12 +6,11 @@ import json
 import os
 import shutil
 import socket
+import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 from gateway.cli.main import Refusal
 from gateway.flows import estate, policies, registers, users

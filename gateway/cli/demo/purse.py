@@ -63,6 +63,7 @@ class Purse:
             channel=channel,
             amount_fen=fen,
             reference=reference,
+            idempotency_key=reference,
             operator="demo-cashier" if channel == "cash" else None,
             role="cashier" if channel == "cash" else "",
         )
