@@ -105,7 +105,7 @@ class Replay:
         reads: list[tuple[datetime, int, int, Journey]] = []
         for number, stay in enumerate(self.stays):
             journey = self._journey(number, stay)
-            reads.append((stay.entry, stay.entry == stay.exit, number, replace(journey, leave_at=None)))
+            reads.append((stay.entry, 1, number, replace(journey, leave_at=None)))
             reads.append((stay.exit, 2 if stay.entry == stay.exit else 0, number, replace(journey, enter_at=None)))
         for _, _, _, journey in sorted(reads, key=lambda read: read[:3]):
             conductor.add_journey(journey)

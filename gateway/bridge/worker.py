@@ -64,6 +64,7 @@ class Worker:
         self._early: set[int] = set()
         self._sent: set[tuple[str, str]] = set()
         self._outbox_at = 0.0
+        self._served_at = 0.0
         self._outbox_now = threading.Event()
         self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="bridge-worker", daemon=True)
@@ -137,6 +138,7 @@ class Worker:
         assert self._link is not None
         self._link.acknowledge([raw for raw in raws if raw.mid])
         self._link.flush()
+        self._served_at = time.monotonic()
         done = time.perf_counter()
         metrics = self._parts.metrics
         metrics.batch_events.observe(len(raws))
@@ -198,7 +200,9 @@ class Worker:
         """Commands first, then receipts: whoever sees its receipt has seen its command before."""
         assert self._link is not None
         for planned in outcome.commands:
-            self._command(planned.site, planned.id, planned.topic, planned.payload)
+            # A commit can take its time. What is stale by now is left to the outbox, which puts it before staff.
+            if planned.expires_at > self._parts.clock.now():
+                self._command(planned.site, planned.id, planned.topic, planned.payload)
             self._parts.metrics.decisions.labels(planned.action, planned.reason).inc()
         for device in sorted(outcome.event_receipts.keys() | outcome.result_receipts.keys()):
             receipt = Receipt(
@@ -231,7 +235,7 @@ class Worker:
                 self._flying[mid] = (site, command)
 
     def _idle(self) -> None:
-        if self._sent and time.monotonic() - self._outbox_at > _MARK_SENT_AFTER_SECONDS:
+        if self._sent and time.monotonic() - self._served_at > _MARK_SENT_AFTER_SECONDS:
             self._mark_sent()
 
     def _mark_sent(self) -> None:

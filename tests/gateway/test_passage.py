@@ -39,7 +39,10 @@ def test_a_short_visit_is_free_and_leaves(street: Street) -> None:
 
 
 def test_a_resident_with_a_pass_passes_and_the_books_say_what_was_waived(street: Street) -> None:
-    street.register("passes", {"plate": "浙A00001", "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"})
+    street.register(
+        "passes",
+        {"plate": "浙A00001", "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"},
+    )
     assert street.passes("in-1", "浙A00001", "09:00").reason is Reason.RESIDENT
     assert street.passes("out-1", "浙A00001", "12:00").reason is Reason.RESIDENT
     assert street.accounts() == {"income:parking": -1200, "waived:pass": 1200}
@@ -48,7 +51,16 @@ def test_a_resident_with_a_pass_passes_and_the_books_say_what_was_waived(street:
 def test_a_low_income_household_reads_resident_on_the_wire(street: Street) -> None:
     street.register("households", {"household": "3-201", "name": "张三", "area_m2": "60"})
     street.register("vehicles", {"household": "3-201", "plate": "浙A00002", "vehicle": "small"})
-    street.register("certificates", {"household": "3-201", "number": "DB-1", "issuer": "民政局", "valid_from": "2026-01-01", "valid_to": "2026-12-31"})
+    street.register(
+        "certificates",
+        {
+            "household": "3-201",
+            "number": "DB-1",
+            "issuer": "民政局",
+            "valid_from": "2026-01-01",
+            "valid_to": "2026-12-31",
+        },
+    )
     assert street.passes("in-1", "浙A00002", "09:00").reason is Reason.RESIDENT
     assert street.passes("out-1", "浙A00002", "12:00").reason is Reason.RESIDENT
     assert street.accounts() == {"income:parking": -1200, "waived:low_income": 1200}
@@ -56,7 +68,16 @@ def test_a_low_income_household_reads_resident_on_the_wire(street: Street) -> No
 
 def test_a_relative_draws_on_the_households_allowance(street: Street) -> None:
     street.register("households", {"household": "3-201", "name": "张三", "area_m2": "60"})
-    street.register("relatives", {"household": "3-201", "plate": "浙A00003", "relation": "parent", "valid_from": "2026-01-01", "valid_to": "2026-12-31"})
+    street.register(
+        "relatives",
+        {
+            "household": "3-201",
+            "plate": "浙A00003",
+            "relation": "parent",
+            "valid_from": "2026-01-01",
+            "valid_to": "2026-12-31",
+        },
+    )
     assert street.passes("in-1", "浙A00003", "09:00").reason is Reason.RELATIVE_ALLOWANCE
     out = street.passes("out-1", "浙A00003", "12:00")
     assert out.reason is Reason.RELATIVE_ALLOWANCE
@@ -121,7 +142,10 @@ def test_a_stay_beyond_what_is_plausible_is_never_charged_without_a_person(stree
 
 
 def test_a_reversed_exit_lets_the_stay_go_on(street: Street) -> None:
-    street.register("passes", {"plate": "浙A00001", "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"})
+    street.register(
+        "passes",
+        {"plate": "浙A00001", "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"},
+    )
     street.passes("in-1", "浙A00001", "09:00")
     street.arrives("out-1", "浙A00001", "10:00", id="out")
     assert street.stay("浙A00001").state == "left"
@@ -205,7 +229,10 @@ def test_a_barrier_that_does_not_obey_is_a_situation_and_the_stay_is_not_over(st
 
 
 def test_on_a_lane_without_a_sensor_the_commands_result_confirms(street: Street) -> None:
-    street.register("passes", {"plate": "浙A00001", "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"})
+    street.register(
+        "passes",
+        {"plate": "浙A00001", "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"},
+    )
     opened = street.arrives("in-2", "浙A00001", "09:00")
     street.deliver(street.result(opened))
     assert street.stay("浙A00001").confirmed
@@ -249,7 +276,9 @@ def test_a_households_second_vehicle_inside_pays_as_a_visitor(street: Street) ->
     street.register("households", {"household": "3-201", "name": "张三", "area_m2": "60"})
     for plate in ("浙A00001", "浙A00002"):
         street.register("vehicles", {"household": "3-201", "plate": plate, "vehicle": "small"})
-        street.register("passes", {"plate": plate, "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"})
+        street.register(
+            "passes", {"plate": plate, "pass": "resident-monthly", "valid_from": "2026-03-01", "valid_to": "2026-03-31"}
+        )
     assert street.passes("in-1", "浙A00001", "09:00").reason is Reason.RESIDENT
     assert street.passes("in-1", "浙A00002", "09:05").reason is Reason.TEMPORARY
     assert street.arrives("out-1", "浙A00002", "12:00").reason is Reason.PAYMENT_DUE

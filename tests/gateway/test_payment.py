@@ -20,7 +20,13 @@ def street(parts: Parts) -> Street:
 def pay(street: Street, plate: str, fen: int, *, channel: str = "wechat", key: str | None = None) -> payment.Taken:
     stay = [stay for stay in street.stays() if stay.plate == plate][-1]
     return payment.take(
-        street.parts, stay_id=stay.id, channel=channel, amount_fen=fen, operator="li", role="cashier", idempotency_key=key
+        street.parts,
+        stay_id=stay.id,
+        channel=channel,
+        amount_fen=fen,
+        operator="li",
+        role="cashier",
+        idempotency_key=key,
     )
 
 

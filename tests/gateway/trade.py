@@ -192,9 +192,7 @@ class Street:
 
     def status(self, device: str = "d1", offset_ms: int = 0) -> StatusIn:
         said = DeviceStatus(online=True, at=self.clock.now())
-        return StatusIn(
-            site="xinyi", device=device, status=said, received_at=self.clock.now(), offset_ms=offset_ms
-        )
+        return StatusIn(site="xinyi", device=device, status=said, received_at=self.clock.now(), offset_ms=offset_ms)
 
     def deliver(self, *messages: Inbound) -> Decided:
         outcome = self.path.run(messages)
@@ -219,7 +217,7 @@ class Street:
         """Read, let through, gone five seconds later."""
         command = self.arrives(lane, plate, at, **more)
         self.clock.set(local(at) + timedelta(seconds=5))
-        self.deliver(self.mark(lane, Kind.PASSED, self.clock.now(), f"e{self._events}" if "id" not in more else more["id"]))
+        self.deliver(self.mark(lane, Kind.PASSED, self.clock.now(), more.get("id", f"e{self._events}")))
         return command
 
     # ------------------------------------------------------------------ what the database holds
@@ -255,5 +253,3 @@ class Street:
     def _all(self, statement: Any) -> Sequence[Any]:
         with self.parts.store.reading() as connection:
             return connection.execute(statement).fetchall()
-
-
