@@ -22,6 +22,7 @@ from gateway.bridge.link import Link, Raw
 from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
 from gateway.flows.outcome import Outcome as Decided
+from gateway.flows.outcome import PlannedCommand
 from gateway.publish.outbox import Waiting, waiting
 from gateway.publish.wire import receipt_message
 from gateway.runtime.logs import logger
@@ -200,9 +201,7 @@ class Worker:
         """Commands first, then receipts: whoever sees its receipt has seen its command before."""
         assert self._link is not None
         for planned in outcome.commands:
-            # A commit can take its time. What is stale by now is left to the outbox, which puts it before staff.
-            if planned.expires_at > self._parts.clock.now():
-                self._command(planned.site, planned.id, planned.topic, planned.payload)
+            self._command(planned)
             self._parts.metrics.decisions.labels(planned.action, planned.reason).inc()
         for device in sorted(outcome.event_receipts.keys() | outcome.result_receipts.keys()):
             receipt = Receipt(
@@ -215,8 +214,11 @@ class Worker:
             self._on_status(outcome.statuses)
         self._on_outcome(outcome)
 
-    def _command(self, site: str, command: str, topic: str, payload: bytes) -> None:
-        """Not connected: it stays in the outbox, and goes out if it is still fresh when the connection is back."""
+    def _command(self, one: PlannedCommand | Waiting) -> None:
+        """Not connected: it stays in the outbox, and goes out if it is still fresh when the connection is back.
+
+        A commit can take its time: what is stale by now is left to the outbox, too, which puts it before staff.
+        """
         assert self._link is not None
         if self._flying_on != self._link.connections:
             with self._lock:
@@ -224,15 +226,17 @@ class Worker:
                 self._flying.clear()
                 self._early.clear()
                 self._flying_on = self._link.connections
-        mid = self._link.publish(topic, payload)
+        if not self._link.connected or one.expires_at <= self._parts.clock.now():
+            return
+        mid = self._link.publish(one.topic, one.payload)
         if mid is None:
             return
         with self._lock:
             if mid in self._early:
                 self._early.discard(mid)
-                self._sent.add((site, command))
+                self._sent.add((one.site, one.id))
             else:
-                self._flying[mid] = (site, command)
+                self._flying[mid] = (one.site, one.id)
 
     def _idle(self) -> None:
         if self._sent and time.monotonic() - self._served_at > _MARK_SENT_AFTER_SECONDS:
@@ -264,8 +268,7 @@ class Worker:
         found = [one for one in waiting(self._parts.store, at, self._planner) if (one.site, one.id) not in mine]
         expired = [one for one in found if one.expires_at <= at]
         for one in found:
-            if one.expires_at > at and self._link.connected:
-                self._command(one.site, one.id, one.topic, one.payload)
+            self._command(one)
         self._link.flush()
         self._parts.metrics.outbox_age_seconds.set(
             max(((at - one.expires_at).total_seconds() + 8 for one in found), default=0)
