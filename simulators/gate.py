@@ -395,7 +395,8 @@ class Gate:
 
     def _next_id(self) -> str:
         self._count += 1
-        return f"{self.device}-{self._boot}-{self._count}"
+        # Padded: of two reads at one instant the earlier one sorts first, also past the ninth.
+        return f"{self.device}-{self._boot}-{self._count:08d}"
 
     def _clock(self, at: datetime) -> datetime:
         return at + self.offset

@@ -44,7 +44,7 @@ class StreetManners:
         return seconds(self._random.uniform(4, 8))
 
     def pays_after(self) -> timedelta:
-        return seconds(20 + 40 * self._random.betavariate(1.2, 4))
+        return seconds(6 + 34 * self._random.betavariate(1.2, 5))
 
     def fumbles_after(self) -> timedelta:
         return seconds(self._random.uniform(30, 60))
@@ -53,7 +53,7 @@ class StreetManners:
         return seconds(self._random.uniform(12, 40))
 
     def guard_comes_after(self) -> timedelta:
-        return seconds(60 + 120 * self._random.betavariate(1, 3))
+        return seconds(30 + 90 * self._random.betavariate(1, 3))
 
     def closes_up_after(self) -> timedelta:
         return seconds(self._random.uniform(2, 4))

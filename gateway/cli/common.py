@@ -14,6 +14,7 @@ import click
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from gateway.cli.main import Refusal
+from gateway.runtime.metrics import expose
 from gateway.runtime.settings import Settings, SettingsError, load
 from gateway.store import schema
 from gateway.wiring import Parts, parts
@@ -91,6 +92,23 @@ def open_parts(config: Path | None, *, current_schema: bool = True) -> Iterator[
         yield built
 
 
+@contextmanager
+def metrics_of(parts: Parts) -> Iterator[None]:
+    """Shows the metrics of a process without a web server, where the settings ask for it. Raises `Refusal`."""
+    host, port = parts.settings.metrics_host, parts.settings.metrics_port
+    try:
+        end = expose(parts.metrics, host, port)
+    except OSError as error:
+        raise Refusal(
+            f"cannot show metrics on {host}:{port}: {error.strerror or error}; "
+            "set PARKGATE_METRICS_HOST and PARKGATE_METRICS_PORT"
+        ) from None
+    try:
+        yield
+    finally:
+        end()
+
+
 def read_input(path: Path) -> bytes:
     """A file's bytes, bounded. Raises `Refusal`."""
     try:
@@ -121,6 +139,7 @@ __all__ = [
     "config_option",
     "database_name",
     "day_of",
+    "metrics_of",
     "open_parts",
     "operator_name",
     "read_input",

@@ -9,18 +9,19 @@ from types import FrameType
 
 import click
 
-from gateway.cli.common import config_option, open_parts
+from gateway.cli.common import config_option, metrics_of, open_parts
 
 
 @click.command()
 @config_option
 def jobs(config: Path | None) -> None:
-    """Close the days when they are due, and catch up on what was missed.
+    """Close the days when they are due, catch up on what was missed, and look after what no event will tell.
 
     Any number of these may run: a lease in the database elects the one that works, another takes over when it dies.
     """
     from gateway.jobs import start_jobs
     from gateway.runtime import logs
+    from gateway.service import periodic
 
     stopping = threading.Event()
 
@@ -31,8 +32,9 @@ def jobs(config: Path | None) -> None:
         logs.configure(parts.settings.log_level, form=parts.settings.log_format)
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, stop)
-        running = start_jobs(parts)
-        try:
-            stopping.wait()
-        finally:
-            running.stop()
+        with metrics_of(parts):
+            running = start_jobs(parts, periodic(parts))
+            try:
+                stopping.wait()
+            finally:
+                running.stop()

@@ -22,7 +22,6 @@ from gateway.store import schema
 from gateway.store import tables as t
 from gateway.wiring import Parts, build
 from simulators.clock import SimulatedClock
-from simulators.gate import Gate
 from simulators.replay import LANE_IN, LANE_OUT, Replay, ReplayedStay, replay_site
 from simulators.traffic import Turn
 from simulators.yard import Unanswered, Yard
@@ -40,17 +39,6 @@ class Came(NamedTuple):
     gross_fen: int
     payable_fen: int
     state: State
-
-
-class OrderedGate(Gate):
-    """Its event ids sort as they were given: of two reads at one instant, the earlier one has the smaller id.
-
-    Where instants are equal the event path orders a vehicle's reads by their ids, and "d1-…-9" would come after "d1-…-10".
-    """
-
-    def _next_id(self) -> str:
-        self._count += 1
-        return f"{self.device}-{self._boot}-{self._count:08d}"
 
 
 def _without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
@@ -92,12 +80,6 @@ class Run:
             boot="replay",
             passwords={one.username: one.password for one in applied.credentials},
         )
-        for key in self._yard.gates:
-            lanes = site.lanes_of(key.device)
-            # As the yard makes its own: health only on connecting, because the clock stands still between reads.
-            self._yard.gates[key] = OrderedGate(
-                key.site, key.device, lanes, boot="replay", status_every=None, status_on_change=False
-            )
         self._service = Service(self.parts, jobs=False)
         self._conductor = replay.conductor(
             self._yard, Purse(self.parts), self, speed=speed, stop=stop, seen_online=self._online

@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from gateway.bridge.embedded import BrokerDidNotStart
-from gateway.cli.common import config_option, open_parts
+from gateway.cli.common import config_option, metrics_of, open_parts
 from gateway.cli.main import CheckFailed, Refusal
 from gateway.runtime import logs
 from gateway.service import Service
@@ -46,7 +46,8 @@ def bridge(config: Path | None) -> None:
                 f"PARKGATE_BROKER_URL is {settings.broker}: an embedded broker runs inside `parkgate serve`; "
                 "give the bridge mqtt://… or mqtts://…"
             )
-        _run(Service(parts, jobs=False), where=f"broker {settings.broker}")
+        with metrics_of(parts):
+            _run(Service(parts, jobs=False), where=f"broker {settings.broker}")
 
 
 def _run(

@@ -17,7 +17,7 @@ import pytest
 
 from gateway.cli.main import main
 from gateway.cli.replay import RESULT_COLUMNS, read_recorded
-from gateway.cli.replay_run import OrderedGate
+from simulators.gate import Gate
 from simulators.replay import replay_site
 
 ROOT = Path(__file__).parents[2]
@@ -269,7 +269,7 @@ def test_a_heading_may_stand_on_several_lines(tmp_path: Path) -> None:
 
 def test_reads_of_one_instant_keep_their_order() -> None:
     """The event path orders a vehicle's reads by instant, then by id."""
-    gate = OrderedGate("replay", "d1", replay_site("replay").lanes_of("d1"), boot="replay")
+    gate = Gate("replay", "d1", replay_site("replay").lanes_of("d1"), boot="replay")
     at = datetime(2026, 3, 2, 1, tzinfo=UTC)
     ids = []
     for _ in range(12):
