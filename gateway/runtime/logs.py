@@ -20,7 +20,9 @@ def _redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> st
 def configure(level: str = "info", *, form: str = "json") -> None:
     """Set up logging for a process. `form`: `json` or `text`."""
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 _LATENCY_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -15,7 +17,10 @@ class Metrics:
         self.events = Counter("parkgate_events", "Events stored, by kind", ["kind"], registry=self.registry)
         self.repeats = Counter("parkgate_events_repeated", "Events seen before", registry=self.registry)
         self.decisions = Counter(
-            "parkgate_decisions", "Decisions, by action and the reason as on the wire", ["action", "reason"], registry=self.registry
+            "parkgate_decisions",
+            "Decisions, by action and the reason as on the wire",
+            ["action", "reason"],
+            registry=self.registry,
         )
         self.decision_seconds = Histogram(
             "parkgate_decision_seconds",
@@ -24,19 +29,45 @@ class Metrics:
             registry=self.registry,
         )
         self.batch_events = Histogram(
-            "parkgate_batch_events", "Events in a transaction", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500), registry=self.registry
+            "parkgate_batch_events",
+            "Events in a transaction",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+            registry=self.registry,
         )
         self.queue_depth = Gauge("parkgate_queue_depth", "Messages waiting for the worker", registry=self.registry)
-        self.quarantined = Counter("parkgate_quarantined", "Payloads put in quarantine, by code", ["code"], registry=self.registry)
-        self.commands = Counter("parkgate_commands", "Commands, by what became of them", ["outcome"], registry=self.registry)
+        self.quarantined = Counter(
+            "parkgate_quarantined", "Payloads put in quarantine, by code", ["code"], registry=self.registry
+        )
+        self.commands = Counter(
+            "parkgate_commands", "Commands, by what became of them", ["outcome"], registry=self.registry
+        )
         self.outbox_age_seconds = Gauge(
             "parkgate_outbox_age_seconds", "Age of the oldest command not yet published", registry=self.registry
         )
         self.devices_online = Gauge("parkgate_devices_online", "Devices that are online", registry=self.registry)
-        self.broker_connected = Gauge("parkgate_broker_connected", "1 while the bridge is connected", registry=self.registry)
+        self.broker_connected = Gauge(
+            "parkgate_broker_connected", "1 while the bridge is connected", registry=self.registry
+        )
         self.store_failures = Counter(
             "parkgate_store_failures", "Batches that the database did not take at first", registry=self.registry
         )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
         self.job_failures = Counter("parkgate_job_failures", "Jobs that failed", ["job"], registry=self.registry)
         self.leader = Gauge("parkgate_jobs_leader", "1 while this process schedules the jobs", registry=self.registry)
+
+
+def expose(metrics: Metrics, host: str, port: int) -> Callable[[], None]:
+    """Shows the metrics on an address of their own, at any path, for a process without a web server; returns what ends it.
+
+    Port 0: nowhere. Raises `OSError` if the address cannot be had.
+    """
+    if port == 0:
+        return lambda: None
+    server, thread = start_http_server(port, addr=host, registry=metrics.registry)
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+    return end

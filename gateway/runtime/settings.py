@@ -59,9 +59,18 @@ class Settings(BaseSettings):
     close_at: str = "02:00"
     public_url: str = ""
     timezone: str = "Asia/Shanghai"
-    bridge_id: str = Field(default="1", description="distinguishes several bridges; keeps each one's persistent session")
+    bridge_id: str = Field(
+        default="1", description="distinguishes several bridges; keeps each one's persistent session"
+    )
     queue_max: int = Field(default=10_000, ge=10, le=1_000_000, description="events waiting for the worker, at most")
     batch_max: int = Field(default=200, ge=1, le=5_000, description="events in one transaction, at most")
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="where `bridge` and `jobs`, which have no web server, show metrics; 0: nowhere",
+    )
     log_level: str = "info"
     log_format: str = "json"
 

@@ -10,13 +10,14 @@ from tests.acceptance.deployment import MOSQUITTO, PARKGATE, POSTGRES_BIN, Mosqu
 from tests.acceptance.device import now
 from tests.acceptance.estate import LANES, ROLES, prepare
 from tests.acceptance.trade import Street
+from tests.servers import missing
 
 DEPLOYMENTS = [
     pytest.param(
         "street",
-        marks=[pytest.mark.mosquitto, pytest.mark.postgres, pytest.mark.xdist_group("street"), pytest.mark.slow],
+        marks=[pytest.mark.mosquitto, pytest.mark.postgres, pytest.mark.slow],
     ),
-    pytest.param("laptop", marks=[pytest.mark.xdist_group("laptop"), pytest.mark.slow]),
+    pytest.param("laptop", marks=[pytest.mark.slow]),
 ]
 
 
@@ -24,11 +25,11 @@ DEPLOYMENTS = [
 def deployment(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if not PARKGATE.exists():
-        pytest.skip("parkgate is not installed beside this Python")
+        missing("parkgate is not installed beside this Python")
     if name == "street" and MOSQUITTO is None:
-        pytest.skip("the Mosquitto broker is not installed")
+        missing("the Mosquitto broker is not installed")
     if name == "street" and POSTGRES_BIN is None:
-        pytest.skip("PostgreSQL's server programs are not installed")
+        missing("PostgreSQL's server programs are not installed")
     return name
 
 

@@ -1,0 +1,24 @@
+# One image for every role: the command says which (`parkgate bridge`, `web`, `jobs`, `db upgrade`).
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/parkgate
+COPY requirements.lock ./
+# One lock, so that what runs is what was tested; the tools of development are taken out again.
+RUN /opt/parkgate/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY billing ./billing
+COPY controllers ./controllers
+COPY gateway ./gateway
+COPY rules ./rules
+COPY simulators ./simulators
+RUN /opt/parkgate/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
+    && /opt/parkgate/bin/pip uninstall --yes --quiet hypothesis import-linter mypy pytest pytest-xdist ruff
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --home-dir /var/lib/parkgate --create-home parkgate
+COPY --from=build /opt/parkgate /opt/parkgate
+ENV PATH=/opt/parkgate/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001
+WORKDIR /var/lib/parkgate
+ENTRYPOINT ["parkgate"]
+CMD ["--help"]

@@ -1,0 +1,418 @@
+"""A small street for properties of the event path: five vehicles, four lanes, a month's end, and devices that forget nothing.
+
+Every example gets a database of its own: a copy of a template in which the site, its policy and its registers stand already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, event, select, text
+
+from billing.ledger import Posting as LedgerPosting
+from billing.ledger import five_sums
+from controllers.adapters import native
+from controllers.commands import Command
+from controllers.events import CommandResult, Kind, Opening, PlateColour, PlateEvent
+from controllers.events import Outcome as Became
+from gateway.flows import estate, policies, registers
+from gateway.flows.event_path import EventPath
+from gateway.flows.inbound import EventIn, Inbound, ResultIn
+from gateway.flows.outcome import Outcome
+from gateway.flows.sweep import sweep
+from gateway.flows.verify import verify
+from gateway.runtime.metrics import Metrics
+from gateway.runtime.settings import Settings
+from gateway.store import schema
+from gateway.store import tables as t
+from gateway.store.engine import Store, open_engine
+from gateway.wiring import Parts
+from tests.conftest import FakeClock
+from tests.gateway.trade import POLICY, SITE, local
+
+VISITOR, RESIDENT, SECOND = "浙A12345", "浙A00001", "浙A00002"
+MOTHER, SON, POLICE = "浙A00003", "浙A00004", "浙A1234警"
+PLATES = (VISITOR, RESIDENT, MOTHER, SON, POLICE)
+HOUSEHOLD = "household:3-201"
+ALLOWANCE_MINUTES = 200
+# The last evening of a month: stays reach into the next one.
+START = local("2026-03-31 21:00").astimezone(UTC)
+WITH_SENSOR, WITHOUT_SENSOR = ("in-1", "out-1"), ("in-2", "out-2")
+
+# Lorries have a price of their own, and the west gate is open to visitors here.
+_POLICY = (
+    POLICY.format(mode="pay_first")
+    .replace("minutes_per_month = 3600", f"minutes_per_month = {ALLOWANCE_MINUTES}")
+    .replace('vehicles = ["small", "large", "motorcycle"]', 'vehicles = ["small", "motorcycle"]')
+    .replace(
+        "[[free_class]]",
+        """[[tariff]]
+vehicles = ["large"]
+free_minutes = 15
+leave_within_minutes = 15
+cap = { per = "24h", fen = 9000 }
+  [[tariff.band]]
+  from = "00:00"
+  to = "00:00"
+  unit = { minutes = 60, fen = 900 }
+
+[[free_class]]""",
+        1,
+    )
+)
+_SITE = SITE.format(capacity=1000).replace("residents_only = true", "residents_only = false")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a device says: a read, or what the vehicle then did."""
+
+    id: str
+    lane: str
+    kind: Kind
+    at: datetime
+    plate: str | None = None
+    completes: str | None = None
+    opening: Opening | None = None
+    colour: PlateColour | None = None
+
+    @property
+    def device(self) -> str:
+        return "d1" if self.lane.endswith("1") else "d2"
+
+    def message(self, now: datetime, *, buffered: bool) -> EventIn:
+        said = PlateEvent(
+            id=self.id,
+            at=self.at,
+            lane=self.lane,
+            kind=self.kind,
+            plate=self.plate,
+            plate_raw=self.plate,
+            plate_colour=self.colour,
+            for_event=self.completes,
+            opening=self.opening,
+            buffered=buffered,
+        )
+        return EventIn(
+            site="xinyi",
+            device=self.device,
+            event=said,
+            received_at=now,
+            topic=native.topic("xinyi", self.device, "event"),
+            payload=native.encode_event(said),
+        )
+
+
+def at(minutes: float, seconds: float = 0) -> datetime:
+    return START + timedelta(minutes=minutes, seconds=seconds)
+
+
+def read(name: str, lane: str, plate: str, when: datetime, **more: Any) -> Told:
+    return Told(name, lane, Kind.PLATE, when, plate=plate, **more)
+
+
+def passed(name: str, lane: str, completes: str, when: datetime, **more: Any) -> Told:
+    return Told(name, lane, Kind.PASSED, when, completes=completes, **more)
+
+
+def reversed_(name: str, lane: str, completes: str, when: datetime) -> Told:
+    return Told(name, lane, Kind.REVERSED, when, completes=completes)
+
+
+def one_visit(plate: str = VISITOR) -> list[Told]:
+    return [
+        read("in", "in-1", plate, at(0)),
+        passed("in-passed", "in-1", "in", at(0, 5)),
+        read("out", "out-1", plate, at(60)),
+        passed("out-passed", "out-1", "out", at(60, 5)),
+    ]
+
+
+class ProcessDied(Exception):
+    """The process ended here."""
+
+
+class World:
+    """One street on one database: the service as its devices meet it."""
+
+    def __init__(self, url: str) -> None:
+        engine = open_engine(url, pool_size=8)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _careless)
+        self._dies = False
+        event.listen(engine, "commit", self._commit)
+        self.clock = FakeClock(START - timedelta(days=3))
+        self.parts = Parts(
+            settings=Settings(database_url=url, secret_key="a secret of the tests only", test=True, http_port=0),
+            clock=self.clock,
+            store=Store(engine),
+            metrics=Metrics(),
+        )
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing has happened yet."""
+        self.clock.set(START - timedelta(days=3))
+        self.path = EventPath(self.parts, planner="test")
+        self.commands: list[Command] = []
+        self.receipted: set[str] = set()
+        self.heard: set[str] = set()
+
+    def _commit(self, _connection: Any) -> None:
+        if self._dies:
+            self._dies = False
+            raise ProcessDied
+
+    def close(self) -> None:
+        self.parts.store.close()
+
+    def settle_down(self) -> None:
+        """What is configured before the first vehicle comes."""
+        policies.apply(self.parts, _POLICY)
+        estate.apply(self.parts, _SITE)
+        for kind, rows in _REGISTERS.items():
+            report = registers.import_rows(self.parts, kind, [{"site": "xinyi", **row} for row in rows])
+            assert report.ok, report.problems
+
+    # ------------------------------------------------------------------ delivery
+
+    def deliver(
+        self, told: Sequence[Told | ResultIn], *, buffered: bool = True, dies: str | None = None
+    ) -> Outcome | None:
+        """One batch. `dies`: `before` the commit, or `after` it and before anything is published."""
+        now = self.clock.now()
+        messages: list[Inbound] = [
+            one.message(now, buffered=buffered) if isinstance(one, Told) else one for one in told
+        ]
+        self.heard |= {one.id for one in told if isinstance(one, Told)}
+        if dies == "before":
+            self._dies = True
+            with contextlib.suppress(ProcessDied):
+                self.path.run(messages)
+            self._dies = False
+            self.path = EventPath(self.parts, planner="test")
+            return None
+        outcome = self.path.run(messages)
+        if dies == "after":
+            self.path = EventPath(self.parts, planner="test")
+            return None
+        self.commands += [native.decode_command(planned.payload) for planned in outcome.commands]
+        for ids in outcome.event_receipts.values():
+            self.receipted |= set(ids)
+        return outcome
+
+    def result(self, command: Command, became: Became) -> ResultIn:
+        device = "d1" if command.lane.endswith("1") else "d2"
+        said = CommandResult(command=command.id, outcome=became, at=self.clock.now())
+        return ResultIn(
+            site="xinyi",
+            device=device,
+            result=said,
+            received_at=self.clock.now(),
+            topic=native.topic("xinyi", device, "result"),
+            payload=native.encode(said),
+        )
+
+    def hours_later(self) -> None:
+        """What no event tells is swept up, as the jobs do."""
+        self.clock.advance(hours=2)
+        sweep(self.parts)
+
+    # ------------------------------------------------------------------ what the database holds
+
+    def all(self, statement: Any) -> Sequence[Any]:
+        with self.parts.store.reading() as connection:
+            return connection.execute(statement).fetchall()
+
+    def stay_rows(self) -> list[Any]:
+        return list(self.all(select(t.Stay.__table__).order_by(t.Stay.plate, t.Stay.started_at, t.Stay.id)))
+
+    def stays(self) -> list[tuple[Any, ...]]:
+        """(plate, entry, exit, state, gross): what invariant 2 promises. A void stay is none."""
+        found = [
+            (row.plate, _minute(row.entry_at), _minute(row.exit_at), row.state, row.gross_fen or 0)
+            for row in self.stay_rows()
+            if row.state != "void"
+        ]
+        return sorted(found, key=lambda stay: (stay[0], stay[1] or stay[2], stay))
+
+    def payable(self, plates: Iterable[str] = (VISITOR, RESIDENT, POLICE)) -> list[tuple[Any, ...]]:
+        """For vehicles that share no balance."""
+        return [
+            (row.plate, _minute(row.entry_at), row.payable_fen or 0)
+            for row in self.stay_rows()
+            if row.plate in plates and row.state != "void"
+        ]
+
+    def drawn(self) -> dict[str, tuple[int, int]]:
+        return {
+            row.month: (row.drawn_minutes, row.limit_minutes) for row in self.all(select(t.AllowanceBalance.__table__))
+        }
+
+    # ------------------------------------------------------------------ what holds always
+
+    def check(self) -> None:
+        stored = {row.event_id for row in self.all(select(t.PlateEventRow.event_id))}
+        assert self.receipted <= stored, "an event was receipted and is not in the database"
+        self._check_books()
+        self._check_allowances()
+        self._check_commands()
+        plates = [row.plate for row in self.stay_rows() if row.state == "inside"]
+        assert len(plates) == len(set(plates)), "a vehicle is inside twice"
+        report = verify(self.parts)
+        assert report.ok, report.first_failure
+
+    def _check_books(self) -> None:
+        postings = self.all(select(t.Posting.__table__))
+        sums: dict[str, int] = {}
+        for row in postings:
+            sums[row.transaction_id] = sums.get(row.transaction_id, 0) + row.amount_fen
+        assert not any(sums.values()), "a ledger transaction does not sum to zero"
+        five = five_sums(LedgerPosting(row.account, row.amount_fen) for row in postings)
+        assert five.add_up(), five
+        received = sum(row.amount_fen for row in postings if row.account.startswith("assets:channel"))
+        payments = self.all(select(t.Payment.__table__))
+        assert received == sum(row.amount_fen for row in payments), "money was lost, or counted twice"
+        owed = sum(row.amount_fen for row in postings if row.account.startswith("assets:receivable"))
+        gone = [row for row in self.stay_rows() if row.state == "left"]
+        due = sum(max(0, (row.payable_fen or 0) - row.paid_fen) for row in gone)
+        assert owed == due, "the receivables are not what the stays owe"
+
+    def _check_allowances(self) -> None:
+        draws: dict[str, int] = {}
+        for row in self.all(select(t.AllowanceDraw.__table__)):
+            draws[row.month] = draws.get(row.month, 0) + row.minutes
+        for month, (drawn, limit) in self.drawn().items():
+            assert drawn == draws.get(month, 0), f"{month}: {drawn} drawn, {draws.get(month, 0)} booked"
+            assert 0 <= drawn <= limit or not drawn, f"{month}: overdrawn"
+            assert drawn <= ALLOWANCE_MINUTES, f"{month}: overdrawn"
+        assert all(0 <= minutes <= ALLOWANCE_MINUTES for minutes in draws.values()), draws
+
+    def _check_commands(self) -> None:
+        reads = {row.event_id: row for row in self.all(select(t.PlateEventRow.__table__))}
+        for row in self.all(select(t.CommandRow.__table__)):
+            of = reads[row.event_id]
+            assert not of.buffered, "a buffered event got a command"
+            if row.true_reason != "payment":
+                assert row.expires_at <= of.at + timedelta(seconds=12), "a command outlives its read"
+        assert len({command.id for command in self.commands}) == len(self.commands), "a command was given twice"
+
+
+def _minute(instant: datetime | None) -> str | None:
+    """Readable in a failure: day and clock in Shanghai, to the second."""
+    return None if instant is None else f"{instant.astimezone(local('00:00').tzinfo):%m-%d %H:%M:%S}"
+
+
+def _careless(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=OFF").close()
+
+
+_MOVING = tuple(
+    table.__tablename__
+    for table in (
+        *(t.PlateEventRow, t.Presence, t.Stay, t.Bill, t.CommandRow, t.ExceptionItem, t.Quarantine, t.Payment),
+        *(t.AllowanceBalance, t.AllowanceDraw, t.LedgerTransaction, t.Posting, t.DeviceState),
+    )
+)
+_FOREVER = {"valid_from": "2026-01-01", "valid_to": "2026-12-31"}
+_REGISTERS: dict[str, list[dict[str, str]]] = {
+    "households": [{"household": name, "name": "张三", "area_m2": "60"} for name in ("3-201", "3-202")],
+    "vehicles": [{"household": "3-202", "plate": plate, "vehicle": "small"} for plate in (RESIDENT, SECOND)],
+    "passes": [{"plate": plate, "pass": "resident-monthly", **_FOREVER} for plate in (RESIDENT, SECOND)],
+    "relatives": [
+        {"household": "3-201", "plate": MOTHER, "relation": "parent", **_FOREVER},
+        {"household": "3-201", "plate": SON, "relation": "child", **_FOREVER},
+    ],
+}
+
+
+class SqliteWorlds:
+    """Fresh worlds, one after the other: before each, the file is what it was in the beginning.
+
+    One engine serves all of them, since an engine compiles every statement anew.
+    """
+
+    def __init__(self, empty: Path) -> None:
+        shared_memory = Path("/dev/shm")
+        self._folder = tempfile.TemporaryDirectory(dir=shared_memory if os.access(shared_memory, os.W_OK) else None)
+        path = Path(self._folder.name) / "world.db"
+        path.write_bytes(empty.read_bytes())
+        self._world = World(f"sqlite:///{path}")
+        self._world.settle_down()
+        self._template = sqlite3.connect(":memory:", check_same_thread=False)
+        with sqlite3.connect(path) as first:
+            first.backup(self._template)
+        first.close()
+
+    @contextlib.contextmanager
+    def fresh(self) -> Iterator[World]:
+        connection = self._world.parts.store.engine.raw_connection()
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._template.backup(driver)
+        connection.close()
+        self._world.begin()
+        yield self._world
+
+    def close(self) -> None:
+        self._template.close()
+        self._world.close()
+        self._folder.cleanup()
+
+
+class PostgresWorlds:
+    """Fresh worlds, one after the other: before each, what had moved is gone."""
+
+    def __init__(self, url: Callable[[str], str]) -> None:
+        self._admin = create_engine(url("postgres"), isolation_level="AUTOCOMMIT")
+        self._name = f"world_{os.getpid()}"
+        self._sql(f"CREATE DATABASE {self._name}")
+        self._world = World(url(self._name))
+        schema.upgrade(self._world.parts.store.engine)
+        self._world.settle_down()
+
+    def _sql(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+    @contextlib.contextmanager
+    def fresh(self) -> Iterator[World]:
+        with self._world.parts.store.engine.connect() as connection:
+            # The ledger lets nobody delete: not even here, but for this.
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text(f"TRUNCATE {', '.join(_MOVING)} RESTART IDENTITY CASCADE"))
+            connection.commit()
+        self._world.begin()
+        yield self._world
+
+    def close(self) -> None:
+        self._world.close()
+        self._sql(f"DROP DATABASE {self._name} WITH (FORCE)")
+        self._admin.dispose()
+
+
+Worlds = SqliteWorlds | PostgresWorlds
+
+
+def in_order(told: Iterable[Told]) -> list[Told]:
+    """As they happened; a mark never before the read that it completes."""
+    return sorted(told, key=lambda one: (one.at, one.kind is not Kind.PLATE, one.device, one.id))
+
+
+def as_it_should_be(worlds: Worlds, told: Sequence[Told], **more: Any) -> tuple[list[Any], list[Any]]:
+    """Stays and payables after every event came once, in order, each in a batch of its own."""
+    with worlds.fresh() as world:
+        world.clock.set(max(one.at for one in told) + timedelta(hours=1))
+        for one in in_order(told):
+            world.deliver([one], **more)
+        world.hours_later()
+        world.check()
+        return world.stays(), world.payable()
