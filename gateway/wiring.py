@@ -11,6 +11,7 @@ from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
 from gateway.runtime.signal import Signal
 from gateway.store.engine import Store, open_engine
+from gateway.store.estate import Estates
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Parts:
     store: Store
     metrics: Metrics
     outbox: Signal = field(default_factory=Signal)
+    estates: Estates = field(default_factory=Estates)
 
 
 def build(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Parts:

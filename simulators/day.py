@@ -15,10 +15,10 @@ from simulators.street import GateSpec, SiteSpec
 from simulators.vehicles import Plates, misread, unlicensed
 
 VISITS = {
-    "visitor": 1_900,
-    "taxi": 560,
-    "relative": 390,
-    "delivery": 1_080,
+    "visitor": 1_500,
+    "taxi": 440,
+    "relative": 330,
+    "delivery": 860,
     "overnight": 28,
     "police": 14,
     "ambulance": 6,

@@ -12,7 +12,7 @@ from simulators.street import SiteSpec, Street
 from simulators.vehicles import Plates
 
 HOUSEHOLDS = 14_000
-CARS_MOVING = 1_310  # residents' cars on the sites with gates that drive on a working day
+CARS_MOVING = 1_130  # residents' cars on the sites with gates that drive on a working day
 SURNAMES = "王陈李张周徐朱吴沈杨胡俞金章钱孙施姚许郑"
 GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰建国海燕文斌晓东"
 RELATIONS = ("parent", "child", "grandparent", "grandchild", "child_in_law")

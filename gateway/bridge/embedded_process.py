@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -92,6 +93,16 @@ async def _serve(host: str, port: int) -> None:
     await broker.shutdown()
 
 
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """On uvloop where there is one: this broker's speed is its event loop's."""
+    if sys.platform == "win32":
+        asyncio.run(work)
+        return
+    import uvloop  # noqa: PLC0415 - there is none on Windows
+
+    uvloop.run(work)
+
+
 def main() -> None:
     logging.disable(logging.ERROR)
     told = json.loads(sys.stdin.readline())
@@ -99,7 +110,7 @@ def main() -> None:
     Accounts.bridge = (told["bridge_username"], told["bridge_password"])
     Accounts.devices = DeviceCredentials(store)
     try:
-        asyncio.run(_serve(told["host"], told["port"]))
+        _run(_serve(told["host"], told["port"]))
     except KeyboardInterrupt:
         pass  # the parent ends us in its own time
     except OSError as problem:

@@ -57,6 +57,7 @@ class Worker:
         self._on_status = on_status
         self._on_outcome = on_outcome
         self._link: Link | None = None
+        self._linger_seconds = parts.settings.linger_ms / 1000
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         # Published and not yet acknowledged by the broker, by message id; only for the present connection.
@@ -126,6 +127,8 @@ class Worker:
         with contextlib.suppress(queue.Empty):
             first = self._inbox.get(timeout=_IDLE_SECONDS)
             batch += [first] if first is not None else []
+            if self._linger_seconds:
+                time.sleep(self._linger_seconds)
             while len(batch) < self._parts.settings.batch_max:
                 following = self._inbox.get_nowait()
                 batch += [following] if following is not None else []

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
-
-from sqlalchemy import Connection
 
 from gateway.flows.batch import Batch
 from gateway.flows.gather import gather
@@ -13,13 +10,9 @@ from gateway.flows.inbound import EventIn, Inbound, StatusIn
 from gateway.flows.outcome import Outcome
 from gateway.flows.passage import Corridor
 from gateway.flows.saving import OutcomeWriter
-from gateway.store.estate import load_estate
 from gateway.store.facts import FactLoader
 from gateway.store.records import Estate
 from gateway.wiring import Parts
-
-_RELOAD_SECONDS = 5.0
-_RELOAD_AT_MOST_EVERY_SECONDS = 0.5
 
 
 class EventPath:
@@ -31,8 +24,7 @@ class EventPath:
         self._secret = parts.settings.secret()
         self._zone = parts.settings.zone
         self._base_url = parts.settings.base_url
-        self._estate: Estate | None = None
-        self._loaded_at = 0.0
+        self._estates = parts.estates
 
     def run(self, messages: Sequence[Inbound], sent: Collection[tuple[str, str]] = ()) -> Outcome:
         """Decide and store a batch in one transaction. `sent`: commands published since the last one.
@@ -41,7 +33,7 @@ class EventPath:
         """
         now = self._parts.clock.now()
         with self._parts.store.writing() as connection:
-            estate = self.estate(connection, messages)
+            estate = self._estates.known(connection, _lanes(messages))
             facts = gather(FactLoader(connection), estate, messages, self._zone)
             batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url)
             Corridor(batch, self._secret).run(messages)
@@ -58,29 +50,15 @@ class EventPath:
             OutcomeWriter(connection).sent(sent)
             connection.commit()
 
-    def estate(self, connection: Connection, messages: Sequence[Inbound]) -> Estate:
-        """From memory while it is fresh and knows every lane that the batch names."""
-        age = time.monotonic() - self._loaded_at
-        stale = self._estate is None or age > _RELOAD_SECONDS
-        if not stale and age > _RELOAD_AT_MOST_EVERY_SECONDS:
-            stale = not self._knows(messages)
-        if stale:
-            self._estate = load_estate(connection)
-            self._loaded_at = time.monotonic()
-        assert self._estate is not None
-        return self._estate
-
-    def _knows(self, messages: Sequence[Inbound]) -> bool:
-        estate = self._estate
-        return estate is not None and all(
-            (one.site, one.event.lane) in estate.lanes for one in messages if isinstance(one, EventIn)
-        )
-
     @staticmethod
     def _remember_offsets(estate: Estate, outcome: Outcome) -> None:
         """A device's clock offset counts from its next event on."""
         for status in outcome.statuses:
             remember_offset(estate, status)
+
+
+def _lanes(messages: Sequence[Inbound]) -> set[tuple[str, str]]:
+    return {(one.site, one.event.lane) for one in messages if isinstance(one, EventIn)}
 
 
 def remember_offset(estate: Estate, status: StatusIn) -> None:

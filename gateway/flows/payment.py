@@ -67,7 +67,7 @@ def take(
     now = parts.clock.now()
     with parts.store.writing() as connection:
         plate, started_at = vehicle_of(connection, site, stay_id)
-        batch = batch_of(parts, FactLoader(connection), (site, plate), started_at, now)
+        batch = batch_of(parts, connection, (site, plate), started_at, now)
         # Behind the vehicle's lock: a repeat that waited for it sees the first one's row.
         first = _first(connection, site, key, content)
         if first is not None:
@@ -147,10 +147,12 @@ def vehicle_of(connection: Connection, site: str, stay_id: str) -> tuple[str, da
     return found[0], found[1]
 
 
-def batch_of(parts: Parts, loader: FactLoader, key: tuple[str, str], since: datetime, now: datetime) -> Batch:
-    """The facts of one vehicle from a stay of it on."""
-    estate = loader.estate()
-    facts = gather_vehicles(loader, estate, {key: since}, now, parts.settings.zone)
+def batch_of(
+    parts: Parts, connection: Connection, key: tuple[str, str], since: datetime, now: datetime, *, locking: bool = True
+) -> Batch:
+    """The facts of one vehicle from a stay of it on. `locking=False`: for a quote."""
+    estate = parts.estates.known(connection)
+    facts = gather_vehicles(FactLoader(connection, locking=locking), estate, {key: since}, now, parts.settings.zone)
     return Batch(estate=estate, facts=facts, now=now, zone=parts.settings.zone, base_url=parts.settings.base_url)
 
 

@@ -14,7 +14,6 @@ from gateway.flows.pricing import implausible
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.settling import Settling
 from gateway.flows.vehicle import Vehicle
-from gateway.store.facts import FactLoader
 from gateway.store.records import StayRecord
 from gateway.wiring import Parts
 
@@ -60,7 +59,7 @@ def _bill(parts: Parts, stay_id: str, at: datetime | None) -> tuple[StayRecord, 
     site = stay_id.split(".", 1)[0]
     with parts.store.reading() as connection:
         plate, started_at = vehicle_of(connection, site, stay_id)
-        batch = batch_of(parts, FactLoader(connection, locking=False), (site, plate), started_at, now)
+        batch = batch_of(parts, connection, (site, plate), started_at, now, locking=False)
     vehicle = Vehicle(batch, (site, plate))
     stay = next((one for one in vehicle.stays if one.id == stay_id), None)
     if stay is None:

@@ -14,7 +14,6 @@ from gateway.flows.outcome import Outcome, Situation
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.vehicle import Vehicle
 from gateway.store import tables as t
-from gateway.store.estate import load_estate
 from gateway.store.facts import FactLoader
 from gateway.wiring import Parts
 
@@ -97,7 +96,7 @@ def _gone(parts: Parts) -> int:
 def _leaves(parts: Parts, key: tuple[str, str], name: tuple[str, str, str]) -> None:
     now = parts.clock.now()
     with parts.store.writing() as connection:
-        estate = load_estate(connection)
+        estate = parts.estates.known(connection)
         facts = gather_vehicles(FactLoader(connection), estate, {key: now}, now, parts.settings.zone)
         read = facts.events.get(name)
         newest = max((event.at for event in facts.history[key].values()), default=now)

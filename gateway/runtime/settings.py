@@ -63,6 +63,9 @@ class Settings(BaseSettings):
         default="1", description="distinguishes several bridges; keeps each one's persistent session"
     )
     queue_max: int = Field(default=10_000, ge=10, le=1_000_000, description="events waiting for the worker, at most")
+    linger_ms: float = Field(
+        default=0, ge=0, le=100, description="how long a batch waits for company after its first message; 0: never"
+    )
     batch_max: int = Field(default=200, ge=1, le=5_000, description="events in one transaction, at most")
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Collection
+
 from sqlalchemy import Connection, select
 
 from billing.policy import Policy, parse
@@ -9,6 +13,8 @@ from gateway.store import tables as t
 from gateway.store.records import Estate, LaneFacts, SiteFacts
 
 _OFFSET_COUNTS_FROM_MS = 2_000
+_RELOAD_SECONDS = 5.0
+_RELOAD_AT_MOST_EVERY_SECONDS = 0.5
 _parsed: dict[bytes, Policy] = {}
 _PARSED_MAX = 256
 
@@ -77,3 +83,26 @@ def _policies(connection: Connection) -> dict[str, list[Policy]]:
             policy = _parsed[row.digest] = parse(row.text)
         found.setdefault(row.policy_id, []).append(policy)
     return found
+
+
+class Estates:
+    """The estate in memory, for every flow of a process: loaded again when it may have changed."""
+
+    def __init__(self) -> None:
+        self._estate: Estate | None = None
+        self._loaded_at = 0.0
+        self._lock = threading.Lock()
+
+    def known(self, connection: Connection, lanes: Collection[tuple[str, str]] = ()) -> Estate:
+        """As of at most a few seconds ago; a lane that it does not know makes it look again at once."""
+        with self._lock:
+            age = time.monotonic() - self._loaded_at
+            stale = self._estate is None or age > _RELOAD_SECONDS
+            if not stale and age > _RELOAD_AT_MOST_EVERY_SECONDS:
+                assert self._estate is not None
+                stale = any(lane not in self._estate.lanes for lane in lanes)
+            if stale:
+                self._estate = load_estate(connection)
+                self._loaded_at = time.monotonic()
+            assert self._estate is not None
+            return self._estate

@@ -30,10 +30,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from billing.bill import Bill as PricedBill
 from billing.ledger import Posted
 from gateway.store import tables as t
-from gateway.store.estate import load_estate
 from gateway.store.keyed import AnySelect, Keyed, key_set
 from gateway.store.prepared import PreparedFor
-from gateway.store.records import Balance, BillRecord, Estate, EventRecord, Registrations, StayRecord
+from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord
 from gateway.store.tables.base import microseconds
 
 Keys = Collection[tuple[str, str]]
@@ -258,10 +257,6 @@ class FactLoader:
         self._locking = locking
         self._postgres = connection.dialect.name == "postgresql"
         self.strangers: set[VehicleKey] = set()
-
-    def estate(self) -> Estate:
-        """What is configured, as of now."""
-        return load_estate(self._connection)
 
     def events(self, keys: Collection[EventKey]) -> list[EventRecord]:
         return [EventRecord(*row) for row in _EVENTS.rows(self._connection, keys)]
