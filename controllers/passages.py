@@ -42,6 +42,7 @@ class Read(NamedTuple):
     decision: Decision | None = None
     opening: str | None = None
     went: bool = False
+    buffered: bool = False
 
 
 class Mark(NamedTuple):
@@ -88,7 +89,16 @@ class Passage:
 
     @property
     def opened(self) -> bool:
-        return bool(self.openings) or any(read.decision is Decision.OPEN or read.opening for read in self.reads)
+        # For a buffered read at an exit, OPEN is only what would have come of it: no command went out.
+        return bool(self.openings) or any(
+            (read.decision is Decision.OPEN and not (read.buffered and not read.inward)) or read.opening
+            for read in self.reads
+        )
+
+    @property
+    def only_told_later(self) -> bool:
+        """Every read of it is history: nobody waits at the barrier to be answered."""
+        return all(read.buffered for read in self.reads)
 
     @property
     def refused(self) -> bool:
@@ -110,11 +120,15 @@ class Passage:
 
 @dataclass(slots=True)
 class DerivedStay:
-    """What the events say. `exit` without `LEFT`: the vehicle waits at its exit (or did, last time it was seen)."""
+    """What the events say. `exit` without `LEFT`: the vehicle waits at its exit (or did, last time it was seen).
+
+    `since`: when a vehicle without a known entry was first seen at an exit.
+    """
 
     state: State
     entry: Passage | None = None
     exit: Passage | None = None
+    since: datetime | None = None
 
 
 def passages(reads: Iterable[Read], marks: Iterable[Mark]) -> list[Passage]:
@@ -184,9 +198,12 @@ def stays(reads: Iterable[Read], marks: Iterable[Mark]) -> list[DerivedStay]:
             waiting_unknown.exit = passage
             waiting_unknown = None if gone else waiting_unknown
         else:
-            unknown = DerivedStay(State.NO_ENTRY, exit=passage)
+            unknown = DerivedStay(State.NO_ENTRY, exit=passage, since=passage.first.at)
             found.append(unknown)
             waiting_unknown = None if gone else unknown
+    if inside is not None and inside.exit is not None and inside.exit.only_told_later:
+        # The device told of the exit afterwards, and of nothing more: the stay ends where the contract says it does.
+        inside.state = State.LEFT
     return found
 
 

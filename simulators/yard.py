@@ -25,7 +25,8 @@ class Yard:
     """Gates of every native device of `sites`.
 
     `passwords` by user name ("{site}.{device}"); `offsets` are clock errors by the same name. With `live` False results
-    are held back until `send` takes them along, and the gates report their health only on connecting.
+    are held back until `send` takes them along, and the gates report their health only on connecting. `heard` is told of
+    every payload that comes from the service.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Yard:
         protocol: Literal["3.1.1", "5"] = "3.1.1",
         tls: ssl.SSLContext | None = None,
         live: bool = False,
+        heard: Callable[[bytes], None] | None = None,
         answer_seconds_max: float = 60.0,
     ) -> None:
         self.clock = clock
         self.live = live
+        self._heard = heard
         self._answer_seconds_max = answer_seconds_max
         self.transport = Transport(
             host, port, Listener(self._connected, self._disconnected, self._message), protocol=protocol, tls=tls
@@ -148,6 +151,8 @@ class Yard:
             self._unsettled.discard(key)
 
     def _message(self, key: Key, channel: str, payload: bytes) -> None:
+        if self._heard is not None:
+            self._heard(payload)
         gate = self.gates[key]
         last = gate.answered[-1] if gate.answered else None
         gate.receive(channel, payload, self.clock.now())

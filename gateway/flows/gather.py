@@ -27,6 +27,11 @@ def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], zone: Z
     events = [message for message in batch if isinstance(message, EventIn)]
     results = [message for message in batch if isinstance(message, ResultIn)]
     facts.commands = loader.commands({(one.site, one.result.command) for one in results})
+    # A read and what completes it may be with two bridges at once, and neither knows the other's vehicle yet.
+    loader.lock_reads(
+        {(one.site, one.device, one.event.for_event or one.event.id) for one in events}
+        | {(one.site, one.device, one.event) for one in facts.commands.values() if one.event}
+    )
     facts.unnamed = _name_marks(loader, estate, events)
     _events(loader, facts, events)
     newest = _vehicles(estate, facts, events)
@@ -120,7 +125,8 @@ def _histories(
     since = {key: start for key, start in since.items() if key not in loader.strangers}
     for event in loader.history(since):
         name = (event.site, event.device, event.event)
-        known = facts.events.setdefault(name, event)
+        # What was loaded before the vehicle was locked may be out of date.
+        known = facts.events[name] = event
         assert known.plate is not None
         # A lane that was taken out of the site file has no direction any more: its past says nothing new.
         if (known.site, known.lane) in estate.lanes:
@@ -146,8 +152,9 @@ def _what_it_costs(
     households = {
         (site, found.household)
         for (site, plate), found in facts.registrations.items()
-        if found.household and found.passes and ((site, plate) in entered)
+        if found.household and found.passes
     }
+    loader.lock_households(households)
     for site, household, plate in loader.spaces(households):
         facts.spaces[site, household].add(plate)
     lenient = {key for key in left if _leaves_first(estate, key[0])}
@@ -168,9 +175,11 @@ def _months_in_question(
         found = facts.registrations.get((site, plate), Registrations())
         if not found.relatives:
             continue
-        starts = [first, *(stay.started_at for stay in stays)]
+        known = [event.at for event in facts.history.get((site, plate), {}).values()]
+        starts = [first, *known, *(stay.started_at for stay in stays)]
+        ends = max([last, *known])
         for holder in _holders(estate, (site, plate), found, starts):
-            asked.update((site, holder, month) for month in months(min(starts), last, zone))
+            asked.update((site, holder, month) for month in months(min(starts), ends, zone))
     return asked
 
 

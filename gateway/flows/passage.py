@@ -9,21 +9,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from controllers import decide
-from controllers.commands import Action, Command, PayPrompt, Reason
+from controllers.commands import Action, Reason
 from controllers.decide import AtEntry, AtExit, Verdict
 from controllers.events import Kind
 from controllers.events import Outcome as Became
 from controllers.passages import Decision, State
-from controllers.wording import lines, voice
+from gateway.flows.answer import plan
 from gateway.flows.batch import Batch
 from gateway.flows.gather import MARK_AFTER_READ_MAX, corrected
 from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn, digest
-from gateway.flows.outcome import NewEvent, Outcomed, PlannedCommand, Situation
-from gateway.flows.pay_token import pay_url
+from gateway.flows.outcome import NewEvent, Outcomed, Situation
 from gateway.flows.pricing import settled_by
 from gateway.flows.settling import Settling
 from gateway.flows.vehicle import Vehicle
-from gateway.publish.wire import command_message
 from gateway.runtime.ids import derive
 from gateway.store.facts import VehicleKey
 from gateway.store.records import EventRecord, LaneFacts, StayRecord
@@ -149,7 +147,6 @@ class Corridor:
             stay = vehicle.stay_of(read)
             verdict = self._exit_verdict(vehicle, stay)
             self._decide(read, verdict)
-            self._gone_already(read, verdict)
             if read.decision == Decision.OPEN:
                 vehicle.fold(read.at)
         if stay is None:
@@ -161,6 +158,8 @@ class Corridor:
     def _adopt(self, vehicle: Vehicle, read: EventRecord) -> None:
         """A `passed` or `reversed` that arrived before the read it completes now finds its vehicle."""
         for mark in self.batch.facts.orphans.pop((read.site, read.device, read.event), ()):
+            if mark.lane != read.lane or mark.kind not in {Kind.PASSED, Kind.REVERSED}:
+                continue
             mark.plate = read.plate
             read.completed = True
             self.outcome.changed(mark)
@@ -216,14 +215,6 @@ class Corridor:
         read.decision = Decision.OPEN if verdict.opens else Decision.REFUSE
         read.reason = verdict.reason.value
 
-    def _gone_already(self, read: EventRecord, verdict: Verdict) -> None:
-        """A buffered read tells of the past: nobody waits at the barrier to be asked for money.
-
-        A read that is merely late may still be followed by another of the same waiting vehicle; after three minutes it is not.
-        """
-        if verdict.reason is Reason.PAYMENT_DUE and read.buffered and self.batch.now - read.at > decide.CONFIRM_WITHIN:
-            read.decision, read.reason = Decision.OPEN, "offline"
-
     def _unreadable(self, read: EventRecord, lane: LaneFacts) -> None:
         verdict = Verdict(False, Reason.UNREADABLE, "unreadable")
         self._decide(read, verdict)
@@ -238,6 +229,9 @@ class Corridor:
         if read is None:
             if mark.for_event is None:
                 self._situation("opened_without_event", mark, mark.event)
+            else:
+                # Its read may come later in this same batch.
+                self.batch.facts.orphans[mark.site, mark.device, mark.for_event].append(mark)
             return
         mark.for_event = read.event
         mark.plate = read.plate
@@ -337,66 +331,10 @@ class Corridor:
         expires_at = decide.expiry(self.batch.now, read.at)
         if read.buffered or read.completed or expires_at <= self.batch.now:
             return
+        command_id = derive("c", read.site, read.device, read.event)
         self.outcome.commands.append(
-            self.command(read, lane, verdict, stay, derive("c", read.site, read.device, read.event))
+            plan(self.batch, self._secret, read, lane, verdict, stay, command_id=command_id, expires_at=expires_at)
         )
-
-    def command(
-        self, read: EventRecord, lane: LaneFacts, verdict: Verdict, stay: StayRecord | None, command_id: str
-    ) -> PlannedCommand:
-        """A planned command for a read. Its payload is in the device's clock."""
-        now = self.batch.now
-        expires_at = (
-            now + decide.OPEN_FOR
-            if verdict.reason is Reason.PAID and verdict.true_reason == "payment"
-            else decide.expiry(now, read.at)
-        )
-        offset = timedelta(milliseconds=self.batch.estate.offsets_ms.get((read.site, read.device), 0))
-        due = stay.due_fen if stay is not None and verdict.reason is Reason.PAYMENT_DUE else None
-        command = Command(
-            id=command_id,
-            action=verdict.action,
-            lane=read.lane,
-            event=read.event,
-            reason=verdict.reason,
-            show=lines(
-                verdict.reason,
-                read.plate,
-                minutes=_minutes(stay) if not lane.inward else None,
-                fen=due,
-                left_minutes=self._left(verdict, read, stay),
-            ),
-            say=voice(verdict.reason, fen=due),
-            pay=PayPrompt(url=pay_url(self.batch.base_url, self._secret, stay.id), fen=due)
-            if stay is not None and due
-            else None,
-            expires_at=expires_at + offset,
-            ttl_ms=max(0, (expires_at - now) // timedelta(milliseconds=1)),
-        )
-        topic, payload = command_message(read.site, read.device, command)
-        return PlannedCommand(
-            site=read.site,
-            id=command.id,
-            device=read.device,
-            lane=read.lane,
-            event=read.event,
-            stay=stay.id if stay is not None else None,
-            action=command.action.value,
-            reason=command.reason.value,
-            true_reason=verdict.true_reason,
-            topic=topic,
-            payload=payload,
-            planned_at=now,
-            expires_at=expires_at,
-        )
-
-    def _left(self, verdict: Verdict, read: EventRecord, stay: StayRecord | None) -> int | None:
-        """Minutes left of this month's allowance, for the display."""
-        if verdict.reason is not Reason.RELATIVE_ALLOWANCE or read.plate is None:
-            return None
-        since = stay.entry_at if stay is not None and stay.entry_at is not None else read.at
-        what = self.batch.standing((read.site, read.plate), read.plate_colour, since)
-        return self.batch.allowance_left(read.site, what.holder, self.batch.policy(read.site, since), read.at)
 
     def _situation(self, kind: str, event: EventRecord, subject: str, detail: str = "") -> None:
         self.outcome.situations.append(
@@ -438,11 +376,3 @@ def _result_at(batch: Batch, message: ResultIn) -> datetime:
     """When the barrier did it, on our clock; never in the future."""
     offset = timedelta(milliseconds=batch.estate.offsets_ms.get((message.site, message.device), 0))
     return min(message.result.at - offset, batch.now)
-
-
-def _minutes(stay: StayRecord | None) -> int | None:
-    """Whole minutes of the stay, entry and exit cut to the minute as on the bill."""
-    if stay is None or stay.entry_at is None or stay.exit_at is None:
-        return None
-    cut = [at.replace(second=0, microsecond=0) for at in (stay.entry_at, stay.exit_at)]
-    return max(0, int((cut[1] - cut[0]).total_seconds()) // 60)

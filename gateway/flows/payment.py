@@ -20,9 +20,9 @@ from controllers.decide import Verdict
 from controllers.events import Kind
 from controllers.passages import Decision, State
 from gateway.flows import audit
+from gateway.flows.answer import plan
 from gateway.flows.batch import Batch
 from gateway.flows.gather import gather_vehicles
-from gateway.flows.passage import Corridor
 from gateway.flows.pricing import implausible
 from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
@@ -234,9 +234,17 @@ def _open_lane(
     lane = batch.estate.lanes[read.site, read.lane]
     read.decision, read.reason = Decision.OPEN, Reason.PAID.value
     batch.outcome.changed(read)
-    corridor = Corridor(batch, parts.settings.secret())
-    verdict = Verdict(True, Reason.PAID, "payment")
-    command = corridor.command(read, lane, verdict, stay, derive("c", read.site, read.device, read.event, payment_id))
+    command = plan(
+        batch,
+        parts.settings.secret(),
+        read,
+        lane,
+        Verdict(True, Reason.PAID, "paid"),
+        stay,
+        command_id=derive("c", read.site, read.device, read.event, payment_id),
+        # From the payment, not from the read: the vehicle may have waited there for minutes.
+        expires_at=batch.now + decide.OPEN_FOR,
+    )
     batch.outcome.commands.append(command)
     vehicle.fold(batch.now)
     return True

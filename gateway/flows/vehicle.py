@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from controllers.events import Kind, PlateColour, VehicleType
-from controllers.passages import Decision, DerivedStay, Mark, Passage, Read, State, stays
+from controllers.passages import Decision, DerivedStay, Mark, Passage, Read, State, passages, stays
 from controllers.plate import vehicle_type
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import Situation
@@ -32,7 +32,7 @@ class Vehicle:
         """Bring the stays to what the events say. `at`: the instant of the event that caused it, for the ledger."""
         derived = stays(self._reads(), self._marks())
         held = [stay for stay in self.stays if not stay.gone]
-        pairs = [(one, self._held(one, held)) for one in derived]
+        pairs = [(one, self._held(self.site, one, held)) for one in derived]
         kept = {id(stay) for _, stay in pairs if stay is not None}
         # First what ends, then what begins: a vehicle has one stay inside at any time, also while rows are written.
         for stay in held:
@@ -74,7 +74,15 @@ class Vehicle:
                 lane = lanes[self.site, event.lane]
                 decision = Decision(event.decision) if event.decision else None
                 yield Read(
-                    event.device, event.event, event.at, event.lane, lane.inward, decision, event.opening, event.went
+                    event.device,
+                    event.event,
+                    event.at,
+                    event.lane,
+                    lane.inward,
+                    decision,
+                    event.opening,
+                    event.went,
+                    event.buffered,
                 )
 
     def _marks(self) -> Iterable[Mark]:
@@ -83,34 +91,23 @@ class Vehicle:
                 yield Mark(event.device, event.for_event, event.at, event.kind == Kind.PASSED, event.opening)
 
     @staticmethod
-    def _held(one: DerivedStay, held: Iterable[StayRecord]) -> StayRecord | None:
+    def _held(site: str, one: DerivedStay, held: Iterable[StayRecord]) -> StayRecord | None:
         """The stored stay that this is: the same passage began it, even if another of its reads was known first."""
-        for stay in held:
-            if one.entry is not None:
-                if stay.entry_event is not None and one.entry.holds(stay.entry_device, stay.entry_event):
-                    return stay
-            elif (
-                one.exit is not None and stay.entry_event is None and one.exit.holds(stay.exit_device, stay.exit_event)
-            ):
-                return stay
-        return None
+        passage = one.entry or one.exit
+        assert passage is not None
+        ids = {derive_in_site(site, read.device, read.event) for read in passage.reads}
+        # Two that turn out to be one: the one for which somebody has paid stands.
+        return max((stay for stay in held if stay.id in ids), key=lambda stay: stay.paid_fen, default=None)
 
     def _begin(self, one: DerivedStay) -> StayRecord:
-        first = one.entry.first if one.entry is not None else one.exit.first if one.exit is not None else None
-        assert first is not None
-        read = self.events[self.site, first.device, first.event]
-        found = self.batch.facts.registrations.get(self.key)
+        first, read = self._first_read(one)
         policy = self.batch.policy(self.site, first.at)
         what = self.batch.standing(self.key, read.plate_colour, first.at)
         stay = StayRecord(
             site=self.site,
             id=derive_in_site(self.site, first.device, first.event),
             plate=self.plate,
-            vehicle=vehicle_type(
-                VehicleType(read.vehicle) if read.vehicle else None,
-                VehicleType(found.vehicle) if found and found.vehicle else None,
-                PlateColour(read.plate_colour) if read.plate_colour else None,
-            ).value,
+            vehicle=self._vehicle_type(read),
             plate_colour=read.plate_colour,
             state=State.VOID,
             started_at=first.at,
@@ -139,10 +136,33 @@ class Vehicle:
         self.stays.append(stay)
         return stay
 
+    def _first_read(self, one: DerivedStay) -> tuple[Read, EventRecord]:
+        passage = one.entry or one.exit
+        assert passage is not None
+        return passage.first, self.events[self.site, passage.first.device, passage.first.event]
+
+    def _vehicle_type(self, read: EventRecord) -> str:
+        found = self.batch.facts.registrations.get(self.key)
+        return vehicle_type(
+            VehicleType(read.vehicle) if read.vehicle else None,
+            VehicleType(found.vehicle) if found and found.vehicle else None,
+            PlateColour(read.plate_colour) if read.plate_colour else None,
+        ).value
+
     def _bring(self, one: DerivedStay, stay: StayRecord, at: datetime) -> None:
         """Set what the events say; then bill, post and tell staff what has changed."""
-        before = (stay.state, stay.entry_at, stay.exit_at, stay.exit_event, stay.confirmed)
+        before = (
+            stay.state,
+            stay.entry_at,
+            stay.exit_at,
+            stay.exit_event,
+            stay.entry_event,
+            stay.started_at,
+            stay.confirmed,
+        )
         self._place(stay, one)
+        read = self._first_read(one)[1]
+        stay.vehicle, stay.plate_colour = self._vehicle_type(read), read.plate_colour
         # An implausible stay stays an exception for a person, whatever its passage.
         state = one.state
         if stay.state == State.EXCEPTION and before[1:3] == (stay.entry_at, stay.exit_at) and state is State.LEFT:
@@ -152,11 +172,19 @@ class Vehicle:
         stay.state = state
         stay.confirmed = self._confirmed(one)
         self._hold_space(stay)
-        after = (stay.state, stay.entry_at, stay.exit_at, stay.exit_event, stay.confirmed)
+        after = (
+            stay.state,
+            stay.entry_at,
+            stay.exit_at,
+            stay.exit_event,
+            stay.entry_event,
+            stay.started_at,
+            stay.confirmed,
+        )
         if before == after and not stay.new:
             return
         self.batch.outcome.touched(stay)
-        billed = before[:4] != after[:4] or stay.new
+        billed = before[:5] != after[:5] or stay.new
         if not billed:
             return
         settling = Settling(self.batch, self.key, stay)
@@ -170,13 +198,9 @@ class Vehicle:
 
     def _place(self, stay: StayRecord, one: DerivedStay) -> None:
         entry, exit_ = one.entry, one.exit
-        stay.entry_at, stay.entry_lane, stay.entry_device, stay.entry_event = _placed(
-            entry, stay.entry_device, stay.entry_event
-        )
-        stay.exit_at, stay.exit_lane, stay.exit_device, stay.exit_event = _placed(
-            exit_, stay.exit_device, stay.exit_event
-        )
-        started = stay.entry_at or stay.exit_at
+        stay.entry_at, stay.entry_lane, stay.entry_device, stay.entry_event = _placed(entry)
+        stay.exit_at, stay.exit_lane, stay.exit_device, stay.exit_event = _placed(exit_)
+        started = stay.entry_at or one.since or stay.exit_at
         assert started is not None
         stay.started_at = started
 
@@ -189,12 +213,12 @@ class Vehicle:
         if not stay.household or stay.entry_at is None:
             return
         held = self.batch.facts.spaces[self.site, stay.household]
-        if stay.state != State.INSIDE:
-            held.discard(self.plate)
-        elif stay.new and not stay.holds_space:
+        if stay.new and not stay.holds_space:
             stay.holds_space = self.space_free(stay.household, stay.plate_colour, stay.entry_at)
-            if stay.holds_space:
-                held.add(self.plate)
+        if stay.state == State.INSIDE and stay.holds_space:
+            held.add(self.plate)
+        elif stay.state != State.INSIDE:
+            held.discard(self.plate)
 
     def space_free(self, household: str, colour: str | None, at: datetime) -> bool:
         """Whether a vehicle with a pass finds one of its household's spaces free."""
@@ -245,15 +269,15 @@ class Vehicle:
     def _remember_history(self) -> None:
         """Where the next event must begin to fold: the last stay but one, void ones not counted."""
         real = [stay.started_at for stay in self.stays if not stay.gone and stay.state != State.VOID]
+        if not real:
+            # It may wait to be let in for longer than anybody looks back.
+            real = [one.first.at for one in passages(self._reads(), self._marks())][-1:]
         self.batch.outcome.histories[self.key] = real[-2] if len(real) > 1 else real[0] if real else None
 
 
-def _placed(
-    passage: Passage | None, device: str | None, event: str | None
-) -> tuple[datetime | None, str | None, str | None, str | None]:
-    """A passage's first read. The event by which we know it is kept while it belongs to the passage."""
+def _placed(passage: Passage | None) -> tuple[datetime | None, str | None, str | None, str | None]:
+    """Where and when a passage was first read: instant, lane, device, event."""
     if passage is None:
         return None, None, None, None
     first = passage.first
-    known = (device, event) if passage.holds(device, event) else (first.device, first.event)
-    return first.at, passage.lane, known[0], known[1]
+    return first.at, passage.lane, first.device, first.event

@@ -78,9 +78,12 @@ class Store:
             transaction = connection.begin()
             try:
                 yield connection
-            finally:
-                if transaction.is_active:
-                    transaction.rollback()
+            except BaseException:
+                # Also after a commit that failed: SQLAlchemy would hand the connection back with its transaction open.
+                transaction.rollback()
+                raise
+            if transaction.is_active:
+                transaction.rollback()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

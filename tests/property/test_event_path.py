@@ -37,7 +37,6 @@ from tests.property.event_world import (
 from tests.servers import Postgres
 
 Drawn = tuple[list[Told], list[Step]]
-OPEN_FINDING = pytest.mark.xfail(strict=False, reason="open findings below: each has its own smallest example")
 
 
 @pytest.fixture(scope="module")
@@ -63,28 +62,24 @@ def world(small: SqliteWorlds) -> Iterator[World]:
 # ---------------------------------------------------------------------- any journey, any delivery
 
 
-@OPEN_FINDING
 @examples(60)
 @given(told_and_delivered(told_whole=True))
 def test_told_whole_and_delivered_anyhow_the_stays_are_the_same(small: SqliteWorlds, drawn: Drawn) -> None:
     run_buffered(small, *drawn)
 
 
-@OPEN_FINDING
 @examples(60)
 @given(told_and_delivered())
 def test_told_in_part_and_delivered_anyhow_the_stays_are_the_same(small: SqliteWorlds, drawn: Drawn) -> None:
     run_buffered(small, *drawn)
 
 
-@OPEN_FINDING
 @examples(25)
 @given(told_and_delivered(told_whole=True, sensors_only=True))
 def test_what_was_decided_live_is_what_comes_of_the_same_events_kept(small: SqliteWorlds, drawn: Drawn) -> None:
     run_live(small, *drawn)
 
 
-@OPEN_FINDING
 @examples(40)
 @given(told_and_delivered(payments=True))
 def test_money_that_comes_in_between_is_counted_once(small: SqliteWorlds, drawn: Drawn) -> None:
@@ -92,7 +87,6 @@ def test_money_that_comes_in_between_is_counted_once(small: SqliteWorlds, drawn:
 
 
 @pytest.mark.postgres
-@OPEN_FINDING
 @examples(10)
 @given(told_and_delivered(told_whole=True))
 def test_the_same_on_postgresql(large: PostgresWorlds, drawn: Drawn) -> None:
@@ -100,7 +94,6 @@ def test_the_same_on_postgresql(large: PostgresWorlds, drawn: Drawn) -> None:
 
 
 @pytest.mark.postgres
-@OPEN_FINDING
 @examples(8)
 @given(told_and_delivered(payments=True))
 def test_money_is_counted_once_on_postgresql(large: PostgresWorlds, drawn: Drawn) -> None:
@@ -118,15 +111,11 @@ def told_in(world: World, told: Sequence[Told], order: str) -> None:
         world.deliver([by_name[name] for name in batch.split()])
 
 
-@pytest.mark.xfail(strict=True, reason="passage.py _mark: a mark before its read in one batch is never adopted")
 def test_a_mark_before_its_read_in_one_batch_still_completes_it(world: World) -> None:
     told_in(world, one_visit(), "out-passed out in-passed in")
     assert [stay[3] for stay in world.stays()] == ["left"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="passage.py _adopt: the lane of an early mark is not compared, that of a late one is"
-)
 def test_a_mark_of_another_lane_means_nothing_whenever_it_comes(small: SqliteWorlds) -> None:
     told = [*one_visit()[:3], reversed_("wrong", "in-1", "out", at(60, 5))]
     found = []
@@ -138,7 +127,6 @@ def test_a_mark_of_another_lane_means_nothing_whenever_it_comes(small: SqliteWor
     assert found[0] == found[1]
 
 
-@pytest.mark.xfail(strict=True, reason="passage.py _gone_already: not for an exit whose entry is not known yet")
 def test_an_exit_of_which_no_more_is_told_ends_its_stay_in_any_order(small: SqliteWorlds) -> None:
     found = []
     for order in ("in|in-passed|out", "out|in|in-passed"):
@@ -149,9 +137,6 @@ def test_an_exit_of_which_no_more_is_told_ends_its_stay_in_any_order(small: Sqli
     assert found[0] == found[1]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="passage.py _gone_already: decided when a read arrives, not from all that is known"
-)
 def test_a_vehicle_that_waits_at_its_exit_longer_than_a_minute_leaves_once(small: SqliteWorlds) -> None:
     told = [
         *one_visit()[:2],
@@ -167,7 +152,6 @@ def test_a_vehicle_that_waits_at_its_exit_longer_than_a_minute_leaves_once(small
     assert found[0] == found[1]
 
 
-@pytest.mark.xfail(strict=True, reason="vehicle.py _begin: the type is that of the read known first, not of the entry")
 def test_the_entrys_vehicle_type_stands_for_the_stay_in_any_order(small: SqliteWorlds) -> None:
     told = [
         read("lorry", "in-1", VISITOR, at(0), colour=PlateColour.YELLOW),
@@ -183,16 +167,12 @@ def test_the_entrys_vehicle_type_stands_for_the_stay_in_any_order(small: SqliteW
     assert found[0] == found[1]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="vehicle.py _placed and verify_stays.py _wrong_instants disagree about a passage's event"
-)
 def test_a_read_that_comes_before_its_first_one_keeps_the_books_in_order(world: World) -> None:
     told = [read("again", "in-1", VISITOR, at(0, 15)), read("first", "in-1", VISITOR, at(0))]
     told_in(world, told, "again|first")
     world.check()
 
 
-@pytest.mark.xfail(strict=True, reason="gather.py _months_in_question: the month of a known exit is not asked for")
 def test_a_late_entry_draws_on_the_month_of_its_exit_as_it_stands(world: World) -> None:
     told = [
         *(
@@ -208,15 +188,11 @@ def test_a_late_entry_draws_on_the_month_of_its_exit_as_it_stands(world: World) 
     world.check()
 
 
-@pytest.mark.xfail(strict=True, reason="vehicle.py _hold_space: judged only for a stay that begins as inside")
 def test_a_residents_entry_that_comes_after_the_exit_costs_nothing_all_the_same(world: World) -> None:
     told_in(world, one_visit(RESIDENT), "out|out-passed|in|in-passed")
     assert world.payable() == [(RESIDENT, "03-31 21:00:00", 0)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="gather.py _what_it_costs: spaces are asked for only where an entry's read is in the batch"
-)
 def test_a_household_never_holds_more_spaces_than_it_has(world: World) -> None:
     world.clock.set(at(0))
     world.deliver([read("one", "in-1", RESIDENT, at(0))], buffered=False)
@@ -227,7 +203,6 @@ def test_a_household_never_holds_more_spaces_than_it_has(world: World) -> None:
     assert [stay.holds_space for stay in world.stay_rows() if stay.state == "inside"] == [True, False]
 
 
-@pytest.mark.xfail(strict=True, reason="vehicle.py _held: the stay that was paid is the one that is dropped")
 def test_money_stays_with_the_stay_when_two_turn_out_to_be_one(world: World) -> None:
     told = [
         read("first", "in-1", VISITOR, at(0)),
@@ -243,9 +218,6 @@ def test_money_stays_with_the_stay_when_two_turn_out_to_be_one(world: World) -> 
     assert [stay.paid_fen for stay in world.stay_rows() if stay.state == "inside"] == [due]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="gather.py _WAITING_MAX: a wait of more than an hour is cut off where nobody is inside yet"
-)
 def test_a_vehicle_that_waited_for_an_hour_entered_when_it_came(world: World) -> None:
     refused = {"site": "xinyi", "plate": VISITOR, "reason": "damage", "valid_to": "2026-12-31"}
     assert registers.import_rows(world.parts, "blocklist", [refused]).ok
@@ -255,9 +227,6 @@ def test_a_vehicle_that_waited_for_an_hour_entered_when_it_came(world: World) ->
     assert [stay[1] for stay in world.stays()] == ["03-31 21:00:00"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="vehicle.py _place: a stay without entry starts at its last wait, the history with it"
-)
 def test_an_exit_without_an_entry_is_not_forgotten_for_a_later_stay(small: SqliteWorlds) -> None:
     told = [
         read("before", "out-1", VISITOR, at(0)),
@@ -273,9 +242,6 @@ def test_an_exit_without_an_entry_is_not_forgotten_for_a_later_stay(small: Sqlit
     assert found[0] == found[1]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="engine.py Store.writing: a commit that fails leaves its transaction open in the pool"
-)
 def test_after_a_commit_that_failed_the_next_batch_is_stored(world: World) -> None:
     visit = one_visit()
     told_in(world, visit, "in")

@@ -119,9 +119,6 @@ def test_an_entry_its_exit_and_their_repeats_at_two_bridges_are_one_stay(large: 
         assert [stay[3] for stay in world.stays()] == ["left"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="gather.py _events: read and mark at two bridges miss each other before any lock"
-)
 def test_a_read_and_its_mark_at_two_bridges_find_each_other(large: PostgresWorlds) -> None:
     visit = one_visit()
     with large.fresh() as world:
@@ -131,9 +128,6 @@ def test_a_read_and_its_mark_at_two_bridges_find_each_other(large: PostgresWorld
         assert [(stay[2], stay[3]) for stay in world.stays()] == [(None, "inside")]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="gather.py _histories: an event loaded before the lock is kept instead of the fresh one"
-)
 def test_what_another_bridge_learned_of_a_read_is_not_overlooked(large: PostgresWorlds) -> None:
     with large.fresh() as world:
         world.clock.set(at(0, 3))
@@ -146,7 +140,6 @@ def test_what_another_bridge_learned_of_a_read_is_not_overlooked(large: Postgres
         assert [(stay[1], stay[3]) for stay in world.stays()] == [(None, "no_entry")]
 
 
-@pytest.mark.xfail(strict=True, reason="gather.py _what_it_costs: nobody locks the spaces of a household")
 def test_two_vehicles_of_a_household_that_enter_at_once_share_its_one_space(large: PostgresWorlds) -> None:
     with large.fresh() as world:
         world.clock.set(at(0, 3))

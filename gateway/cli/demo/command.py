@@ -82,9 +82,9 @@ def _once(street: run.Street, *, as_json: bool) -> None:
 
 
 def _live(street: run.Street, speed: float) -> None:
-    from gateway.cli.web import WebServer
+    from gateway.cli.web import WebServer, broker_health
 
-    web = WebServer(street.parts, health=street.service.health)
+    web = WebServer(street.parts, health=broker_health(street.parts.settings))
     try:
         street.open()
         web.start()

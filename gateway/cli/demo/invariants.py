@@ -8,6 +8,7 @@ from datetime import date
 
 from sqlalchemy import func, select
 
+from gateway.cli.demo.wire import SECRET_WORDS, Wire
 from gateway.flows.export import export_day
 from gateway.flows.verify import verify
 from gateway.store import tables as t
@@ -22,13 +23,12 @@ _REASONS_OF_LEAVING = frozenset(
         "whole_stay_voucher", "discount", "rounding", "paid", "pay_later", "offline", "hand", "late_event", "unpaid",
     }
 )  # fmt: skip
-_SECRET_WORDS = (b"low_income", "低保".encode())
 
 
 class Check:
     """One run's evidence. Each check yields what does not hold."""
 
-    def __init__(self, parts: Parts, conductor: Conductor, gates: list[Gate], day: date, wire: Counter[bytes]) -> None:
+    def __init__(self, parts: Parts, conductor: Conductor, gates: list[Gate], day: date, wire: Wire) -> None:
         self.parts, self.conductor, self.gates, self.day, self.wire = parts, conductor, gates, day, wire
         self.verified = verify(parts)
 
@@ -149,11 +149,10 @@ class Check:
 
     def _dignity(self) -> Iterator[str]:
         """No low-income status on any wire, nor in what others than finance export."""
-        for payload in self.wire:
-            if any(word in payload for word in _SECRET_WORDS):
-                yield "a message to a gate names a low-income status"
+        if self.wire.disclosed:
+            yield f"{self.wire.disclosed} messages to gates name a low-income status"
         for name, content in export_day(self.parts, self.day, "csv", audience="auditor"):
-            if any(word in content for word in _SECRET_WORDS):
+            if any(word in content for word in SECRET_WORDS):
                 yield f"the export {name} for an auditor names a low-income status"
 
     def _verify(self, *kinds: str) -> Iterator[str]:

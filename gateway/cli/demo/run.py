@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 from gateway.cli.demo import figures, house
 from gateway.cli.demo.invariants import Check
 from gateway.cli.demo.purse import Purse
+from gateway.cli.demo.service_process import ServiceProcess, SharedClock
+from gateway.cli.demo.wire import Wire
 from gateway.flows.close import close_day
 from gateway.flows.export import FORMATS, export_day
-from gateway.flows.outcome import Outcome
 from gateway.flows.posting import day_bounds
 from gateway.flows.sweep import sweep
-from gateway.service import Service
-from simulators.clock import SimulatedClock
 from simulators.conductor import Conductor
 from simulators.street import parse_street
 from simulators.world import FIRST_DAY, World
@@ -42,13 +40,13 @@ class Street:
         self.world = World(street, seed, timezone=_ZONE_NAME)
         settings = house.settings_file(out, http_port=port, broker_port=house.free_port())
         start, _ = day_bounds(FIRST_DAY, settings.zone)
-        self.clock = SimulatedClock(start)
+        self.clock = SharedClock(start, out)
         self.house = house.furnish(
             out, settings, self.clock, site_file, house.rule_file("hushu.toml"), self.world.registers()
         )
         self.parts = self.house.parts
-        self.wire: Counter[bytes] = Counter()
-        self.service = Service(self.parts, jobs=False, on_outcome=self._said)
+        self.wire = Wire()
+        self.service = ServiceProcess(self.parts, self.clock)
         self._swept_at = start
         broker = settings.broker
         self.yard = Yard(
@@ -59,6 +57,7 @@ class Street:
             boot=f"{seed}",
             passwords=self.house.passwords,
             offsets=self.world.clock_offsets(),
+            heard=self.wire.heard,
         )
         self.conductor = Conductor(
             self.yard,
@@ -107,18 +106,13 @@ class Street:
         gates = list(self.yard.gates.values())
         return Check(self.parts, self.conductor, gates, day, self.wire).all()
 
-    # ------------------------------------------------------------------ what the conductor and the bridge call
+    # ------------------------------------------------------------------ what the conductor calls
 
     def advanced(self, now: datetime) -> None:
         """The service's own work that time brings about, at instants that no speed changes."""
         while self._swept_at + _SWEEP_EVERY <= now:
             self._swept_at += _SWEEP_EVERY
             sweep(self.parts)
-
-    def _said(self, outcome: Outcome) -> None:
-        """Keeps what went over the wire, once each, to be searched for what must not be there."""
-        for planned in outcome.commands:
-            self.wire[planned.payload] += 1
 
     def _online(self, site: str, device: str) -> bool:
         from sqlalchemy import select

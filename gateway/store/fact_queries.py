@@ -1,0 +1,243 @@
+"""The event path's queries: which rows, by which keys, under which locks. Run by `gateway.store.facts`.
+
+Each is built once: building a statement costs more than running it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ARRAY, Text, bindparam, column, func, literal, literal_column, null, select, text, union_all
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.store import tables as t
+from gateway.store.keyed import AnySelect, Keyed, key_set
+from gateway.store.prepared import PreparedFor
+
+_event = t.PlateEventRow.__table__.c
+_EVENT_COLUMNS = (
+    _event.site_id,
+    _event.device_id,
+    _event.event_id,
+    _event.lane_id,
+    _event.kind,
+    _event.at,
+    _event.plate,
+    _event.plate_colour,
+    _event.vehicle,
+    _event.for_event,
+    _event.opening,
+    _event.buffered,
+    _event.digest,
+    _event.decision,
+    _event.reason,
+    _event.completed,
+    _event.went,
+)
+_stay = t.Stay.__table__.c
+_STAY_COLUMNS = (
+    _stay.site_id,
+    _stay.id,
+    _stay.plate,
+    _stay.vehicle,
+    _stay.plate_colour,
+    _stay.state,
+    _stay.started_at,
+    _stay.entry_at,
+    _stay.exit_at,
+    _stay.entry_lane,
+    _stay.exit_lane,
+    _stay.entry_device,
+    _stay.entry_event,
+    _stay.exit_device,
+    _stay.exit_event,
+    _stay.confirmed,
+    _stay.exit_reason,
+    _stay.household_id,
+    _stay.holds_space,
+    _stay.policy_id,
+    _stay.policy_version,
+    _stay.gross_fen,
+    _stay.payable_fen,
+    _stay.paid_fen,
+    _stay.bills,
+    _stay.settlements,
+    _stay.posted,
+)
+
+_COMMAND = t.CommandRow.__table__.c
+_BILL = t.Bill.__table__.c
+_BALANCE = t.AllowanceBalance.__table__.c
+_BOOKS = t.SiteBooks.__table__.c
+_PRESENCE = t.Presence.__table__.c
+
+EVENTS = Keyed(_EVENT_COLUMNS, (_event.site_id, _event.device_id, _event.event_id))
+COMPLETIONS = Keyed(_EVENT_COLUMNS, (_event.site_id, _event.device_id, _event.for_event), _event.for_event.is_not(None))
+NEWEST_READ = (
+    select(*_EVENT_COLUMNS)
+    .where(
+        _event.site_id == bindparam("site"),
+        _event.lane_id == bindparam("lane"),
+        _event.at <= bindparam("before"),
+        _event.kind == "plate",
+    )
+    .order_by(_event.at.desc(), _event.event_id.desc())
+    .limit(1)
+)
+HISTORY_FROM = Keyed((_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from), (_PRESENCE.site_id, _PRESENCE.plate))
+EARLIER = (
+    select(_stay.started_at)
+    .where(
+        _stay.site_id == bindparam("site"),
+        _stay.plate == bindparam("plate"),
+        _stay.started_at <= bindparam("before"),
+        _stay.state != "void",
+    )
+    .order_by(_stay.started_at.desc())
+    .limit(2)
+)
+HISTORY = Keyed(_EVENT_COLUMNS, (_event.site_id, _event.plate), _event.at >= bindparam("since"))
+STAYS = Keyed(
+    _STAY_COLUMNS,
+    (_stay.site_id, _stay.plate),
+    _stay.started_at >= bindparam("since"),
+    order_by=(_stay.started_at, _stay.id),
+)
+BILLS = Keyed(tuple(_BILL), (_BILL.site_id, _BILL.stay_id), order_by=(_BILL.site_id, _BILL.stay_id, _BILL.sequence))
+BALANCES = Keyed(
+    tuple(_BALANCE),
+    (_BALANCE.site_id, _BALANCE.holder, _BALANCE.month),
+    order_by=(_BALANCE.site_id, _BALANCE.holder, _BALANCE.month),
+    lock=t.AllowanceBalance,
+)
+INSIDE = Keyed(
+    (_stay.site_id, func.count()),
+    (_stay.site_id,),
+    _stay.state == literal_column("'inside'"),
+    group_by=(_stay.site_id,),
+)
+SPACES = Keyed(
+    (_stay.site_id, _stay.household_id, _stay.plate),
+    (_stay.site_id, _stay.household_id),
+    _stay.state == literal_column("'inside'"),
+    _stay.holds_space,
+)
+CLOSED_THROUGH = Keyed(
+    (_BOOKS.site_id, _BOOKS.closed_through),
+    (_BOOKS.site_id,),
+    order_by=(_BOOKS.site_id,),
+    lock=t.SiteBooks,
+    share=True,
+)
+ARREARS = Keyed(
+    (_stay.site_id, _stay.plate, func.sum(_stay.payable_fen - _stay.paid_fen)),
+    (_stay.site_id, _stay.plate),
+    _stay.state == "left",
+    _stay.payable_fen > _stay.paid_fen,
+    group_by=(_stay.site_id, _stay.plate),
+)
+COMMANDS = Keyed(
+    (
+        _COMMAND.site_id,
+        _COMMAND.id,
+        _COMMAND.device_id,
+        _COMMAND.lane_id,
+        _COMMAND.event_id,
+        _COMMAND.action,
+        _COMMAND.reason,
+        _COMMAND.state,
+    ),
+    (_COMMAND.site_id, _COMMAND.id),
+)
+
+
+def _lock_vehicles(postgres: bool) -> Any:
+    """Insert or touch each vehicle's row, in the order of their keys: the statement itself takes the rows' locks."""
+    if postgres:
+        arrays = [bindparam("sites", type_=ARRAY(Text)), bindparam("plates", type_=ARRAY(Text))]
+        instants = bindparam("instants", type_=ARRAY(TIMESTAMP(timezone=True)))
+        names: list[Any] = [column("site_id", Text), column("plate", Text), column("at", TIMESTAMP(timezone=True))]
+        wanted: Any = func.unnest(*arrays, instants).table_valued(*names, name="wanted").render_derived()
+        source = select(wanted.c.site_id, wanted.c.plate, wanted.c.at, literal(1))
+        make: Any = postgres_insert
+        newer: Any = func.greatest
+    else:
+        rows = func.json_each(bindparam("rows", type_=Text)).table_valued("value", name="wanted")
+        parts = [func.json_extract(rows.c.value, f"$[{place}]") for place in range(3)]
+        # Without a condition SQLite takes ON CONFLICT for a join's ON.
+        source = select(*parts, literal(1)).where(literal_column("1") == 1)
+        make = sqlite_insert
+        newer = func.max
+    presence = t.Presence.__table__
+    inserted = make(presence).from_select(["site_id", "plate", "newest_at", "reads"], source)
+    return inserted.on_conflict_do_update(
+        index_elements=["site_id", "plate"],
+        set_={
+            "newest_at": newer(_PRESENCE.newest_at, inserted.excluded.newest_at),
+            "reads": _PRESENCE.reads + 1,
+        },
+    ).returning(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from, _PRESENCE.reads)
+
+
+LOCK_VEHICLES = PreparedFor(_lock_vehicles)
+
+
+LOCK_READS = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS wanted(name)"
+)
+_HOUSEHOLD = t.Household.__table__.c
+HOUSEHOLDS = Keyed(
+    (_HOUSEHOLD.site_id, _HOUSEHOLD.id),
+    (_HOUSEHOLD.site_id, _HOUSEHOLD.id),
+    order_by=(_HOUSEHOLD.site_id, _HOUSEHOLD.id),
+    lock=t.Household,
+)
+
+
+def _all_registers(postgres: bool) -> Any:
+    """All registers as one union. Columns: kind, site, plate, two texts, period, when registered, whether certified."""
+    wanted = key_set(postgres, 2)
+
+    def part(kind: str, table: Any, a: Any, b: Any, period: tuple[Any, Any], certified: Any) -> AnySelect:
+        return select(
+            literal(kind).label("kind"),
+            table.site_id,
+            table.plate,
+            a.label("a"),
+            b.label("b"),
+            period[0].label("valid_from"),
+            period[1].label("valid_to"),
+            table.registered_at,
+            certified.label("certified"),
+        ).where(table.site_id == wanted.columns[0], table.plate == wanted.columns[1])
+
+    nothing, no_instant = literal(None, _stay.plate.type), literal(None, _stay.entry_at.type)
+    no = literal(False)
+    vehicle, certificate = t.ResidentVehicle, t.Certificate
+    certified = part(
+        "vehicle",
+        vehicle,
+        vehicle.household_id,
+        vehicle.vehicle,
+        (certificate.valid_from, certificate.valid_to),
+        certificate.id.is_not(null()),
+    ).outerjoin_from(
+        vehicle,
+        certificate,
+        (certificate.site_id == vehicle.site_id) & (certificate.household_id == vehicle.household_id),
+    )
+    held, relative, free, blocked = t.PassHeld, t.Relative, t.FreeVehicle, t.BlockedVehicle
+    return union_all(
+        certified,
+        part("pass", held, held.pass_id, nothing, (held.valid_from, held.valid_to), no),
+        part(
+            "relative", relative, relative.household_id, relative.relation, (relative.valid_from, relative.valid_to), no
+        ),
+        part("free", free, free.class_id, nothing, (no_instant, free.valid_to), no),
+        part("blocked", blocked, nothing, nothing, (no_instant, blocked.valid_to), no).where(~blocked.lifted),
+    )
+
+
+REGISTERS = PreparedFor(_all_registers)
