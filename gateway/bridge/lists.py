@@ -56,6 +56,7 @@ class ListKeeper:
                     self._reported.pop((one.site, one.device), None)
                     continue
                 self._reported[one.site, one.device] = one.status.list_version
+            self._parts.metrics.devices_online.set(len(self._reported))
         if self._behind():
             self._wake.set()
 
