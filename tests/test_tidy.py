@@ -168,6 +168,9 @@ BAD_IMPORTS = {
     "the pure packages know neither the gateway nor the simulators": ("controllers/plate.py", "import gateway.wiring"),
     "the pure packages do no I/O and read no clock": ("billing/money.py", "import socket"),
     "simulators speak only the wire": ("simulators/clock.py", "import billing.money"),
+    "of the gateway only its command line knows the simulators": ("gateway/flows/batch.py", "import simulators.clock"),
+    "only flows and the relay touch the tables": ("gateway/api/shapes.py", "import gateway.store.tables"),
+    "the store knows no flow, the runtime no store": ("gateway/store/keyed.py", "import gateway.flows.batch"),
 }
 
 
