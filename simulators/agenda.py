@@ -17,10 +17,10 @@ PLANNED = 1
 
 
 class Weight(Enum):
-    """What may share a window with what, within one site."""
+    """What may share a window with what, within one site: whatever one device says, in order over its connection."""
 
-    LIGHT = "light"  # a passage or held results: goes with one other action of the same device, in order over its connection
-    PLATE = "plate"  # a read: one a site in a window
+    HELD = "held"  # results: they keep for a while
+    PLATE = "plate"  # a read or a passage
     ALONE = (
         "alone"  # a payment, an outage: nothing else at its site, because it does not come over the device's connection
     )
@@ -54,34 +54,33 @@ class Agenda:
     def next_at(self) -> datetime | None:
         return self._heap[0][0] if self._heap else None
 
-    def window(self, length: timedelta, after_payment: timedelta, until: datetime) -> list[tuple[datetime, Action]]:
-        """The next actions that may share one answer: within `length` of the first, before `until`, one read a site.
+    def window(
+        self, length: timedelta, after_payment: timedelta, until: datetime, held: timedelta | None = None
+    ) -> list[tuple[datetime, Action]]:
+        """The next actions that may share one answer: within `length` of the first, before `until`, one
+        device a site.
 
         It ends before the first action that could be concurrent with another of its site, and `after_payment` after the
-        first action that does not come over a device's connection.
+        first action that does not come over a device's connection. Results that were held back can wait for `held`
+        (default: no longer than anything else). With no `length`, every action of a site is answered alone.
         """
         window: list[tuple[datetime, Action]] = []
         sites: dict[str, tuple[Key, Weight]] = {}
         last = until
         while self._heap and self._heap[0][0] < until:
             at, _, _, action = self._heap[0]
-            if at > last or not _goes_with(action, sites.get(action.key.site)):
+            if at > last or not _goes_with(action, sites.get(action.key.site), bool(length)):
                 break
             heapq.heappop(self._heap)
-            if not window:
-                last = at + length
-            if action.weight is Weight.ALONE:
-                last = min(last, at + after_payment)
+            keeps = {Weight.ALONE: after_payment, Weight.HELD: length if held is None else held}
+            last = min(last, at + keeps.get(action.weight, length))
             window.append((at, action))
-            if action.weight is not Weight.LIGHT or action.key.site not in sites:
-                sites[action.key.site] = action.key, action.weight
+            sites[action.key.site] = action.key, action.weight
         return window
 
 
-def _goes_with(action: Action, earlier: tuple[Key, Weight] | None) -> bool:
+def _goes_with(action: Action, earlier: tuple[Key, Weight] | None, together: bool) -> bool:
     if earlier is None:
         return True
     key, weight = earlier
-    if action.key != key or Weight.ALONE in {weight, action.weight}:
-        return False
-    return Weight.LIGHT in {weight, action.weight}
+    return together and action.key == key and Weight.ALONE not in {weight, action.weight}

@@ -24,6 +24,8 @@ from simulators.yard import Unanswered, Yard
 # 8 s from the payment. So what is decided at a window's end is still live, and its command still fresh.
 WINDOW = timedelta(seconds=8.5)
 WINDOW_AFTER_PAYMENT = timedelta(seconds=6)
+# A result has no deadline of its own; it confirms a passage where no sensor does, which is missed after 3 minutes.
+RESULTS_WAIT = timedelta(seconds=60)
 HOUSEKEEPING_EVERY = timedelta(minutes=1)
 PUMP_SECONDS = 0.05
 SETTLING_SECONDS = 0.5
@@ -66,6 +68,7 @@ class Conductor:
         self._yard, self._steps, self._speed = yard, steps, speed
         self._stop = stop or threading.Event()
         self._window = window
+        self._held = max(window, RESULTS_WAIT) if window else window
         self._seen_online, self._progress = seen_online, progress
         self._agenda = Agenda()
         self.traffic = Traffic(
@@ -98,7 +101,7 @@ class Conductor:
         """
         self._paced_from = (monotonic(), self._yard.clock.now()) if self._speed is not None else None
         while not self._stop.is_set():
-            window = self._agenda.window(self._window, WINDOW_AFTER_PAYMENT, until)
+            window = self._agenda.window(self._window, WINDOW_AFTER_PAYMENT, until, held=self._held)
             if not window:
                 return self._finish(until)
             if not self._wait_for(window[-1][0]):

@@ -93,6 +93,7 @@ class Gate:
         self._told: dict[str, BarrierState] = {}  # barriers, as in the last status
         self._results: OrderedDict[str, CommandResult] = OrderedDict()
         self._status_wanted = False
+        self._tells_clock = True
 
     # What happens at the barrier -------------------------------------------------------------------------------------
 
@@ -166,6 +167,7 @@ class Gate:
         """The broker has accepted us and the subscriptions stand."""
         self.online = True
         self._status_wanted = True
+        self._tells_clock = True
         self._status_due = at + self._status_every if self._status_every is not None else None
 
     def disconnected(self, at: datetime) -> None:
@@ -173,6 +175,11 @@ class Gate:
         if self.online:
             self.online = False
             self.journal.connection_lost()
+
+    def want_status(self) -> None:
+        """Say with the next `take` how it is, but not what its clock shows: the message may be read at another instant."""
+        self._status_wanted = True
+        self._tells_clock = False
 
     def receive(self, channel: str, payload: bytes, now: datetime, received: datetime | None = None) -> None:
         """A message from the service. `received` is when it came in, where the controller only acts on it `now`."""
@@ -376,12 +383,13 @@ class Gate:
         self._told = self._barriers(now)
         status = DeviceStatus(
             online=True,
-            at=self._clock(now),
+            at=self._clock(now) if self._tells_clock else None,
             barrier=self._told,
             buffered=self.journal.buffered(),
             list_version=self.list.version,
             firmware=FIRMWARE,
         )
+        self._tells_clock = True
         return Message("status", native.encode(status), retain=True)
 
     def _barriers(self, now: datetime) -> dict[str, BarrierState]:

@@ -22,7 +22,7 @@ QUEUE_MAX = 30
 REFUSED_AT_ENTRY = frozenset({Reason.FULL, Reason.BLOCKED, Reason.NOT_REGISTERED})
 STAYS_AT_LEAST = seconds(60)
 # A result leaves with the gate's next event, usually the passage, or after this long: one receipt answers both.
-RESULT_AFTER = seconds(8.5)
+RESULT_AFTER = seconds(45)
 FOLLOWS_AFTER = seconds(2)
 RAISED: dict[Cause, Raised] = {
     Cause.COMMAND: "command",
@@ -77,6 +77,7 @@ class Traffic:
         self._turns: dict[tuple[str, str], Turn] = {}
         self._queues: dict[tuple[str, str], deque[Turn]] = {}
         self.active: dict[tuple[str, str], Turn] = {}  # lanes on which something happened in this window, in order
+        self._results_planned: set[Key] = set()
         self.listeners: list[Callable[[Turn], None]] = []  # told when a vehicle has been read for the first time
 
     def plan(self, journey: Journey) -> None:
@@ -95,7 +96,9 @@ class Traffic:
             for answered in gate.answered:
                 self._shown(key, answered.command)
             gate.answered.clear()
-            self._write(now + RESULT_AFTER, key, self._results_of(key), weight=Weight.LIGHT)
+            if key not in self._results_planned:
+                self._results_planned.add(key)
+                self._write(now + RESULT_AFTER, key, self._results_of(key), weight=Weight.HELD)
             for lane in gate.lanes:
                 if (turn := self._turns.get((key.site, lane))) is not None:
                     self.active.setdefault((key.site, lane), turn)
@@ -174,7 +177,7 @@ class Traffic:
         if waved:
             gate.opened_by_hand(lane, at)
         passed_at = at + FOLLOWS_AFTER
-        self._write(passed_at, key, lambda later: self._through_unread(key, lane, later), weight=Weight.LIGHT)
+        self._write(passed_at, key, lambda later: self._through_unread(key, lane, later))
         self.truth.left_lane(
             Passage(
                 journey=journey.id, site=journey.site, device=key.device, lane=lane, direction=direction,
@@ -196,7 +199,11 @@ class Traffic:
     # Answers -----------------------------------------------------------------------------------------------------------
 
     def _results_of(self, key: Key) -> Callable[[datetime], None]:
-        return lambda _at: self._yard.send(key)
+        def run(_at: datetime) -> None:
+            self._results_planned.discard(key)
+            self._yard.send(key)
+
+        return run
 
     def _shown(self, key: Key, command: Command) -> None:
         turn = self._turns.get((key.site, command.lane))
@@ -212,7 +219,7 @@ class Traffic:
                 turn.leaving = True
                 backs_out = turn.journey.backs_out and turn.direction == "in"
                 leave = self._reverse if backs_out else self._pass
-                self._follow(turn, now + turn.manners.drives_on(), leave, Weight.LIGHT)
+                self._follow(turn, now + turn.manners.drives_on(), leave)
             return
         if not turn.plan_made:
             turn.plan_made = True

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
 from typing import Any
 
+from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import topics
 from gateway.bridge.link import Link, Raw
 from gateway.bridge.lists import ListKeeper
@@ -23,7 +23,7 @@ class Bridge:
     ) -> None:
         settings = parts.settings
         self._parts = parts
-        inbox: queue.Queue[Raw | None] = queue.Queue(settings.queue_max)
+        inbox: Inbox[Raw | None] = Inbox(settings.queue_max)
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
         self.worker = Worker(parts, inbox=inbox, planner=name, on_status=self.lists.reported, on_outcome=on_outcome)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from gateway.flows.credentials import DeviceCredentials
 from gateway.store.engine import Store, open_engine
 
 _SAYS = frozenset({"event", "status", "result"})
+_REFUSED = 0x80
 _HEARS = frozenset({"command", "receipt", "list", "list/delta"})
 
 
@@ -78,8 +80,34 @@ class TopicPlugin(BaseTopicPlugin):  # type: ignore[misc]
 class QuietBroker(Broker):  # type: ignore[misc]
     """amqtt asks every plugin in a task of its own for each message; these answers need no waiting."""
 
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._patterns: set[str] = set()  # filters with wildcards that were granted: the bridge's few, nobody else may
+
+    async def add_subscription(self, subscription: tuple[str, int], session: Any) -> int:
+        granted: int = await super().add_subscription(subscription, session)
+        if granted != _REFUSED and not {"+", "#"}.isdisjoint(subscription[0]):
+            self._patterns.add(subscription[0])
+        return granted
+
     async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:
         return Accounts.may(session.username, topic, action)
+
+    async def _run_broadcast(self, running_tasks: deque[asyncio.Task[Any]]) -> None:
+        """As inherited, but tries only the filters that can match: of thousands of exact ones, the one in question."""
+        broadcast = await self._broadcast_queue.get()
+        topic = broadcast["topic"]
+        for a_filter in (topic, *(one for one in self._patterns if self._matches(topic, one))):
+            for session, subscribed_qos in tuple(self._subscriptions.get(a_filter, ())):
+                if not Accounts.may(session.username, topic, Action.RECEIVE):
+                    continue
+                qos = broadcast.get("qos", subscribed_qos)
+                if session.transitions.state == "connected":
+                    if (handler := self._get_handler(session)) is not None:
+                        sending = handler.mqtt_publish(topic, broadcast["data"], qos, retain=False)
+                        running_tasks.append(asyncio.ensure_future(sending))
+                elif not session.clean_session and qos in (1, 2):
+                    await self._retain_broadcast_message(broadcast, qos, session)
 
 
 async def _serve(host: str, port: int) -> None:

@@ -24,6 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from gateway.bridge.inbox import Inbox
 from gateway.runtime.clock import Clock
 from gateway.runtime.logs import logger
 from gateway.runtime.settings import Broker
@@ -59,7 +60,7 @@ class Link:
         *,
         client_id: str,
         topics: Sequence[str],
-        inbox: queue.Queue[Raw | None],
+        inbox: Inbox[Raw | None],
         clock: Clock,
         acknowledged: Callable[[int], None],
     ) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from controllers.commands import Receipt
 from controllers.decide import CONFIRM_WITHIN
 from controllers.events import CommandResult, Outcome
+from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import decode
 from gateway.bridge.link import Link, Raw
 from gateway.flows.event_path import EventPath
@@ -45,7 +46,7 @@ class Worker:
         self,
         parts: Parts,
         *,
-        inbox: queue.Queue[Raw | None],
+        inbox: Inbox[Raw | None],
         planner: str,
         on_status: Callable[[Sequence[StatusIn]], None] = lambda _: None,
         on_outcome: Callable[[Decided], None] = lambda _: None,

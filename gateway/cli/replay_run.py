@@ -9,19 +9,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from billing.policy import Policy
 from controllers.passages import State
 from gateway.cli.demo import house
 from gateway.cli.demo.purse import Purse
+from gateway.cli.demo.service_process import ServiceProcess, SharedClock, spare_the_disk
 from gateway.flows import estate, policies
 from gateway.flows.sweep import sweep
-from gateway.service import Service
 from gateway.store import schema
 from gateway.store import tables as t
 from gateway.wiring import Parts, build
-from simulators.clock import SimulatedClock
 from simulators.replay import LANE_IN, LANE_OUT, Replay, ReplayedStay, replay_site
 from simulators.traffic import Turn
 from simulators.yard import Unanswered, Yard
@@ -39,11 +38,6 @@ class Came(NamedTuple):
     gross_fen: int
     payable_fen: int
     state: State
-
-
-def _without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
-    """The database goes with the run: there is nothing to find again after a power cut."""
-    connection.execute("PRAGMA synchronous=OFF").close()
 
 
 class Run:
@@ -64,10 +58,10 @@ class Run:
         self._replay = replay
         settings = house.settings_file(folder, http_port=0, broker_port=house.free_port())
         settings = settings.model_copy(update={"timezone": policy.timezone})
-        clock = SimulatedClock(replay.start)
+        clock = SharedClock(replay.start, folder)
         self._swept_at = replay.start
         self.parts: Parts = build(settings, clock=clock)
-        event.listen(self.parts.store.engine, "connect", _without_waiting_for_the_disk)
+        spare_the_disk(self.parts)
         schema.upgrade(self.parts.store.engine)
         policies.apply(self.parts, policy_text, operator="replay")
         applied = estate.apply(self.parts, site_file(replay.site, policy.id), operator="replay")
@@ -80,7 +74,7 @@ class Run:
             boot="replay",
             passwords={one.username: one.password for one in applied.credentials},
         )
-        self._service = Service(self.parts, jobs=False)
+        self._service = ServiceProcess(self.parts, clock)
         self._conductor = replay.conductor(
             self._yard, Purse(self.parts), self, speed=speed, stop=stop, seen_online=self._online
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from controllers.adapters import native
+from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.worker import Worker
 from gateway.flows.inbound import EventIn
@@ -51,7 +51,7 @@ class Bench:
     def __init__(self, parts: Parts) -> None:
         self.street = Street(parts)
         self.parts = parts
-        self.inbox: queue.Queue[Any] = queue.Queue()
+        self.inbox: Inbox[Any] = Inbox(1_000)
         self.tap = WireTap()
         self.worker = Worker(parts, inbox=self.inbox, planner="bridge-1")
         self._mid = 0
@@ -64,7 +64,7 @@ class Bench:
 
     def raw(self, topic: str, payload: bytes) -> None:
         self._mid += 1
-        self.inbox.put(Raw(topic, payload, False, self.parts.clock.now(), time.perf_counter(), self._mid, None))  # type: ignore[arg-type]
+        self.inbox.put_nowait(Raw(topic, payload, False, self.parts.clock.now(), time.perf_counter(), self._mid, None))  # type: ignore[arg-type]
 
     def until(self, holds: Callable[[], bool]) -> None:
         end = time.monotonic() + 20

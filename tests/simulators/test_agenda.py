@@ -31,22 +31,29 @@ def test_reads_of_different_sites_share_a_window():
     assert windows(agenda) == [[(0, "a"), (3, "b"), (9, "c")], [(9.1, "d")]]
 
 
-def test_two_reads_of_a_site_never_do_and_nobody_overtakes():
-    agenda = an_agenda((0, "a", "d1", Weight.PLATE), (1, "a", "d1", Weight.PLATE), (2, "b", "d1", Weight.PLATE))
+def test_reads_of_two_devices_of_a_site_never_do_and_nobody_overtakes():
+    agenda = an_agenda((0, "a", "d1", Weight.PLATE), (1, "a", "d2", Weight.PLATE), (2, "b", "d1", Weight.PLATE))
     assert windows(agenda) == [[(0, "a")], [(1, "a"), (2, "b")]]
 
 
-def test_a_passage_goes_with_a_read_of_the_same_device_only():
-    agenda = an_agenda((0, "a", "d1", Weight.LIGHT), (1, "a", "d1", Weight.PLATE), (2, "a", "d1", Weight.LIGHT))
+def test_whatever_one_device_says_goes_together():
+    agenda = an_agenda((0, "a", "d1", Weight.PLATE), (1, "a", "d1", Weight.HELD), (2, "a", "d1", Weight.PLATE))
     assert windows(agenda) == [[(0, "a"), (1, "a"), (2, "a")]]
-    agenda = an_agenda((0, "a", "d1", Weight.LIGHT), (1, "a", "d2", Weight.PLATE))
+    agenda = an_agenda((0, "a", "d1", Weight.HELD), (1, "a", "d2", Weight.PLATE))
     assert windows(agenda) == [[(0, "a")], [(1, "a")]]
+
+
+def test_held_results_wait_for_company_but_nobody_waits_for_them():
+    agenda = an_agenda((0, "a", "d1", Weight.HELD), (20, "b", "d1", Weight.PLATE), (30, "c", "d1", Weight.PLATE))
+    held = timedelta(minutes=1)
+    found = [len(window) for window in iter(lambda: agenda.window(NINE, SIX, MIDNIGHT, held), [])]
+    assert found == [2, 1]
 
 
 def test_a_payment_is_alone_at_its_site_and_soon_answered():
     agenda = an_agenda((0, "a", "d1", Weight.ALONE), (1, "b", "d1", Weight.PLATE), (6.5, "c", "d1", Weight.PLATE))
     assert windows(agenda) == [[(0, "a"), (1, "b")], [(6.5, "c")]]
-    agenda = an_agenda((0, "a", "d1", Weight.ALONE), (1, "a", "d1", Weight.LIGHT))
+    agenda = an_agenda((0, "a", "d1", Weight.ALONE), (1, "a", "d1", Weight.HELD))
     assert windows(agenda) == [[(0, "a")], [(1, "a")]]
 
 

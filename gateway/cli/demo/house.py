@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.demo.service_process import spare_the_disk
 from gateway.cli.main import Refusal
 from gateway.flows import estate, policies, registers, users
 from gateway.runtime.clock import Clock
@@ -111,6 +112,7 @@ def write_private(path: Path, text: str) -> None:
 def furnish(out: Path, settings: Settings, clock: Clock, street: str, policy: str, rows: dict[str, list[Row]]) -> House:
     """Schema, policy, sites, registers and one user a role."""
     parts = build(settings, clock=clock)
+    spare_the_disk(parts)
     schema.upgrade(parts.store.engine)
     policies.apply(parts, policy, operator="demo")
     applied = estate.apply(parts, street, operator="demo")

@@ -18,11 +18,14 @@ from gateway.flows.close import close_day
 from gateway.flows.export import FORMATS, export_day
 from gateway.flows.posting import day_bounds
 from gateway.flows.sweep import sweep
+from simulators.clock import monotonic
 from simulators.conductor import Conductor
+from simulators.population import HOUSEHOLDS
 from simulators.street import parse_street
 from simulators.world import FIRST_DAY, World
 from simulators.yard import Yard
 
+_STATUS_AT_MOST_EVERY_SECONDS = 0.2
 _SWEEP_EVERY = timedelta(minutes=15)
 _CLOSE_AFTER_MIDNIGHT = timedelta(hours=2)
 _ZONE_NAME = "Asia/Shanghai"
@@ -31,13 +34,23 @@ _ZONE_NAME = "Asia/Shanghai"
 class Street:
     """A demo from its furnishing to its end."""
 
-    def __init__(self, out: Path, seed: int, *, speed: float | None, port: int, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        out: Path,
+        seed: int,
+        *,
+        speed: float | None,
+        port: int,
+        stop: threading.Event,
+        households: int = HOUSEHOLDS,
+    ) -> None:
+        """`households` scales the street and its traffic."""
         house.clear(out)
         site_file = house.rule_file("hushu-street.toml")
         street = parse_street(site_file)
         self.seed = seed
         self.stop = stop
-        self.world = World(street, seed, timezone=_ZONE_NAME)
+        self.world = World(street, seed, timezone=_ZONE_NAME, households=households)
         settings = house.settings_file(out, http_port=port, broker_port=house.free_port())
         start, _ = day_bounds(FIRST_DAY, settings.zone)
         self.clock = SharedClock(start, out)
@@ -48,6 +61,8 @@ class Street:
         self.wire = Wire()
         self.service = ServiceProcess(self.parts, self.clock)
         self._swept_at = start
+        self._live = speed is not None
+        self._told_at = 0.0
         broker = settings.broker
         self.yard = Yard(
             street.with_gates(),
@@ -110,9 +125,20 @@ class Street:
 
     def advanced(self, now: datetime) -> None:
         """The service's own work that time brings about, at instants that no speed changes."""
+        if self._live:
+            self._tell_how_the_gates_are()
         while self._swept_at + _SWEEP_EVERY <= now:
             self._swept_at += _SWEEP_EVERY
             sweep(self.parts)
+
+    def _tell_how_the_gates_are(self) -> None:
+        """For those who watch: a gate that has not said so for a while is shown as stale. It changes no figure."""
+        if monotonic() - self._told_at < _STATUS_AT_MOST_EVERY_SECONDS:
+            return
+        self._told_at = monotonic()
+        for key, gate in self.yard.gates.items():
+            gate.want_status()
+            self.yard.send(key)
 
     def _online(self, site: str, device: str) -> bool:
         from sqlalchemy import select

@@ -1,0 +1,93 @@
+"""The demo: a seed gives the same day, to the fen, at any speed, and its folder is its own."""
+
+from __future__ import annotations
+
+import json
+import stat
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from gateway.cli.demo import house, run
+from gateway.cli.main import main
+from simulators.gate import Gate, Message
+
+HOUSEHOLDS = 200
+SEED = 7
+
+
+class Lived(NamedTuple):
+    """A day that is over. `statuses` is how often the gates said how they are."""
+
+    found: dict[str, Any]
+    out: Path
+    statuses: int
+
+
+def a_day(out: Path, monkeypatch: pytest.MonkeyPatch, speed: float | None) -> Lived:
+    told = []
+    say = Gate._status
+
+    def status(gate: Gate, now: datetime) -> Message:
+        told.append(gate.device)
+        return say(gate, now)
+
+    monkeypatch.setattr(Gate, "_status", status)
+    street = run.Street(out, SEED, speed=speed, port=house.free_port(), stop=threading.Event(), households=HOUSEHOLDS)
+    try:
+        house.write_credentials(street.house, street.parts.settings.base_url)
+        return Lived(run.once(street), out, len(told))
+    finally:
+        street.close()
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return a_day(tmp_path_factory.mktemp("fast") / "out", monkeypatch, None)
+
+
+@pytest.mark.slow
+def test_all_ten_invariants_hold(fast: Lived) -> None:
+    assert fast.found["invariants"] == {str(number): "ok" for number in range(1, 11)}
+    assert fast.found["stays"] > 20
+    assert fast.found["received_fen"] > 0
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_figures_and_the_same_close_at_another_speed(
+    fast: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced = a_day(tmp_path / "out", monkeypatch, 40_000)
+    assert paced.found == fast.found
+    assert paced.statuses > fast.statuses, "with a speed there are people who watch, and gates say how they are"
+
+
+@pytest.mark.slow
+def test_exports_and_credentials_lie_in_its_folder_and_the_credentials_are_its_owners_alone(fast: Lived) -> None:
+    assert any((fast.out / "exports").iterdir())
+    for name in ("credentials.json", "parkgate.toml"):
+        assert stat.S_IMODE((fast.out / name).stat().st_mode) == 0o600
+    credentials = json.loads((fast.out / "credentials.json").read_text(encoding="utf-8"))
+    assert set(credentials) == {"http", "broker", "users", "devices"}
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as left:
+        main(["demo", *arguments])
+    said = capsys.readouterr()
+    assert (left.value.code, said.err.count("\n")) == (2, 1)
+    return said.err
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert "is not empty and holds no earlier demo" in refused(["--once", "--out", str(tmp_path)], capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_json_goes_with_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--json goes with --once" in refused(["--json"], capsys)
