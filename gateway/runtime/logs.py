@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -17,6 +19,20 @@ def _redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> st
     return event
 
 
+class _StandardError(io.TextIOBase):
+    """Whatever standard error is at the moment of writing. A log line that cannot be written must not end a thread."""
+
+    def write(self, text: str) -> int:
+        try:
+            return sys.stderr.write(text)
+        except (OSError, ValueError):
+            return 0  # closed: nobody reads it any more
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def configure(level: str = "info", *, form: str = "json") -> None:
     """Set up logging for a process. `form`: `json` or `text`."""
     renderer: structlog.typing.Processor = (
@@ -24,6 +40,7 @@ def configure(level: str = "info", *, form: str = "json") -> None:
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=False)
     )
+    stream = cast("TextIO", _StandardError())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -33,11 +50,11 @@ def configure(level: str = "info", *, form: str = "json") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
     # What libraries say goes the same way, warnings and worse only.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers = [handler]
