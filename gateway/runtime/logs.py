@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import sys
 from typing import Any, TextIO, cast
@@ -19,7 +18,7 @@ def _redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> st
     return event
 
 
-class _StandardError(io.TextIOBase):
+class _StandardError:
     """Whatever standard error is at the moment of writing. A log line that cannot be written must not end a thread."""
 
     def write(self, text: str) -> int:
