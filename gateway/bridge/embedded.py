@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -63,8 +64,9 @@ class EmbeddedBroker:
             timer.cancel()
         if said != "READY":
             assert process.stderr is not None
-            self.stop()
+            process.stdin.close()
             problem = process.stderr.read().strip().splitlines()
+            self.stop()
             raise BrokerDidNotStart(f"the embedded broker did not start on {where}: {problem[-1] if problem else said}")
         # Whatever it says later must not fill the pipe.
         threading.Thread(target=self._swallow, args=(process,), daemon=True).start()
@@ -88,6 +90,9 @@ class EmbeddedBroker:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(5)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     @staticmethod
     def _refuse_taken(where: Broker) -> None:
@@ -110,5 +115,6 @@ class EmbeddedBroker:
     @staticmethod
     def _swallow(process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
-        for _ in process.stderr:
-            pass
+        with contextlib.suppress(ValueError, OSError):  # closed under us when the broker has been stopped
+            for _ in process.stderr:
+                pass

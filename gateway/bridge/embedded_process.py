@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -24,6 +27,7 @@ from gateway.store.engine import Store, open_engine
 
 _SAYS = frozenset({"event", "status", "result"})
 _REFUSED = 0x80
+_SHUTDOWN_SECONDS = 1.0
 _HEARS = frozenset({"command", "receipt", "list", "list/delta"})
 
 
@@ -115,10 +119,20 @@ async def _serve(host: str, port: int) -> None:
     listener = {"type": "tcp", "bind": f"{host}:{port}", "max_connections": 2_000}
     broker = QuietBroker({"listeners": {"default": listener}, "plugins": plugins})
     await broker.start()
+    ending = asyncio.Event()
+    threading.Thread(target=_end_with_parent, args=(asyncio.get_running_loop(), ending), daemon=True).start()
     sys.stdout.write("READY\n")
     sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.read)
+    await ending.wait()
     await broker.shutdown()
+
+
+def _end_with_parent(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
+    """A shutdown that waits for devices which do not hang up would keep the port from the next run: it has a second."""
+    sys.stdin.read()
+    loop.call_soon_threadsafe(ending.set)
+    time.sleep(_SHUTDOWN_SECONDS)
+    os._exit(0)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
