@@ -11,6 +11,7 @@ COPY controllers ./controllers
 COPY gateway ./gateway
 COPY rules ./rules
 COPY simulators ./simulators
+COPY wire ./wire
 RUN /opt/parkgate/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
     && /opt/parkgate/bin/pip uninstall --yes --quiet hypothesis import-linter mypy pytest pytest-xdist ruff
 

@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from controllers.adapters import native
 from simulators.clock import monotonic
 from simulators.gate import Message, last_will
+from wire.client import JoinedClient
 
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS_MAX = 10
@@ -232,7 +233,7 @@ class Transport:
 
     def _connect(self, connection: _Connection) -> None:
         """A new client each time: the library would otherwise send again what an earlier connection left unacknowledged."""
-        client = mqtt.Client(
+        client = JoinedClient(
             CallbackAPIVersion.VERSION2,
             client_id=connection.key.username,
             protocol=self._version,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("billing", "controllers", "gateway", "simulators", "rules")
+PACKAGES = ("billing", "controllers", "gateway", "simulators", "wire", "rules")
 FILE_LINES_MAX = 420
 FUNCTION_LINES_MAX = 65
 TEXT = {
@@ -168,6 +168,7 @@ BAD_IMPORTS = {
     "the pure packages know neither the gateway nor the simulators": ("controllers/plate.py", "import gateway.wiring"),
     "the pure packages do no I/O and read no clock": ("billing/money.py", "import socket"),
     "simulators speak only the wire": ("simulators/clock.py", "import billing.money"),
+    "the wire knows neither end": ("wire/client.py", "import controllers.plate"),
     "of the gateway only its command line knows the simulators": ("gateway/flows/batch.py", "import simulators.clock"),
     "only flows and the relay touch the tables": ("gateway/api/shapes.py", "import gateway.store.tables"),
     "the store knows no flow, the runtime no store": ("gateway/store/keyed.py", "import gateway.flows.batch"),

@@ -7,9 +7,12 @@ from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
+# More messages than one read of the socket (64 KiB) can bring, at 60 bytes for the shortest.
+OVER = 1_100
+
 
 class Inbox(Generic[_T]):
-    """A queue of at most about `bound` things: several writers may each exceed it by one.
+    """A queue that is full at `bound` things, and still takes what was read already: `OVER` more, then it refuses.
 
     `queue.Queue` hands every item over through three Python locks, which the two threads then wait for in turn.
     """
@@ -19,8 +22,8 @@ class Inbox(Generic[_T]):
         self._queue: queue.SimpleQueue[_T] = queue.SimpleQueue()
 
     def put_nowait(self, item: _T) -> None:
-        """Raises `queue.Full`."""
-        if self._queue.qsize() >= self._bound:
+        """Raises `queue.Full` beyond `bound` and `OVER`."""
+        if self._queue.qsize() >= self._bound + OVER:
             raise queue.Full
         self._queue.put(item)
 
@@ -33,6 +36,7 @@ class Inbox(Generic[_T]):
         return self._queue.get_nowait()
 
     def full(self) -> bool:
+        """Nothing more should be read."""
         return self._queue.qsize() >= self._bound
 
     def qsize(self) -> int:

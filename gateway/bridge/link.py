@@ -3,7 +3,7 @@
 What was measured about the client, and shapes this: an exception in its message callback ends its own network thread while it
 still claims to be connected; it keeps messages published while disconnected and sends them stale after reconnecting; it wakes
 its thread for each publish. So the loop is ours, every connection gets a fresh client (the broker keeps the session), and writes
-are flushed once a turn. Nothing in this thread blocks: a message is put into a bounded queue, and while that is full, nothing
+are flushed once a turn, joined to one send. Nothing in this thread blocks: a message is put into a bounded queue, and while that is full, nothing
 more is read from the socket.
 """
 
@@ -28,6 +28,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.runtime.clock import Clock
 from gateway.runtime.logs import logger
 from gateway.runtime.settings import Broker
+from wire.client import JoinedClient
 
 _log = logger(__name__)
 
@@ -207,7 +208,7 @@ class Link:
 
     def _new_client(self) -> mqtt.Client:
         options: dict[str, Any] = {} if self._version == mqtt.MQTTv5 else {"clean_session": False}
-        client = mqtt.Client(
+        client = JoinedClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             protocol=self._version,
