@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode
 
 _READ_BYTES = 65_536
 _DISCONNECT = 0xE0
@@ -25,13 +26,13 @@ class JoinedClient(mqtt.Client):
         self._arrived = memoryview(b"")
         self._leaving = bytearray()
 
-    def loop_read(self, max_packets: int = 1) -> mqtt.MQTTErrorCode:
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         code = super().loop_read(max_packets)
         while self._arrived and code == mqtt.MQTT_ERR_SUCCESS and self.socket() is not None:
             code = super().loop_read(max_packets)
         return code
 
-    def loop_write(self) -> mqtt.MQTTErrorCode:
+    def loop_write(self) -> MQTTErrorCode:
         code = super().loop_write()
         if code == mqtt.MQTT_ERR_SUCCESS and self._leaving:
             try:
@@ -45,7 +46,7 @@ class JoinedClient(mqtt.Client):
     def want_write(self) -> bool:
         return bool(self._leaving) or super().want_write()
 
-    def reconnect(self) -> mqtt.MQTTErrorCode:
+    def reconnect(self) -> MQTTErrorCode:
         """What an earlier connection left half read or half written belongs to no other."""
         self._arrived = memoryview(b"")
         self._leaving.clear()

@@ -12,14 +12,16 @@ import os
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from amqtt.broker import Broker
 from amqtt.contexts import Action
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.mqtt.puback import PubackPacket
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
+from amqtt.session import OutgoingApplicationMessage
 
 from controllers.adapters import native
 from gateway.flows.credentials import DeviceCredentials
@@ -28,7 +30,11 @@ from gateway.store.engine import Store, open_engine
 _SAYS = frozenset({"event", "status", "result"})
 _REFUSED = 0x80
 _SHUTDOWN_SECONDS = 1.0
+_UNACKNOWLEDGED_MAX = 1_000
 _HEARS = frozenset({"command", "receipt", "list", "list/delta"})
+
+
+Spread = Callable[[Any, str, bytes | bytearray], Awaitable[None]]
 
 
 class Accounts:
@@ -82,10 +88,15 @@ class TopicPlugin(BaseTopicPlugin):  # type: ignore[misc]
 
 
 class QuietBroker(Broker):  # type: ignore[misc]
-    """amqtt asks every plugin in a task of its own for each message; these answers need no waiting."""
+    """amqtt, whose every message passes through two queues and seven tasks: here an ordinary one is sent on at once.
+
+    It asks no plugin (`Accounts` needs no waiting) and tries only the filters that can match. Whatever is not ordinary, such
+    as a retained message, another quality of service or a client that does not keep up, goes the library's own way.
+    """
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
+        self._subscriptions = _Subscriptions()
         self._patterns: set[str] = set()  # filters with wildcards that were granted: the bridge's few, nobody else may
 
     async def add_subscription(self, subscription: tuple[str, int], session: Any) -> int:
@@ -97,21 +108,82 @@ class QuietBroker(Broker):  # type: ignore[misc]
     async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:
         return Accounts.may(session.username, topic, action)
 
-    async def _run_broadcast(self, running_tasks: deque[asyncio.Task[Any]]) -> None:
-        """As inherited, but tries only the filters that can match: of thousands of exact ones, the one in question."""
-        broadcast = await self._broadcast_queue.get()
-        topic = broadcast["topic"]
+    async def _initialize_client_session(self, *arguments: Any) -> tuple[QuietHandler, Any]:
+        _, session = await super()._initialize_client_session(*arguments)
+        return QuietHandler(self.plugins_manager, self._loop, self._spread), session
+
+    async def _publish_retained_messages_for_subscription(self, subscription: tuple[str, int], session: Any) -> None:
+        """Only to who has subscribed: the library offers every newcomer the retained messages of all others' filters."""
+        if any(subscriber is session for subscriber, _ in self._subscriptions.get(subscription[0], ())):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
+
+    async def _broadcast_message(
+        self, session: Any, topic: str | None, data: bytes | bytearray | None, force_qos: int | None = None
+    ) -> None:
+        assert topic is not None
+        await self._spread(session, topic, data or b"", force_qos)
+
+    async def _spread(self, source: Any, topic: str, data: bytes | bytearray, force_qos: int | None = None) -> None:
+        """To every subscriber: of thousands of exact filters only the one in question, and the few patterns."""
         for a_filter in (topic, *(one for one in self._patterns if self._matches(topic, one))):
             for session, subscribed_qos in tuple(self._subscriptions.get(a_filter, ())):
                 if not Accounts.may(session.username, topic, Action.RECEIVE):
                     continue
-                qos = broadcast.get("qos", subscribed_qos)
+                qos = subscribed_qos if force_qos is None else force_qos
                 if session.transitions.state == "connected":
-                    if (handler := self._get_handler(session)) is not None:
-                        sending = handler.mqtt_publish(topic, broadcast["data"], qos, retain=False)
-                        running_tasks.append(asyncio.ensure_future(sending))
+                    if (handler := self._get_handler(session)) is not None and not handler.send_now(topic, data, qos):
+                        sending = asyncio.ensure_future(handler.mqtt_publish(topic, data, qos, retain=False))
+                        self._tasks_queue.append(sending)
                 elif not session.clean_session and qos in (1, 2):
+                    broadcast = {"session": source, "topic": topic, "data": data}
                     await self._retain_broadcast_message(broadcast, qos, session)
+        while self._tasks_queue and self._tasks_queue[0].done():
+            # A client that did not acknowledge in time: it is told again when it comes back, and the broker goes on.
+            if not (done := self._tasks_queue.popleft()).cancelled():
+                done.exception()
+
+
+class _Subscriptions(dict[str, list[tuple[Any, int]]]):
+    """Those of the moment: the library goes through them with pauses in which others subscribe, and would throw a client out."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(super().__iter__()))
+
+
+class QuietHandler(BrokerProtocolHandler):  # type: ignore[misc]
+    """One client's connection."""
+
+    def __init__(self, plugins: Any, loop: asyncio.AbstractEventLoop, spread: Spread) -> None:
+        super().__init__(plugins, loop=loop)
+        self._spread = spread
+
+    async def handle_publish(self, publish_packet: Any) -> None:
+        session, topic, data = self.session, publish_packet.topic_name, publish_packet.data
+        ordinary = publish_packet.qos == 1 and not publish_packet.retain_flag and topic and data is not None
+        if session is None or not ordinary or topic[0] == "$" or not {"+", "#"}.isdisjoint(topic):
+            await super().handle_publish(publish_packet)
+            return
+        if Accounts.may(session.username, topic, Action.PUBLISH):
+            await self._spread(session, topic, data)
+        await self._send_packet(PubackPacket.build(publish_packet.variable_header.packet_id))
+
+    def send_now(self, topic: str, data: bytes | bytearray, qos: int) -> bool:
+        """False: not an ordinary message, or its client does not keep up."""
+        session, writer = self.session, self.writer
+        if qos != 1 or session is None or writer is None or len(session.inflight_out) >= _UNACKNOWLEDGED_MAX:
+            return False
+        message = OutgoingApplicationMessage(session.next_packet_id, topic, qos, data, False)
+        message.publish_packet = message.build_publish_packet()
+        session.inflight_out[message.packet_id] = message
+        writer.write(message.publish_packet.to_bytes())
+        return True
+
+    async def handle_puback(self, puback: Any) -> None:
+        packet_id = puback.variable_header.packet_id
+        if packet_id in self._puback_waiters or self.session is None:
+            await super().handle_puback(puback)
+        else:
+            self.session.inflight_out.pop(packet_id, None)
 
 
 async def _serve(host: str, port: int) -> None:

@@ -1,16 +1,17 @@
-"""The embedded broker's process ends with its parent, so that a restart finds the port free."""
+"""The embedded broker: who hears what, in which order; and its process ends with its parent, so that a restart finds the port free."""
 
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.bridge.embedded import EmbeddedBroker
-from gateway.runtime.settings import Settings
+from gateway.runtime.settings import Broker, Settings
 from gateway.store import schema
 from gateway.store.engine import open_engine
 from tests.servers import free_port
@@ -38,20 +39,23 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_after_a_kill_with_devices_connected_the_next_run_gets_the_port(settings: Settings) -> None:
-    port = settings.broker.port
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, settings.database_url, settings.broker_url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    devices: list[Client] = []
+    devices: list[Heard] = []
     try:
         assert parent.stdout is not None
         username, password = parent.stdout.readline().split()
-        devices = [_connected(port, f"d{number}", username, password) for number in range(5)]
+        there = Broker(f"embedded://{username}:{password}@127.0.0.1:{settings.broker.port}")
+        # They come back whenever they are thrown out: a broker that waits for them to hang up never ends.
+        devices = [Heard(there, f"d{number}", "#").ready() for number in range(5)]
         for number in range(50):
-            devices[0].publish("parkgate/x", str(number), qos=1)  # acknowledgements it still waits for when it ends
+            devices[0].client.publish(
+                "parkgate/x", str(number), qos=1
+            )  # acknowledgements it still waits for when it ends
     finally:
         parent.kill()
         parent.communicate()
@@ -62,17 +66,118 @@ def test_after_a_kill_with_devices_connected_the_next_run_gets_the_port(settings
     finally:
         again.stop()
         for device in devices:
-            device.loop_stop()
+            device.leaves()
 
 
-def _connected(port: int, client_id: str, username: str, password: str) -> Client:
-    """A client that comes back whenever it is thrown out: a broker that waits for it to hang up never ends."""
-    subscribed = threading.Event()
-    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
-    client.on_subscribe = lambda *_: subscribed.set()
-    client.username_pw_set(username, password)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    client.subscribe("#", 1)
-    assert subscribed.wait(10), "the embedded broker did not let the bridge's account in"
-    return client
+@pytest.fixture
+def broker(settings: Settings) -> Iterator[Broker]:
+    """A running one: where the bridge's account logs in, under any client id."""
+    running = EmbeddedBroker(settings)
+    running.start()
+    try:
+        yield running.for_bridge()
+    finally:
+        running.stop()
+
+
+class Heard:
+    """A client of the bridge's account that keeps what it hears."""
+
+    def __init__(
+        self, broker: Broker, client_id: str, *topics: str, lasting: bool = False, silent: bool = False
+    ) -> None:
+        """`lasting`: its session outlives its connection. `silent`: it never acknowledges."""
+        self.messages: list[tuple[str, str]] = []
+        self.disconnects = 0
+        self._subscribed = threading.Event()
+        self._arrived = threading.Condition()
+        client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=not lasting, manual_ack=silent)
+        client.max_inflight_messages_set(0)
+        client.on_connect = lambda *_: client.subscribe([(topic, 1) for topic in topics or (f"nothing/{client_id}",)])
+        client.on_subscribe = lambda *_: self._subscribed.set()
+        client.on_message = self._on_message
+        client.on_disconnect = self._on_disconnect
+        client.username_pw_set(broker.username, broker.password)
+        client.connect(broker.host, broker.port)
+        client.loop_start()
+        self.client = client
+
+    def ready(self) -> "Heard":
+        assert self._subscribed.wait(10), "the subscription was not granted"
+        return self
+
+    def wait_for(self, number: int) -> list[str]:
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.messages) >= number, 20), f"{len(self.messages)} of {number}"
+        return [payload for _, payload in self.messages]
+
+    def leaves(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+        if (sock := self.client.socket()) is not None:
+            sock.close()
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        with self._arrived:
+            self.messages.append((message.topic, message.payload.decode()))
+            self._arrived.notify_all()
+
+    def _on_disconnect(self, *_: object) -> None:
+        self.disconnects += 1
+
+
+def test_messages_arrive_once_and_in_order(broker: Broker) -> None:
+    told = [str(number) for number in range(2_000)]
+    by_pattern, by_name = Heard(broker, "a", "site/+/event").ready(), Heard(broker, "b", "site/d1/event").ready()
+    speaker = Heard(broker, "c").ready()
+    for payload in told:
+        speaker.client.publish("site/d1/event", payload, qos=1)
+    assert by_pattern.wait_for(2_000) == by_name.wait_for(2_000) == told
+    for one in (by_pattern, by_name, speaker):
+        one.leaves()
+
+
+def test_one_who_never_acknowledges_holds_nobody_up(broker: Broker) -> None:
+    silent, other = Heard(broker, "a", "t", silent=True).ready(), Heard(broker, "b", "t").ready()
+    speaker = Heard(broker, "c").ready()
+    for number in range(1_500):
+        speaker.client.publish("t", str(number), qos=1)
+    assert len(other.wait_for(1_500)) == 1_500
+    assert len(silent.wait_for(1_000)) >= 1_000
+    for one in (silent, other, speaker):
+        one.leaves()
+
+
+def test_who_was_away_hears_what_was_said_meanwhile(broker: Broker) -> None:
+    Heard(broker, "bridge", "t", lasting=True).ready().leaves()
+    speaker = Heard(broker, "c").ready()
+    for number in range(20):
+        speaker.client.publish("t", str(number), qos=1).wait_for_publish(10)
+    back = Heard(broker, "bridge", "t", lasting=True)
+    assert sorted(back.wait_for(20), key=int) == [str(number) for number in range(20)]
+    for one in (back, speaker):
+        one.leaves()
+
+
+def test_a_newcomer_hears_only_what_it_subscribed_to(broker: Broker) -> None:
+    watcher = Heard(broker, "bridge", "parkgate/v1/+/+/status").ready()
+    watcher.client.publish("parkgate/v1/a/d1/status", "online", qos=1, retain=True)
+    watcher.wait_for(1)
+    newcomer = Heard(broker, "b", "parkgate/v1/b/d1/command").ready()
+    watcher.client.publish("parkgate/v1/b/d1/command", "open", qos=1)
+    assert newcomer.wait_for(1) == ["open"]
+    late = Heard(broker, "d", "parkgate/v1/a/d1/status").ready()
+    assert late.wait_for(1) == ["online"]
+    for one in (watcher, newcomer, late):
+        one.leaves()
+
+
+def test_a_street_that_comes_back_at_once_is_let_in_at_once(broker: Broker) -> None:
+    everybody = [Heard(broker, f"d{number}", f"site/d{number}/command", "site/all") for number in range(60)]
+    for one in everybody:
+        one.ready()
+    everybody[0].client.publish("site/all", "hello", qos=1)
+    assert all(one.wait_for(1) == ["hello"] for one in everybody)
+    assert [one.disconnects for one in everybody] == [0] * 60
+    for one in everybody:
+        one.leaves()

@@ -163,6 +163,11 @@ def main() -> None:
     except BrokerDidNotStart as problem:
         _say(str(problem))
         sys.exit(1)
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20000, 50, 50)
     _say("READY")
     while os.read(0, 4096):
         parts.outbox.notify()
