@@ -25,6 +25,7 @@ from amqtt.session import OutgoingApplicationMessage
 
 from controllers.adapters import native
 from gateway.flows.credentials import DeviceCredentials
+from gateway.runtime import collector
 from gateway.store.engine import Store, open_engine
 
 _SAYS = frozenset({"event", "status", "result"})
@@ -193,6 +194,7 @@ async def _serve(host: str, port: int) -> None:
     await broker.start()
     ending = asyncio.Event()
     threading.Thread(target=_end_with_parent, args=(asyncio.get_running_loop(), ending), daemon=True).start()
+    collector.started_up()
     sys.stdout.write("READY\n")
     sys.stdout.flush()
     await ending.wait()

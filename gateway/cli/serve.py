@@ -13,7 +13,7 @@ import click
 from gateway.bridge.embedded import BrokerDidNotStart
 from gateway.cli.common import config_option, metrics_of, open_parts
 from gateway.cli.main import CheckFailed, Refusal
-from gateway.runtime import logs
+from gateway.runtime import collector, logs
 from gateway.service import Service
 
 _LOOK_SECONDS = 1.0
@@ -70,6 +70,7 @@ def _run(
     try:
         service.start()
         before()
+        collector.started_up()
         click.echo(f"parkgate: serving {where}", err=True)
         while not stopping.wait(_LOOK_SECONDS):
             service.health()

@@ -7,8 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from gateway.store.prepared import put
 from gateway.store.tables import AuditEntry
 from gateway.wiring import Parts
+
+_ENTRY = insert(AuditEntry)
 
 
 def record(
@@ -24,17 +27,19 @@ def record(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """One line, in the transaction of the change itself. Never holds a credential or a benefit's true name with a household."""
-    connection.execute(
-        insert(AuditEntry).values(
-            at=at,
-            operator=operator[:64],
-            action=action[:60],
-            site_id=site[:40],
-            subject=subject[:200],
-            origin=origin[:64],
-            reason=reason[:2000],
-            detail=detail or {},
-        )
+    put(
+        connection,
+        _ENTRY,
+        {
+            "at": at,
+            "operator": operator[:64],
+            "action": action[:60],
+            "site_id": site[:40],
+            "subject": subject[:200],
+            "origin": origin[:64],
+            "reason": reason[:2000],
+            "detail": detail or {},
+        },
     )
 
 

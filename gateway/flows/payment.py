@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from billing.bill import CannotPrice
 from controllers import decide
@@ -31,10 +31,21 @@ from gateway.flows.vehicle import Vehicle
 from gateway.runtime.ids import derive, random_token
 from gateway.store import tables as t
 from gateway.store.facts import FactLoader
+from gateway.store.prepared import find, put
 from gateway.store.records import EventRecord, StayRecord
 from gateway.wiring import Parts
 
 _CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,19}")
+_VEHICLE = select(t.Stay.plate, t.Stay.started_at).where(
+    t.Stay.site_id == bindparam("site"), t.Stay.id == bindparam("stay")
+)
+_SAME_KEY = select(
+    t.Payment.id, t.Payment.stay_id, t.Payment.channel, t.Payment.amount_fen, t.Payment.content_hash
+).where(t.Payment.site_id == bindparam("site"), t.Payment.idempotency_key == bindparam("key"))
+_OPEN_SHIFT = select(t.Shift.id).where(
+    t.Shift.site_id == bindparam("site"), t.Shift.cashier == bindparam("cashier"), t.Shift.closed_at.is_(None)
+)
+_PAYMENT, _SHIFT = insert(t.Payment), insert(t.Shift)
 _REFERENCE_MAX = 128
 
 
@@ -96,7 +107,7 @@ def take(
             "idempotency_key": key,
             "content_hash": content,
         }
-        connection.execute(insert(t.Payment), row)
+        put(connection, _PAYMENT, row)
         audit.record(
             connection,
             at=now,
@@ -139,12 +150,9 @@ def _content(stay_id: str, channel: str, amount_fen: int, reference: str) -> byt
 
 def vehicle_of(connection: Connection, site: str, stay_id: str) -> tuple[str, datetime]:
     """A stay's plate and start. Raises `NotFound`."""
-    stay = t.Stay
-    statement = select(stay.plate, stay.started_at).where(stay.site_id == site, stay.id == stay_id)
-    found = connection.execute(statement).one_or_none()
-    if found is None:
-        raise NotFound
-    return found[0], found[1]
+    for found in find(connection, _VEHICLE, site=site, stay=stay_id):
+        return found.plate, found.started_at
+    raise NotFound
 
 
 def batch_of(
@@ -157,12 +165,7 @@ def batch_of(
 
 
 def _first(connection: Connection, site: str, key: str, content: bytes) -> Taken | None:
-    payment = t.Payment
-    row = connection.execute(
-        select(payment.id, payment.stay_id, payment.channel, payment.amount_fen, payment.content_hash).where(
-            payment.site_id == site, payment.idempotency_key == key
-        )
-    ).one_or_none()
+    row = next(iter(find(connection, _SAME_KEY, site=site, key=key)), None)
     if row is None:
         return None
     if bytes(row.content_hash) != content:
@@ -193,14 +196,12 @@ def _fix_what_is_due(settling: Settling, amount_fen: int, now: datetime) -> None
 
 def _shift(connection: Connection, site: str, cashier: str, now: datetime) -> str:
     """The cashier's open shift; one without gets one."""
-    shift = t.Shift
-    found = connection.execute(
-        select(shift.id).where(shift.site_id == site, shift.cashier == cashier, shift.closed_at.is_(None))
-    ).scalar_one_or_none()
-    if found is None:
-        found = derive("shift", site, cashier, now.isoformat())
-        connection.execute(insert(shift), {"site_id": site, "id": found, "cashier": cashier, "opened_at": now})
-    return found
+    for found in find(connection, _OPEN_SHIFT, site=site, cashier=cashier):
+        opened: str = found.id
+        return opened
+    opened = derive("shift", site, cashier, now.isoformat())
+    put(connection, _SHIFT, {"site_id": site, "id": opened, "cashier": cashier, "opened_at": now})
+    return opened
 
 
 def _book(

@@ -90,6 +90,8 @@ def _columns(cells: list[str]) -> list[str]:
         if name and name in columns:
             raise UnreadableFile(f"line 1: two columns mean {name!r}; leave one out")
         columns.append(name)
+    if not any(columns):
+        raise UnreadableFile("line 1: no heading that says anything; a file starts with a line of headings")
     return columns
 
 

@@ -10,9 +10,27 @@ from sqlalchemy import select
 from gateway.publish.wire import topic_of
 from gateway.store import tables as t
 from gateway.store.engine import Store
+from gateway.store.prepared import find
 
 _ANOTHER_BRIDGE_AFTER = timedelta(seconds=2)
 _AT_ONCE = 500
+
+_COMMAND = t.CommandRow
+_PLANNED = (
+    select(
+        _COMMAND.site_id,
+        _COMMAND.id,
+        _COMMAND.device_id,
+        _COMMAND.payload,
+        _COMMAND.action,
+        _COMMAND.expires_at,
+        _COMMAND.planner,
+        _COMMAND.planned_at,
+    )
+    .where(_COMMAND.state == "planned")
+    .order_by(_COMMAND.planned_at, _COMMAND.id)
+    .limit(_AT_ONCE)
+)
 
 
 class Waiting(NamedTuple):
@@ -27,24 +45,8 @@ class Waiting(NamedTuple):
 
 def waiting(store: Store, now: datetime, planner: str) -> list[Waiting]:
     """Commands planned and not published: our own, nobody's, and those of a bridge that seems to have died."""
-    command = t.CommandRow
-    statement = (
-        select(
-            command.site_id,
-            command.id,
-            command.device_id,
-            command.payload,
-            command.action,
-            command.expires_at,
-            command.planner,
-            command.planned_at,
-        )
-        .where(command.state == "planned")
-        .order_by(command.planned_at, command.id)
-        .limit(_AT_ONCE)
-    )
     with store.reading() as connection:
-        rows = connection.execute(statement).fetchall()
+        rows = find(connection, _PLANNED)
     return [
         Waiting(
             row.site_id,

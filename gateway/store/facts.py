@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from billing.ledger import Posted
 from gateway.store import fact_queries as queries
 from gateway.store import tables as t
 from gateway.store.keyed import key_set
+from gateway.store.prepared import find
 from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord
 from gateway.store.tables.base import microseconds
 
@@ -83,7 +84,7 @@ class FactLoader:
         found: dict[tuple[str, str], EventRecord] = {}
         for site, lane in sorted(lanes):
             asked = {"site": site, "lane": lane, "before": before}
-            rows: Sequence[Any] = self._connection.execute(queries.NEWEST_READ, asked).fetchall()
+            rows = find(self._connection, queries.NEWEST_READ, **asked)
             found.update(((site, lane), EventRecord(*row)) for row in rows)
         return found
 
@@ -119,7 +120,7 @@ class FactLoader:
 
     def earlier_history(self, key: VehicleKey, at: datetime) -> datetime | None:
         """Where the last stay but one before an instant began: for events older than the usual history."""
-        rows = self._connection.execute(queries.EARLIER, {"site": key[0], "plate": key[1], "before": at}).fetchall()
+        rows = find(self._connection, queries.EARLIER, site=key[0], plate=key[1], before=at)
         return rows[-1].started_at if rows else None
 
     def history(self, since: dict[VehicleKey, datetime]) -> list[EventRecord]:

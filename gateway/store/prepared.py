@@ -89,6 +89,16 @@ def prepared(statement: Any, dialect: Dialect, columns: tuple[str, ...]) -> Prep
     return Prepared(statement, dialect, columns if statement.is_insert else None)
 
 
+def find(connection: Connection, statement: Any, **parameters: Any) -> list[Any]:
+    """The rows of a select that lasts as long as the program, with what its `bindparam`s ask for."""
+    return prepared(statement, connection.dialect, ()).read(connection, parameters)
+
+
+def put(connection: Connection, statement: Any, row: Mapping[str, Any]) -> None:
+    """One row by an insert that lasts as long as the program."""
+    prepared(statement, connection.dialect, tuple(row)).write(connection, [row])
+
+
 class PreparedFor:
     """A statement that is built and prepared when a dialect first needs it."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 from sqlalchemy import select
@@ -300,6 +300,7 @@ def test_a_whole_street_at_once(street: Parts) -> None:
 
 
 @given(st.binary(max_size=400))
+@example(b"#")
 def test_any_bytes_are_a_table_or_refused(data: bytes) -> None:
     with suppress(UnreadableFile):
         headings, lines = read(data)

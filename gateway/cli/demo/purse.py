@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from gateway.flows import payment, quote
 from gateway.flows.refusals import Invalid, Refused
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
+from gateway.store.prepared import find
 from gateway.wiring import Parts
+
+_EVENT, _STAY = t.PlateEventRow, t.Stay
+_INSIDE = select(_STAY.id).where(
+    _STAY.site_id == bindparam("site"), _STAY.plate == bindparam("plate"), _STAY.state == "inside"
+)
+_WAITING = select(_STAY.id).where(
+    _EVENT.site_id == bindparam("site"),
+    _EVENT.device_id == bindparam("device"),
+    _EVENT.event_id == bindparam("event"),
+    _STAY.site_id == _EVENT.site_id,
+    _STAY.plate == _EVENT.plate,
+    _STAY.state == "inside",
+)
 
 
 class Purse:
@@ -22,17 +36,12 @@ class Purse:
     def pay(self, site: str, device: str, event_id: str, fen: int, channel: str, at: datetime) -> bool:
         """Pay what a display asks. True: an open command follows at the lane."""
         del at
-        event = t.PlateEventRow
-        statement = select(event.plate).where(
-            event.site_id == site, event.device_id == device, event.event_id == event_id
-        )
         with self._parts.store.reading() as connection:
-            plate = connection.execute(statement).scalar_one_or_none()
-        stay = self._inside(site, plate) if plate else None
-        if stay is None:
+            waiting = find(connection, _WAITING, site=site, device=device, event=event_id)
+        if not waiting:
             return False
         try:
-            return self._take(stay, channel, fen, derive("ref", site, device, event_id)).opens
+            return self._take(waiting[0].id, channel, fen, derive("ref", site, device, event_id)).opens
         except Refused:
             return False
 
@@ -51,10 +60,8 @@ class Purse:
         return due
 
     def _inside(self, site: str, plate: str) -> str | None:
-        stay = t.Stay
-        statement = select(stay.id).where(stay.site_id == site, stay.plate == plate, stay.state == "inside")
         with self._parts.store.reading() as connection:
-            return connection.execute(statement).scalar_one_or_none()
+            return next((row.id for row in find(connection, _INSIDE, site=site, plate=plate)), None)
 
     def _take(self, stay: str, channel: str, fen: int, reference: str) -> payment.Taken:
         return payment.take(

@@ -18,6 +18,7 @@ from gateway.flows.close import close_day
 from gateway.flows.export import FORMATS, export_day
 from gateway.flows.posting import day_bounds
 from gateway.flows.sweep import sweep
+from gateway.runtime import collector
 from simulators.clock import monotonic
 from simulators.conductor import Conductor
 from simulators.population import HOUSEHOLDS
@@ -159,11 +160,7 @@ def once(street: Street) -> dict[str, Any]:
     day = FIRST_DAY
     street.plan(day)
     street.open()
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20000, 50, 50)
+    collector.started_up()
     if not street.live_through(day):
         return {}
     found = street.night(day)

@@ -22,7 +22,7 @@ from typing import IO, Any
 from sqlalchemy import event
 
 from gateway.bridge.embedded import BrokerDidNotStart
-from gateway.runtime import logs
+from gateway.runtime import collector, logs
 from gateway.runtime.settings import Settings
 from gateway.service import Service
 from gateway.wiring import Parts, build
@@ -163,11 +163,7 @@ def main() -> None:
     except BrokerDidNotStart as problem:
         _say(str(problem))
         sys.exit(1)
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20000, 50, 50)
+    collector.started_up()
     _say("READY")
     while os.read(0, 4096):
         parts.outbox.notify()
