@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from controllers.decide import CONFIRM_WITHIN
 from gateway.flows.outcome import Situation
@@ -22,7 +22,7 @@ def sweep(parts: Parts) -> int:
     before = parts.clock.now() - CONFIRM_WITHIN
     statement = (
         select(event.site_id, event.device_id, event.event_id, event.lane_id, event.at)
-        .where(event.decision == "open", ~event.completed, event.at < before)
+        .where(text("decision = 'open' AND NOT completed"), event.at < before)
         .order_by(event.at)
         .limit(_AT_ONCE)
     )

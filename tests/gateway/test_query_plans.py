@@ -1,0 +1,104 @@
+"""No statement of the event path, of a payment, of the outbox or of the sweep goes through a table that grows for years."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+from sqlalchemy import event
+
+from controllers.events import Kind
+from gateway.flows import payment, quote
+from gateway.flows.sweep import sweep
+from gateway.publish.outbox import waiting
+from gateway.store.engine import Store, open_engine
+from gateway.store.tables import Base
+from gateway.wiring import Parts
+from tests.gateway.trade import Street
+
+# What a street has a fixed number of. All others grow with time.
+SMALL = {"site", "merchant", "site_books", "policy_version", "gate", "lane", "device", "device_state", "user_account"}
+SMALL |= {"job_lease", "offline_list", "alembic_version"}
+GROWING = set(Base.metadata.tables) - SMALL
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+class Cursor(sqlite3.Cursor):
+    """Keeps every statement as the driver is given it: with its parameters unbound, as the planner sees it."""
+
+    seen: ClassVar[set[str]] = set()
+
+    def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
+        self.seen.add(sql)
+        super().execute(sql, parameters)
+        return self
+
+    def executemany(self, sql: str, parameters: Any) -> "Cursor":
+        self.seen.add(sql)
+        super().executemany(sql, parameters)
+        return self
+
+
+class Connection(sqlite3.Connection):
+    def cursor(self, _factory: Any = None) -> Cursor:
+        return super().cursor(Cursor)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    engine = open_engine(database_url)
+    event.listen(engine, "do_connect", lambda _d, _r, _a, options: options.update(factory=Connection))
+    opened = Store(engine)
+    yield opened
+    opened.close()
+
+
+def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
+    parameters = [None] * statement.count("?")
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+
+def scanned(steps: list[str]) -> set[str]:
+    found = {match[1] for step in steps if (match := re.match(r"SCAN (\w+)(?! VIRTUAL)", step))}
+    return found & GROWING
+
+
+@on_sqlite
+def test_every_statement_finds_its_rows_by_an_index(parts: Parts, database_url: str) -> None:
+    street = Street(parts)
+    Cursor.seen = set()
+    a_day(street)
+    statements = {one for one in Cursor.seen if re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT|WITH)", one)}
+    assert len(statements) > 25
+    with sqlite3.connect(database_url.removeprefix("sqlite:///")) as connection:
+        slow = {one: found for one in statements if (found := scanned(plan(connection, one)))}
+    connection.close()
+    assert not slow
+
+
+def a_day(street: Street) -> None:
+    """Something of everything that the path does."""
+    clock, parts = street.clock, street.parts
+    for number in range(3):
+        read = street.read("in-1", f"浙A0000{number}", clock.now())
+        street.deliver(read)
+        street.deliver(
+            street.mark("in-1", Kind.PASSED, clock.advance(seconds=5), read.event.id),
+            street.result(street.commands[-1]),
+        )
+    street.deliver(street.read("in-2", "浙A99999", clock.advance(minutes=1)))
+    clock.advance(hours=3)
+    read = street.read("out-1", "浙A00001", clock.now())
+    street.deliver(read)
+    known = set(Cursor.seen)
+    stay = street.stay("浙A00001")
+    Cursor.seen = known  # what the test itself asks does not count
+    due = int(quote.bill_document(parts, stay.id)["payable_fen"])
+    payment.take(parts, stay_id=stay.id, channel="cash", amount_fen=due, operator="kim", role="cashier")
+    assert waiting(parts.store, clock.now(), "bridge-1")
+    street.deliver(street.read("out-1", "浙A77777", clock.advance(minutes=1)))
+    street.deliver(street.read("out-2", "浙A00002", clock.advance(minutes=1), buffered=True))
+    clock.advance(minutes=5)
+    assert sweep(parts)
