@@ -14,6 +14,7 @@ from gateway.bridge.embedded import BrokerDidNotStart
 from gateway.cli.demo import house, run
 from gateway.cli.main import CheckFailed, Refusal
 from gateway.runtime import logs
+from simulators.yard import Unanswered
 
 _HTTP_PORT = 8080
 _SPEED = 240.0
@@ -63,6 +64,8 @@ def demo(once: bool, speed: float, seed: int, port: int | None, out: Path, as_js
             _live(street, speed)
     except BrokerDidNotStart as problem:
         raise Refusal(str(problem)) from None
+    except Unanswered as problem:
+        raise CheckFailed(f"the service does not answer; its log is above: {problem}") from None
     finally:
         street.close()
 

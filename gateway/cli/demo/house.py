@@ -91,7 +91,7 @@ def settings_file(out: Path, *, http_port: int, broker_port: int) -> Settings:
         "public_url": "",
         "timezone": "Asia/Shanghai",
         # A day at full speed comes in bursts, one a simulated instant: they are worth a short wait for each other.
-        "linger_ms": 0.6,
+        "linger_ms": 0.2,
         "log_level": "warning",
         "log_format": "text",
     }
