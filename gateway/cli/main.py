@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,19 +31,27 @@ _COMMANDS: dict[str, str] = {
     "verify": "gateway.cli.verify:verify",
     "export": "gateway.cli.export:export",
     "jobs": "gateway.cli.jobs:jobs",
+    "bench": "gateway.cli.bench.command:bench",
+    "simulate": "gateway.cli.simulate.command:simulate",
+    "backup": "gateway.cli.backup:backup",
+    "restore": "gateway.cli.backup:restore",
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported at first use."""
+    """A group whose commands are imported at first use. `places`: `module:name` by command."""
+
+    def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._places = places
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return sorted(_COMMANDS)
+        return sorted(self._places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        place = _COMMANDS.get(cmd_name)
+        place = self._places.get(cmd_name)
         if place is None:
             return None
         module, name = place.split(":")
@@ -50,7 +60,9 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, places=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="parkgate", prog_name="parkgate")
 @click.option(
     "--config",

@@ -1,0 +1,1 @@
+"""The benchmarks, each next to its floor measured in the same run."""

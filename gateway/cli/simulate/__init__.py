@@ -1,0 +1,1 @@
+"""Simulators against the service, and against itself when things go wrong."""
