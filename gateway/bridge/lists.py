@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.bridge.link import Link
 from gateway.flows.inbound import StatusIn
 from gateway.flows.offline_list import Published, current_lists
 from gateway.publish.wire import delta_message, list_message
@@ -19,12 +19,20 @@ _log = logger(__name__)
 _LOOK_EVERY_SECONDS = 10.0
 
 
+class Sender(Protocol):
+    """What a keeper needs of a link."""
+
+    def wait_until_up(self, seconds: float) -> bool: ...
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None: ...
+    def flush(self) -> None: ...
+
+
 class ListKeeper:
     """A device that reports another version gets the whole list (retained); a small change goes out as a delta."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._link: Link | None = None
+        self._link: Sender | None = None
         self._lists: dict[str, Published] = {}
         self._devices: dict[str, list[str]] = {}
         self._reported: dict[tuple[str, str], int] = {}
@@ -34,9 +42,13 @@ class ListKeeper:
         self._connections = 0
         self._thread = threading.Thread(target=self._run, name="offline-lists", daemon=True)
 
-    def start(self, link: Link) -> None:
-        self._link = link
+    def start(self, link: Sender) -> None:
+        self.attach(link)
         self._thread.start()
+
+    def attach(self, link: Sender) -> None:
+        """Without a thread: whoever attaches a link calls `turn`."""
+        self._link = link
 
     def stop(self) -> None:
         self._stopping.set()
@@ -71,7 +83,7 @@ class ListKeeper:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._look()
+                self.turn()
             except SQLAlchemyError as problem:
                 _log.warning(
                     "offline lists could not be read; looking again soon", problem=str(problem).split("\n", 1)[0]
@@ -81,7 +93,8 @@ class ListKeeper:
             self._wake.wait(_LOOK_EVERY_SECONDS)
             self._wake.clear()
 
-    def _look(self) -> None:
+    def turn(self) -> None:
+        """Look at the registers once; tell who is behind. Raises what the database raises."""
         link = self._link
         assert link is not None
         if not link.wait_until_up(1):
@@ -107,7 +120,7 @@ class ListKeeper:
                 self._whole(link, lists[site], device)
         link.flush()
 
-    def _announce(self, link: Link, one: Published) -> None:
+    def _announce(self, link: Sender, one: Published) -> None:
         for device in self._devices.get(one.site, ()):
             with self._lock:
                 version = self._reported.get((one.site, device))
@@ -117,7 +130,7 @@ class ListKeeper:
             else:
                 self._whole(link, one, device)
 
-    def _whole(self, link: Link, one: Published, device: str) -> None:
+    def _whole(self, link: Sender, one: Published, device: str) -> None:
         if link.publish(*list_message(one.site, device, one.whole), retain=True) is not None:
             self._now_at(one, device)
 

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -19,13 +20,14 @@ from controllers.decide import CONFIRM_WITHIN
 from controllers.events import CommandResult, Outcome
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import decode
-from gateway.bridge.link import Link, Raw
+from gateway.bridge.link import Raw
 from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
 from gateway.flows.outcome import Outcome as Decided
 from gateway.flows.outcome import PlannedCommand
 from gateway.publish.outbox import Waiting, waiting
 from gateway.publish.wire import receipt_message
+from gateway.runtime.clock import Pace, SystemPace
 from gateway.runtime.logs import logger
 from gateway.wiring import Parts
 
@@ -39,6 +41,18 @@ _CONFLICTS_MAX = 5
 _WAIT_FOR_RESULT = CONFIRM_WITHIN
 
 
+class Sender(Protocol):
+    """What a worker needs of a link."""
+
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def connections(self) -> int: ...
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None: ...
+    def acknowledge(self, messages: Sequence[Raw]) -> None: ...
+    def flush(self) -> None: ...
+
+
 class Worker:
     """One thread. Everything it needs is handed to it; it never dies of a message."""
 
@@ -50,14 +64,16 @@ class Worker:
         planner: str,
         on_status: Callable[[Sequence[StatusIn]], None] = lambda _: None,
         on_outcome: Callable[[Decided], None] = lambda _: None,
+        pace: Pace | None = None,
     ) -> None:
         self._parts = parts
+        self._pace: Pace = pace or SystemPace()
         self._inbox = inbox
         self._planner = planner
         self._path = EventPath(parts, planner=planner)
         self._on_status = on_status
         self._on_outcome = on_outcome
-        self._link: Link | None = None
+        self._link: Sender | None = None
         self._linger_seconds = parts.settings.linger_ms / 1000
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -69,12 +85,16 @@ class Worker:
         self._outbox_at = 0.0
         self._served_at = 0.0
         self._outbox_now = threading.Event()
-        self._turned_at = time.monotonic()
+        self._turned_at = self._pace.monotonic()
         self._thread = threading.Thread(target=self._run, name="bridge-worker", daemon=True)
 
-    def start(self, link: Link) -> None:
-        self._link = link
+    def start(self, link: Sender) -> None:
+        self.attach(link)
         self._thread.start()
+
+    def attach(self, link: Sender) -> None:
+        """Without a thread: whoever attaches a link calls `turn`."""
+        self._link = link
 
     def stop(self) -> None:
         """Drain what has queued, then end."""
@@ -83,7 +103,7 @@ class Worker:
             self._thread.join(30)
 
     def healthy(self) -> bool:
-        return self._thread.is_alive() and time.monotonic() - self._turned_at < 60
+        return self._thread.is_alive() and self._pace.monotonic() - self._turned_at < 60
 
     def look_at_outbox(self) -> None:
         """Another flow of this process has planned a command."""
@@ -104,24 +124,29 @@ class Worker:
     # ------------------------------------------------------------------ the loop
 
     def _run(self) -> None:
-        while True:
-            self._turned_at = time.monotonic()
-            try:
-                batch = self._drain()
-                if batch:
-                    self._serve(batch)
-                elif self._stopping.is_set():
-                    break
-                else:
-                    self._idle()
-                self._outbox()
-            except SQLAlchemyError as problem:
-                _log.error("the database does not answer; nothing is lost, retrying", problem=_first_line(problem))
-                self._stopping.wait(0.5)
-            except Exception:
-                _log.exception("the worker caught an unexpected error and goes on")
-                self._stopping.wait(0.1)
+        while self.turn():
+            pass
         self._mark_sent()
+
+    def turn(self) -> bool:
+        """One round: what has queued, then what waits in the outbox. False: it is to stop, and nothing is left."""
+        self._turned_at = self._pace.monotonic()
+        try:
+            batch = self._drain()
+            if batch:
+                self._serve(batch)
+            elif self._stopping.is_set():
+                return False
+            else:
+                self._idle()
+            self._outbox()
+        except SQLAlchemyError as problem:
+            _log.error("the database does not answer; nothing is lost, retrying", problem=_first_line(problem))
+            self._pace.sleep(0.5)
+        except Exception:
+            _log.exception("the worker caught an unexpected error and goes on")
+            self._pace.sleep(0.1)
+        return True
 
     def _drain(self) -> list[Raw]:
         batch: list[Raw] = []
@@ -129,7 +154,7 @@ class Worker:
             first = self._inbox.get(timeout=_IDLE_SECONDS)
             batch += [first] if first is not None else []
             if self._linger_seconds:
-                time.sleep(self._linger_seconds)
+                self._pace.sleep(self._linger_seconds)
             while len(batch) < self._parts.settings.batch_max:
                 following = self._inbox.get_nowait()
                 batch += [following] if following is not None else []
@@ -143,7 +168,7 @@ class Worker:
         assert self._link is not None
         self._link.acknowledge([raw for raw in raws if raw.mid])
         self._link.flush()
-        self._served_at = time.monotonic()
+        self._served_at = self._pace.monotonic()
         done = time.perf_counter()
         metrics = self._parts.metrics
         metrics.batch_events.observe(len(raws))
@@ -164,15 +189,15 @@ class Worker:
                     if conflicts == 1:
                         _log.warning("a batch met a conflict and is decided again", problem=_first_line(problem))
                     if conflicts <= _CONFLICTS_MAX:
-                        time.sleep(_RETRY_SECONDS[0] * conflicts)
+                        self._pace.sleep(_RETRY_SECONDS[0] * conflicts)
                         continue
                     yield from self._apart(messages, problem)
                     return
                 if waits % 20 == 0:
                     _log.error("the database does not take a batch; waiting for it", problem=_first_line(problem))
-                time.sleep(_RETRY_SECONDS[min(waits, len(_RETRY_SECONDS) - 1)])
+                self._pace.sleep(_RETRY_SECONDS[min(waits, len(_RETRY_SECONDS) - 1)])
                 waits += 1
-                self._turned_at = time.monotonic()
+                self._turned_at = self._pace.monotonic()
                 if self._stopping.is_set() and waits > len(_RETRY_SECONDS):
                     raise
             except Exception as problem:
@@ -243,7 +268,7 @@ class Worker:
                 self._flying[mid] = (one.site, one.id)
 
     def _idle(self) -> None:
-        if self._sent and time.monotonic() - self._served_at > _MARK_SENT_AFTER_SECONDS:
+        if self._sent and self._pace.monotonic() - self._served_at > _MARK_SENT_AFTER_SECONDS:
             self._mark_sent()
 
     def _mark_sent(self) -> None:
@@ -256,7 +281,7 @@ class Worker:
 
     def _outbox(self) -> None:
         """Commands of other flows, and what could not be published before: still fresh, or expired and put before staff."""
-        now = time.monotonic()
+        now = self._pace.monotonic()
         if not self._outbox_now.is_set() and now - self._outbox_at < _OUTBOX_EVERY_SECONDS:
             return
         assert self._link is not None

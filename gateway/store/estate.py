@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection, select
 
@@ -88,7 +88,8 @@ def _policies(connection: Connection) -> dict[str, list[Policy]]:
 class Estates:
     """The estate in memory, for every flow of a process: loaded again when it may have changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._estate: Estate | None = None
         self._loaded_at = 0.0
         self._lock = threading.Lock()
@@ -96,13 +97,13 @@ class Estates:
     def known(self, connection: Connection, lanes: Collection[tuple[str, str]] = ()) -> Estate:
         """As of at most a few seconds ago; a lane that it does not know makes it look again at once."""
         with self._lock:
-            age = time.monotonic() - self._loaded_at
+            age = self._monotonic() - self._loaded_at
             stale = self._estate is None or age > _RELOAD_SECONDS
             if not stale and age > _RELOAD_AT_MOST_EVERY_SECONDS:
                 assert self._estate is not None
                 stale = any(lane not in self._estate.lanes for lane in lanes)
             if stale:
                 self._estate = load_estate(connection)
-                self._loaded_at = time.monotonic()
+                self._loaded_at = self._monotonic()
             assert self._estate is not None
             return self._estate
