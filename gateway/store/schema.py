@@ -45,6 +45,21 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
     return before, newest()
 
 
+def knows(revision: str) -> bool:
+    """Whether this version has that revision of the schema."""
+    return revision in {one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def move(connection: Connection, revision: str) -> None:
+    """Bring the schema to a revision, forth or back, in the transaction of the connection. Going back loses what came later."""
+    now = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(_config())
+    if now == revision:
+        return
+    back = now is not None and revision not in {one.revision for one in script.walk_revisions(now, "head")}
+    (command.downgrade if back else command.upgrade)(_config(connection), revision)
+
+
 def differences(engine: Engine) -> list[str]:
     """Where the database's tables differ from the code's; empty when they agree."""
     with engine.connect() as connection:
