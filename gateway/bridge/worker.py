@@ -80,6 +80,8 @@ class Worker:
         # Published and not yet acknowledged by the broker, by message id; only for the present connection.
         self._flying: dict[int, tuple[str, str]] = {}
         self._flying_on = 0
+        # Acknowledgements that come while a command is being handed over: perhaps that command's, whose id is not known yet.
+        self._handing_over = False
         self._early: set[int] = set()
         self._sent: set[tuple[str, str]] = set()
         self._outbox_at = 0.0
@@ -113,12 +115,15 @@ class Worker:
             self._inbox.put_nowait(None)
 
     def acknowledged(self, mid: int) -> None:
-        """The broker has a command. Called by the network thread, sometimes before `publish` has returned."""
+        """The broker has a message. Called by the network thread, for a command sometimes before `publish` has returned.
+
+        Ids are used again after 65,535 messages: those of receipts and lists must not be remembered.
+        """
         with self._lock:
             command = self._flying.pop(mid, None)
             if command is not None:
                 self._sent.add(command)
-            else:
+            elif self._handing_over:
                 self._early.add(mid)
 
     # ------------------------------------------------------------------ the loop
@@ -253,19 +258,19 @@ class Worker:
             with self._lock:
                 # What flew on an earlier connection was never acknowledged: the outbox decides about it again.
                 self._flying.clear()
-                self._early.clear()
                 self._flying_on = self._link.connections
         if not self._link.connected or one.expires_at <= self._parts.clock.now():
             return
+        # Not under the lock: the library calls `acknowledged` with a lock of its own held, which `publish` takes as well.
+        self._handing_over = True
         mid = self._link.publish(one.topic, one.payload)
-        if mid is None:
-            return
         with self._lock:
+            self._handing_over = False
             if mid in self._early:
-                self._early.discard(mid)
                 self._sent.add((one.site, one.id))
-            else:
+            elif mid is not None:
                 self._flying[mid] = (one.site, one.id)
+            self._early.clear()
 
     def _idle(self) -> None:
         if self._sent and self._pace.monotonic() - self._served_at > _MARK_SENT_AFTER_SECONDS:

@@ -103,6 +103,33 @@ def test_a_command_is_sent_once_the_broker_has_it(bench: Bench) -> None:
     assert bench.tap.channels().count("command") == 1
 
 
+def test_an_acknowledgement_of_something_else_is_not_taken_for_a_later_commands(bench: Bench) -> None:
+    """Message ids are used again after 65,535: one that a receipt once had says nothing of the command that has it now."""
+    bench.street.clock.set(local("09:00"))
+    bench.start()
+    bench.sends(bench.street.read("in-1", "浙A12345", local("09:00")))
+    bench.until(lambda: bench.tap.acknowledged == [1])
+    for receipt in range(2, 10):
+        bench.worker.acknowledged(receipt)
+    bench.sends(bench.street.read("out-1", None, local("09:00")))
+    bench.until(lambda: bench.tap.acknowledged == [1, 2])
+    assert {command.state for command in bench.commands()} == {"planned"}
+
+
+def test_an_acknowledgement_may_come_before_the_command_is_handed_over(bench: Bench) -> None:
+    bench.street.clock.set(local("09:00"))
+    publish = bench.tap.publish
+
+    def at_once(topic: str, payload: bytes, *, retain: bool = False) -> int | None:
+        bench.worker.acknowledged(len(bench.tap.published) + 1)
+        return publish(topic, payload, retain=retain)
+
+    bench.tap.publish = at_once  # type: ignore[method-assign]
+    bench.start()
+    bench.sends(bench.street.read("in-1", "浙A12345", local("09:00")))
+    bench.until(lambda: bool(bench.commands()) and bench.commands()[0].state == "sent")
+
+
 def test_while_the_broker_is_away_a_command_waits_and_goes_out_if_it_is_still_fresh(bench: Bench) -> None:
     bench.street.clock.set(local("09:00"))
     bench.tap.connected = False
