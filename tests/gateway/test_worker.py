@@ -113,6 +113,8 @@ def test_an_acknowledgement_of_something_else_is_not_taken_for_a_later_commands(
         bench.worker.acknowledged(receipt)
     bench.sends(bench.street.read("out-1", None, local("09:00")))
     bench.until(lambda: bench.tap.acknowledged == [1, 2])
+    bench.sends(bench.street.read("in-1", "浙A54321", local("09:00")))  # what was sent is noted with the next batch
+    bench.until(lambda: bench.tap.acknowledged == [1, 2, 3])
     assert {command.state for command in bench.commands()} == {"planned"}
 
 
