@@ -11,6 +11,7 @@ from gateway.flows.outcome import Outcome
 from gateway.flows.passage import Corridor
 from gateway.flows.saving import OutcomeWriter
 from gateway.store.facts import FactLoader
+from gateway.store.prepared import in_one_go
 from gateway.store.records import Estate
 from gateway.wiring import Parts
 
@@ -34,13 +35,14 @@ class EventPath:
         now = self._parts.clock.now()
         with self._parts.store.writing() as connection:
             estate = self._estates.known(connection, _lanes(messages))
-            facts = gather(FactLoader(connection), estate, messages, self._zone)
-            batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url)
-            Corridor(batch, self._secret).run(messages)
-            writer = OutcomeWriter(connection)
-            writer.save(batch.outcome, facts, now, self._planner)
-            writer.sent(sent)
-            connection.commit()
+            with in_one_go(connection):
+                facts = gather(FactLoader(connection), estate, messages, self._zone)
+                batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url)
+                Corridor(batch, self._secret).run(messages)
+                writer = OutcomeWriter(connection)
+                writer.save(batch.outcome, facts, now, self._planner)
+                writer.sent(sent)
+                connection.commit()
         self._remember_offsets(estate, batch.outcome)
         return batch.outcome
 

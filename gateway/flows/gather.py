@@ -37,8 +37,8 @@ def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], zone: Z
     newest = _vehicles(estate, facts, events)
     if newest:
         _histories(loader, facts, newest, estate, seen=True)
-    _what_it_costs(loader, estate, facts, newest, events, zone)
-    facts.closed_through = loader.closed_through({one.site for one in events} | {one.site for one in results})
+    sites = {one.site for one in events} | {one.site for one in results}
+    _what_it_costs(loader, estate, facts, newest, events, zone, sites)
     return facts
 
 
@@ -49,8 +49,7 @@ def gather_vehicles(
     facts = Facts()
     spans = {key: (first, max(first, now)) for key, first in sorted(since.items())}
     _histories(loader, facts, spans, estate, seen=False)
-    _what_it_costs(loader, estate, facts, spans, (), zone)
-    facts.closed_through = loader.closed_through({site for site, _ in spans})
+    _what_it_costs(loader, estate, facts, spans, (), zone, {site for site, _ in spans})
     return facts
 
 
@@ -64,15 +63,15 @@ def _events(loader: FactLoader, facts: Facts, events: Sequence[EventIn]) -> None
     own = {(one.site, one.device, one.event.id) for one in events}
     named = {(one.site, one.device, one.event.for_event) for one in events if one.event.for_event}
     told = {(one.site, one.device, one.event) for one in facts.commands.values() if one.event}
-    facts.events = {(one.site, one.device, one.event): one for one in loader.events(own | named | told)}
-    fresh = {
-        (one.site, one.device, one.event.id)
-        for one in events
-        if one.event.kind is Kind.PLATE and (one.site, one.device, one.event.id) not in facts.events
-    }
-    for early in loader.completions(fresh):
+    known = loader.events(own | named | told)
+    reads = {(one.site, one.device, one.event.id) for one in events if one.event.kind is Kind.PLATE}
+    completions = loader.completions(reads)
+    facts.events = {(one.site, one.device, one.event): one for one in known()}
+    for early in completions():
         assert early.for_event is not None
-        facts.orphans[early.site, early.device, early.for_event].append(early)
+        read = early.site, early.device, early.for_event
+        if read not in facts.events:
+            facts.orphans[read].append(early)
 
 
 def _vehicles(estate: Estate, facts: Facts, events: Sequence[EventIn]) -> dict[VehicleKey, tuple[datetime, datetime]]:
@@ -123,7 +122,8 @@ def _histories(
         facts.stays[key] = []
     # Who was never seen here has neither history nor stays.
     since = {key: start for key, start in since.items() if key not in loader.strangers}
-    for event in loader.history(since):
+    history, stays, registrations = loader.history(since), loader.stays(since), loader.registrations(spans.keys())
+    for event in history():
         name = (event.site, event.device, event.event)
         # What was loaded before the vehicle was locked may be out of date.
         known = facts.events[name] = event
@@ -131,11 +131,11 @@ def _histories(
         # A lane that was taken out of the site file has no direction any more: its past says nothing new.
         if (known.site, known.lane) in estate.lanes:
             facts.history[known.site, known.plate][name] = known
-    for stay in loader.stays(since):
+    for stay in stays():
         facts.stays[stay.site, stay.plate].append(stay)
+    facts.registrations = registrations()
     for bill in loader.bills(stay for stays in facts.stays.values() for stay in stays):
         facts.bills[bill.stay].append(bill)
-    facts.registrations = loader.registrations(spans.keys())
 
 
 def _what_it_costs(
@@ -145,10 +145,15 @@ def _what_it_costs(
     spans: dict[VehicleKey, tuple[datetime, datetime]],
     events: Sequence[EventIn],
     zone: ZoneInfo,
+    sites: set[str],
 ) -> None:
-    facts.balances = loader.balances(_months_in_question(estate, facts, spans, zone))
     entered, left = _directions(estate, events)
-    facts.inside = loader.inside({site for site, _ in entered})
+    balances = loader.balances(_months_in_question(estate, facts, spans, zone))
+    inside = loader.inside({site for site, _ in entered})
+    arrears = loader.arrears({key for key in left if _leaves_first(estate, key[0])})
+    closed_through = loader.closed_through(sites)
+    facts.balances, facts.inside = balances(), inside()
+    facts.arrears, facts.closed_through = arrears(), closed_through()
     households = {
         (site, found.household)
         for (site, plate), found in facts.registrations.items()
@@ -157,8 +162,6 @@ def _what_it_costs(
     loader.lock_households(households)
     for site, household, plate in loader.spaces(households):
         facts.spaces[site, household].add(plate)
-    lenient = {key for key in left if _leaves_first(estate, key[0])}
-    facts.arrears = loader.arrears(lenient)
 
 
 def _months_in_question(

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, insert, or_, update
+from sqlalchemy import Connection, Table, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -19,6 +19,7 @@ from gateway.flows.outcome import Draw, NewEvent, Outcome, Outcomed, PlannedComm
 from gateway.flows.posting import rows
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
+from gateway.store.bulk import Bulk, BulkInsert
 from gateway.store.facts import Facts
 from gateway.store.prepared import prepared
 from gateway.store.records import BillRecord, EventRecord, StayRecord
@@ -39,58 +40,78 @@ _LEDGER = cast("Table", t.LedgerTransaction.__table__)
 _POSTING = cast("Table", t.Posting.__table__)
 
 _STAY_COLUMNS = tuple(column.name for column in _STAY.columns if column.name not in {"site_id", "id"})
+_EVENT_CHANGES = ("plate", "for_event", "decision", "reason", "completed", "went")
 _UNANSWERED = or_(_COMMAND.c.state == "planned", _COMMAND.c.state == "sent")
 
-_INSERT_EVENT = insert(_EVENT)
-_CHANGE_EVENT = (
-    update(_EVENT)
-    .where(
-        _EVENT.c.site_id == bindparam("of_site"),
-        _EVENT.c.device_id == bindparam("of_device"),
-        _EVENT.c.event_id == bindparam("of_event"),
-    )
-    .values(
-        {name: bindparam(f"is_{name}") for name in ("plate", "for_event", "decision", "reason", "completed", "went")}
-    )
+_NEW_EVENTS, _NEW_STAYS, _NEW_COMMANDS = BulkInsert(_EVENT), BulkInsert(_STAY), BulkInsert(_COMMAND)
+_NEW_BILLS, _NEW_DRAWS = BulkInsert(_BILL), BulkInsert(_DRAW)
+_NEW_TRANSACTIONS, _NEW_POSTINGS = BulkInsert(_LEDGER), BulkInsert(_POSTING)
+_CHANGED_EVENTS = Bulk(
+    _EVENT,
+    lambda given: (
+        update(_EVENT)
+        .where(
+            _EVENT.c.site_id == given("of_site_id"),
+            _EVENT.c.device_id == given("of_device_id"),
+            _EVENT.c.event_id == given("of_event_id"),
+        )
+        .values({name: given(f"is_{name}") for name in _EVENT_CHANGES})
+    ),
 )
-_INSERT_STAY = insert(_STAY)
-_DELETE_STAY = delete(_STAY).where(_STAY.c.site_id == bindparam("of_site"), _STAY.c.id == bindparam("of_id"))
-_CHANGE_STAY = (
-    update(_STAY)
-    .where(_STAY.c.site_id == bindparam("of_site"), _STAY.c.id == bindparam("of_id"))
-    .values({name: bindparam(f"is_{name}") for name in _STAY_COLUMNS})
+_DELETED_STAYS = Bulk(
+    _STAY, lambda given: delete(_STAY).where(_STAY.c.site_id == given("of_site_id"), _STAY.c.id == given("of_id"))
 )
-_REMEMBER_HISTORY = (
-    update(_PRESENCE)
-    .where(_PRESENCE.c.site_id == bindparam("of_site"), _PRESENCE.c.plate == bindparam("of_plate"))
-    .values(history_from=bindparam("since"))
+_CHANGED_STAYS = Bulk(
+    _STAY,
+    lambda given: (
+        update(_STAY)
+        .where(_STAY.c.site_id == given("of_site_id"), _STAY.c.id == given("of_id"))
+        .values({name: given(f"is_{name}") for name in _STAY_COLUMNS})
+    ),
 )
-_INSERT_BILL, _INSERT_DRAW = insert(_BILL), insert(_DRAW)
-_INSERT_LEDGER, _INSERT_POSTING = insert(_LEDGER), insert(_POSTING)
-_INSERT_COMMAND = insert(_COMMAND)
-_SENT = (
-    update(_COMMAND)
-    .where(
-        _COMMAND.c.site_id == bindparam("of_site"), _COMMAND.c.id == bindparam("of_id"), _COMMAND.c.state == "planned"
-    )
-    .values(state="sent")
+_HISTORIES = Bulk(
+    _PRESENCE,
+    lambda given: (
+        update(_PRESENCE)
+        .where(_PRESENCE.c.site_id == given("of_site_id"), _PRESENCE.c.plate == given("of_plate"))
+        .values(history_from=given("is_history_from"))
+    ),
 )
-_BECAME = (
-    update(_COMMAND)
-    .where(_COMMAND.c.site_id == bindparam("of_site"), _COMMAND.c.id == bindparam("of_id"), _UNANSWERED)
-    .values(state=bindparam("became"), outcome_at=bindparam("became_at"), detail=bindparam("because"))
+_SENT = Bulk(
+    _COMMAND,
+    lambda given: (
+        update(_COMMAND)
+        .where(
+            _COMMAND.c.site_id == given("of_site_id"), _COMMAND.c.id == given("of_id"), _COMMAND.c.state == "planned"
+        )
+        .values(state="sent")
+    ),
 )
-_RESOLVE = (
-    update(_ITEM)
-    .where(
-        _ITEM.c.site_id == bindparam("of_site"),
-        _ITEM.c.kind == bindparam("of_kind"),
-        _ITEM.c.subject == bindparam("of_subject"),
-        _ITEM.c.state == "open",
-    )
-    .values(
-        state="resolved", resolved_at=bindparam("now"), resolved_by="parkgate", resolution="a late event explained it"
-    )
+_BECAME = Bulk(
+    _COMMAND,
+    lambda given: (
+        update(_COMMAND)
+        .where(_COMMAND.c.site_id == given("of_site_id"), _COMMAND.c.id == given("of_id"), _UNANSWERED)
+        .values({name: given(f"is_{name}") for name in ("state", "outcome_at", "detail")})
+    ),
+)
+_RESOLVED = Bulk(
+    _ITEM,
+    lambda given: (
+        update(_ITEM)
+        .where(
+            _ITEM.c.site_id == given("of_site_id"),
+            _ITEM.c.kind == given("of_kind"),
+            _ITEM.c.subject == given("of_subject"),
+            _ITEM.c.state == "open",
+        )
+        .values(
+            state="resolved",
+            resolved_at=given("is_resolved_at"),
+            resolved_by="parkgate",
+            resolution="a late event explained it",
+        )
+    ),
 )
 
 
@@ -137,23 +158,24 @@ class OutcomeWriter:
         self._upserts = _upserts(connection.dialect.name)
 
     def save(self, outcome: Outcome, facts: Facts, now: datetime, planner: str | None) -> None:
-        self._many(_INSERT_EVENT, [_event(event) for event in outcome.events])
-        self._many(_CHANGE_EVENT, [_changed_event(event) for event in outcome.changed_events.values()])
+        write = self._write
+        write(_NEW_EVENTS, [_event(event) for event in outcome.events])
+        write(_CHANGED_EVENTS, [_changed_event(event) for event in outcome.changed_events.values()])
         self._stays(outcome.stays.values())
         self._histories(outcome.histories)
-        self._many(_INSERT_BILL, [_bill(bill) for bill in outcome.bills])
+        write(_NEW_BILLS, [_bill(bill) for bill in outcome.bills])
         self._balances(facts)
-        self._many(_INSERT_DRAW, [_draw(draw) for draw in outcome.draws])
+        write(_NEW_DRAWS, [_draw(draw) for draw in outcome.draws])
         ledger, postings = rows(outcome.transactions)
-        self._many(_INSERT_LEDGER, ledger)
-        self._many(_INSERT_POSTING, postings)
-        self._many(_INSERT_COMMAND, [_command(one, planner) for one in outcome.commands])
-        self._many(_BECAME, [_became(one) for one in outcome.outcomes])
+        write(_NEW_TRANSACTIONS, ledger)
+        write(_NEW_POSTINGS, postings)
+        write(_NEW_COMMANDS, [_command(one, planner) for one in outcome.commands])
+        write(_BECAME, [_became(one) for one in outcome.outcomes])
         self.situations(outcome.situations)
-        self._many(
-            _RESOLVE,
+        write(
+            _RESOLVED,
             [
-                {"of_site": site, "of_kind": kind, "of_subject": subject, "now": now}
+                {"of_site_id": site, "of_kind": kind, "of_subject": subject, "is_resolved_at": now}
                 for site, kind, subject in outcome.resolved
             ],
         )
@@ -162,11 +184,14 @@ class OutcomeWriter:
 
     def sent(self, commands: Collection[tuple[str, str]]) -> None:
         """Published: rides in the next transaction."""
-        self._many(_SENT, [{"of_site": site, "of_id": command} for site, command in sorted(commands)])
+        self._write(_SENT, [{"of_site_id": site, "of_id": command} for site, command in sorted(commands)])
 
     def situations(self, situations: Iterable[Situation]) -> None:
         """One item a situation: the same again is counted, and opens it again if it was thought resolved."""
         self._many(self._upserts.situation, [_situation(one) for one in situations])
+
+    def _write(self, bulk: Bulk, rows: Sequence[dict[str, Any]]) -> None:
+        bulk.write(self._connection, rows)
 
     def _many(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
@@ -178,21 +203,21 @@ class OutcomeWriter:
         if not touched:
             return
         deleted = [one for one in touched if one.gone and not one.new]
-        self._many(_DELETE_STAY, [{"of_site": one.site, "of_id": one.id} for one in deleted])
+        self._write(_DELETED_STAYS, [{"of_site_id": one.site, "of_id": one.id} for one in deleted])
         kept = [one for one in touched if not one.gone]
         for inside in (False, True):
             for new in (False, True):
                 found = [_stay(one) for one in kept if one.new is new and (one.state == "inside") is inside]
                 if new:
-                    self._many(_INSERT_STAY, found)
+                    self._write(_NEW_STAYS, found)
                 else:
-                    self._many(_CHANGE_STAY, [_changed_stay(row) for row in found])
+                    self._write(_CHANGED_STAYS, [_changed_stay(row) for row in found])
 
     def _histories(self, histories: dict[tuple[str, str], datetime | None]) -> None:
-        self._many(
-            _REMEMBER_HISTORY,
+        self._write(
+            _HISTORIES,
             [
-                {"of_site": site, "of_plate": plate, "since": since}
+                {"of_site_id": site, "of_plate": plate, "is_history_from": since}
                 for (site, plate), since in sorted(histories.items())
             ],
         )
@@ -228,9 +253,9 @@ class OutcomeWriter:
 
 def _changed_event(one: EventRecord) -> dict[str, Any]:
     return {
-        "of_site": one.site,
-        "of_device": one.device,
-        "of_event": one.event,
+        "of_site_id": one.site,
+        "of_device_id": one.device,
+        "of_event_id": one.event,
         "is_plate": one.plate,
         "is_for_event": one.for_event,
         "is_decision": one.decision,
@@ -262,11 +287,11 @@ def _command(one: PlannedCommand, planner: str | None) -> dict[str, Any]:
 
 def _became(one: Outcomed) -> dict[str, Any]:
     return {
-        "of_site": one.site,
+        "of_site_id": one.site,
         "of_id": one.command,
-        "became": one.outcome,
-        "became_at": one.at,
-        "because": one.detail,
+        "is_state": one.outcome,
+        "is_outcome_at": one.at,
+        "is_detail": one.detail,
     }
 
 
@@ -374,7 +399,7 @@ def _stay(one: StayRecord) -> dict[str, Any]:
 
 
 def _changed_stay(row: dict[str, Any]) -> dict[str, Any]:
-    return {"of_site": row["site_id"], "of_id": row["id"], **{f"is_{name}": row[name] for name in _STAY_COLUMNS}}
+    return {"of_site_id": row["site_id"], "of_id": row["id"], **{f"is_{name}": row[name] for name in _STAY_COLUMNS}}
 
 
 def _bill(one: BillRecord) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
 
@@ -32,13 +33,26 @@ def open_engine(database_url: str | URL, *, pool_size: int = 8) -> Engine:
             url,
             connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False, "cached_statements": 512},
             query_cache_size=1500,
+            json_serializer=_to_json,
+            json_deserializer=msgspec.json.decode,
             **pooled,
         )
         _tune_sqlite(engine)
         return engine
     return create_engine(
-        url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True, pool_use_lifo=True, query_cache_size=1500
+        url,
+        pool_size=pool_size,
+        max_overflow=8,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        query_cache_size=1500,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
     )
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _tune_sqlite(engine: Engine) -> None:

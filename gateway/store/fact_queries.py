@@ -5,14 +5,28 @@ Each is built once: building a statement costs more than running it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ARRAY, Text, bindparam, column, func, literal, literal_column, null, select, text, union_all
+from sqlalchemy import (
+    ARRAY,
+    Table,
+    Text,
+    bindparam,
+    column,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store import tables as t
+from gateway.store.bulk import BulkInsert
 from gateway.store.keyed import AnySelect, Keyed, key_set
 from gateway.store.prepared import PreparedFor
 
@@ -184,9 +198,13 @@ def _lock_vehicles(postgres: bool) -> Any:
 LOCK_VEHICLES = PreparedFor(_lock_vehicles)
 
 
-LOCK_READS = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS wanted(name)"
+# Only PostgreSQL has more than one writer.
+LOCK_READS = PreparedFor(
+    lambda _postgres: text(
+        "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS wanted(name)"
+    )
 )
+NEW_BALANCES = BulkInsert(cast("Table", t.AllowanceBalance.__table__), unless_there=True)
 _HOUSEHOLD = t.Household.__table__.c
 HOUSEHOLDS = Keyed(
     (_HOUSEHOLD.site_id, _HOUSEHOLD.id),

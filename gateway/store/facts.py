@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from billing.bill import Bill as PricedBill
 from billing.ledger import Posted
 from gateway.store import fact_queries as queries
-from gateway.store import tables as t
 from gateway.store.keyed import key_set
-from gateway.store.prepared import find
+from gateway.store.prepared import Answer, find
 from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord
 from gateway.store.tables.base import microseconds
 
+_T = TypeVar("_T")
 Keys = Collection[tuple[str, str]]
 VehicleKey = tuple[str, str]
+# A question that has been sent: its answer comes when it is called. Those sent together share one round trip.
+Asked = Callable[[], _T]
 EventKey = tuple[str, str, str]
 
 
@@ -72,12 +72,14 @@ class FactLoader:
         self._postgres = connection.dialect.name == "postgresql"
         self.strangers: set[VehicleKey] = set()
 
-    def events(self, keys: Collection[EventKey]) -> list[EventRecord]:
-        return [EventRecord(*row) for row in queries.EVENTS.rows(self._connection, keys)]
+    def events(self, keys: Collection[EventKey]) -> Asked[list[EventRecord]]:
+        answer = queries.EVENTS.ask(self._connection, keys)
+        return lambda: [EventRecord(*row) for row in answer()]
 
-    def completions(self, keys: Collection[EventKey]) -> list[EventRecord]:
+    def completions(self, keys: Collection[EventKey]) -> Asked[list[EventRecord]]:
         """`passed` and `reversed` events that arrived before the plate event that they complete."""
-        return [EventRecord(*row) for row in queries.COMPLETIONS.rows(self._connection, keys)]
+        answer = queries.COMPLETIONS.ask(self._connection, keys)
+        return lambda: [EventRecord(*row) for row in answer()]
 
     def newest_reads(self, lanes: Collection[tuple[str, str]], before: datetime) -> dict[tuple[str, str], EventRecord]:
         """Each lane's newest plate event at or before an instant."""
@@ -102,7 +104,7 @@ class FactLoader:
                 "instants": [at for _, at in ordered],
             }
         else:
-            parameters = {"rows": json.dumps([(*key, microseconds(at)) for key, at in ordered], ensure_ascii=False)}
+            parameters = {"rows": msgspec.json.encode([(*key, microseconds(at)) for key, at in ordered]).decode()}
         rows = queries.LOCK_VEHICLES.on(self._connection).read(self._connection, parameters)
         self.strangers = {(row.site_id, row.plate) for row in rows if row.reads == 1}
         return {(row.site_id, row.plate): row.history_from for row in rows}
@@ -111,7 +113,7 @@ class FactLoader:
         """Until the transaction ends nobody else decides about these reads or what completes them."""
         if self._postgres and self._locking and keys:
             names = ["\x1f".join(key) for key in sorted(keys)]
-            self._connection.execute(queries.LOCK_READS, {"names": names})
+            queries.LOCK_READS.on(self._connection).write(self._connection, [{"names": names}])
 
     def lock_households(self, keys: Keys) -> None:
         """Whose spaces are about to be given or returned."""
@@ -123,73 +125,82 @@ class FactLoader:
         rows = find(self._connection, queries.EARLIER, site=key[0], plate=key[1], before=at)
         return rows[-1].started_at if rows else None
 
-    def history(self, since: dict[VehicleKey, datetime]) -> list[EventRecord]:
-        if not since:
-            return []
-        found = (EventRecord(*row) for row in queries.HISTORY.rows(self._connection, since, since=min(since.values())))
-        return [event for event in found if event.plate is not None and event.at >= since[event.site, event.plate]]
+    def history(self, since: dict[VehicleKey, datetime]) -> Asked[list[EventRecord]]:
+        """Each vehicle's events from an instant on."""
+        answer = queries.HISTORY.ask(self._connection, since, since=min(since.values(), default=None))
+        return lambda: [
+            event
+            for event in (EventRecord(*row) for row in answer())
+            if event.plate is not None and event.at >= since[event.site, event.plate]
+        ]
 
-    def stays(self, since: dict[VehicleKey, datetime]) -> list[StayRecord]:
-        if not since:
-            return []
-        found = (stay_record(row) for row in queries.STAYS.rows(self._connection, since, since=min(since.values())))
-        return [stay for stay in found if stay.started_at >= since[stay.site, stay.plate]]
+    def stays(self, since: dict[VehicleKey, datetime]) -> Asked[list[StayRecord]]:
+        """Each vehicle's stays that began at or after an instant."""
+        answer = queries.STAYS.ask(self._connection, since, since=min(since.values(), default=None))
+        return lambda: [
+            stay for stay in (stay_record(row) for row in answer()) if stay.started_at >= since[stay.site, stay.plate]
+        ]
 
     def bills(self, stays: Iterable[StayRecord]) -> list[BillRecord]:
         keys = [(stay.site, stay.id) for stay in stays if stay.bills]
         return [bill_record(row) for row in queries.BILLS.rows(self._connection, keys)]
 
-    def registrations(self, keys: Collection[VehicleKey]) -> dict[VehicleKey, Registrations]:
+    def registrations(self, keys: Collection[VehicleKey]) -> Asked[dict[VehicleKey, Registrations]]:
         """Everything that the registers say of these plates, in one statement."""
-        found = {key: Registrations() for key in keys}
-        for row in _registers(self._connection, keys):
-            _register(found[row.site_id, row.plate], row)
-        for entry in found.values():
-            entry.relatives.sort(key=lambda relative: (relative[4], relative[0]))
-            entry.passes.sort()
-            entry.free.sort(key=lambda free: free[0])
-        return found
+        answer = _registers(self._connection, keys)
+        return lambda: _registered(keys, answer())
 
-    def balances(self, keys: Collection[tuple[str, str, str]]) -> dict[tuple[str, str, str], Balance]:
+    def balances(self, keys: Collection[tuple[str, str, str]]) -> Asked[dict[tuple[str, str, str], Balance]]:
         """Months of allowances by (site, holder, month), locked in order until the transaction ends."""
         if not keys:
-            return {}
+            return dict
         if self._postgres and self._locking:
             # A row must exist to be locked: two bridges may draw from a month that nobody has drawn from yet.
             rows = [
                 {"site_id": site, "holder": holder, "month": month, "limit_minutes": 0, "drawn_minutes": 0}
                 for site, holder, month in sorted(keys)
             ]
-            self._connection.execute(postgres_insert(t.AllowanceBalance).on_conflict_do_nothing(), rows)
-        return {
-            (row.site_id, row.holder, row.month): Balance(row.limit_minutes, row.drawn_minutes)
-            for row in queries.BALANCES.rows(self._connection, keys, locking=self._locking)
+            queries.NEW_BALANCES.write(self._connection, rows)
+        answer = queries.BALANCES.ask(self._connection, keys, locking=self._locking)
+        return lambda: {
+            (row.site_id, row.holder, row.month): Balance(row.limit_minutes, row.drawn_minutes) for row in answer()
         }
 
-    def inside(self, sites: Collection[str]) -> dict[str, int]:
-        found = dict.fromkeys(sites, 0)
-        found.update((row[0], row[1]) for row in queries.INSIDE.rows(self._connection, [(site,) for site in sites]))
-        return found
+    def inside(self, sites: Collection[str]) -> Asked[dict[str, int]]:
+        answer = queries.INSIDE.ask(self._connection, [(site,) for site in sites])
+        return lambda: dict.fromkeys(sites, 0) | {row[0]: row[1] for row in answer()}
 
     def spaces(self, households: Keys) -> list[tuple[str, str, str]]:
         """Which plates hold the spaces of these households now: (site, household, plate)."""
         return [(row[0], row[1], row[2]) for row in queries.SPACES.rows(self._connection, households)]
 
-    def closed_through(self, sites: Collection[str]) -> dict[str, date | None]:
+    def closed_through(self, sites: Collection[str]) -> Asked[dict[str, date | None]]:
         """How far each site's books are closed.
 
         Shared until the transaction ends, so that no day closes under a posting.
         """
         keys = [(site,) for site in sites]
-        rows = queries.CLOSED_THROUGH.rows(self._connection, keys, locking=self._locking)
-        return {row.site_id: row.closed_through for row in rows}
+        answer = queries.CLOSED_THROUGH.ask(self._connection, keys, locking=self._locking)
+        return lambda: {row.site_id: row.closed_through for row in answer()}
 
-    def arrears(self, keys: Keys) -> dict[VehicleKey, int]:
+    def arrears(self, keys: Keys) -> Asked[dict[VehicleKey, int]]:
         """What vehicles still owe for stays that have ended."""
-        return {(row[0], row[1]): int(row[2]) for row in queries.ARREARS.rows(self._connection, keys)}
+        answer = queries.ARREARS.ask(self._connection, keys)
+        return lambda: {(row[0], row[1]): int(row[2]) for row in answer()}
 
     def commands(self, keys: Keys) -> dict[tuple[str, str], CommandFacts]:
         return {(row[0], row[1]): CommandFacts(*row) for row in queries.COMMANDS.rows(self._connection, keys)}
+
+
+def _registered(keys: Collection[VehicleKey], rows: Iterable[Any]) -> dict[VehicleKey, Registrations]:
+    found = {key: Registrations() for key in keys}
+    for row in rows:
+        _register(found[row.site_id, row.plate], row)
+    for entry in found.values():
+        entry.relatives.sort(key=lambda relative: (relative[4], relative[0]))
+        entry.passes.sort()
+        entry.free.sort(key=lambda free: free[0])
+    return found
 
 
 def _register(entry: Registrations, row: Any) -> None:
@@ -233,8 +244,8 @@ def bill_record(row: Any) -> BillRecord:
     )
 
 
-def _registers(connection: Connection, keys: Collection[VehicleKey]) -> list[Any]:
+def _registers(connection: Connection, keys: Collection[VehicleKey]) -> Answer:
     if not keys:
-        return []
+        return list
     postgres = connection.dialect.name == "postgresql"
-    return queries.REGISTERS.on(connection).read(connection, key_set(postgres, 2).parameters(keys))
+    return queries.REGISTERS.on(connection).ask(connection, key_set(postgres, 2).parameters(keys))

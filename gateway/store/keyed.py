@@ -5,14 +5,14 @@ A row-value `IN` list is compiled anew for every number of keys, and SQLite scan
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, bindparam, column, func, select
 
-from gateway.store.prepared import Prepared
+from gateway.store.prepared import Answer, Prepared
 
 AnySelect = Select[*tuple[Any, ...]]
 Key = tuple[str, ...]
@@ -38,7 +38,7 @@ class KeySet:
         ordered = sorted(keys)
         if self.postgres:
             return {f"key{place}": [key[place] for key in ordered] for place in range(self._width)}
-        return {"keys": json.dumps(ordered, ensure_ascii=False)}
+        return {"keys": msgspec.json.encode(ordered).decode()}
 
 
 @cache
@@ -70,8 +70,12 @@ class Keyed:
 
         `locking`: hold the rows until the transaction ends, where the database has row locks.
         """
+        return self.ask(connection, keys, locking=locking, **more)()
+
+    def ask(self, connection: Connection, keys: Collection[Key], *, locking: bool = False, **more: Any) -> Answer:
+        """The same, sent at once and answered when called."""
         if not keys:
-            return []
+            return list
         dialect = connection.dialect
         built = self._built.get((dialect.name, locking))
         if built is None:
@@ -79,7 +83,7 @@ class Keyed:
             built = wanted, Prepared(self._statement(wanted, locking=locking), dialect)
             self._built[dialect.name, locking] = built
         wanted, prepared = built
-        return prepared.read(connection, {**wanted.parameters(keys), **more})
+        return prepared.ask(connection, {**wanted.parameters(keys), **more})
 
     def _statement(self, wanted: KeySet, *, locking: bool) -> AnySelect:
         matches = [target == key for target, key in zip(self._targets, wanted.columns, strict=True)]
