@@ -12,6 +12,7 @@ from gateway.flows.outcome import Outcome
 from gateway.flows.sweep import sweep
 from gateway.jobs import Jobs, Periodic, start_jobs
 from gateway.runtime.logs import logger
+from gateway.store.checkpoint import Checkpointer
 from gateway.wiring import Parts
 
 _log = logger(__name__)
@@ -39,6 +40,7 @@ class Service:
         self._parts = parts
         self._broker = EmbeddedBroker(parts.settings) if parts.settings.broker.embedded else None
         self.bridge = Bridge(parts, self._broker.for_bridge() if self._broker else None, on_outcome=on_outcome)
+        self._checkpoints = Checkpointer(parts.store)
         self._with_jobs = jobs
         self._jobs: Jobs | None = None
 
@@ -47,6 +49,7 @@ class Service:
         sys.setswitchinterval(_SWITCH_SECONDS)
         if self._broker is not None:
             self._broker.start()
+        self._checkpoints.start()
         self.bridge.start()
         if self._with_jobs:
             self._jobs = start_jobs(self._parts, periodic(self._parts))
@@ -58,6 +61,7 @@ class Service:
         if self._jobs is not None:
             self._jobs.stop()
         self.bridge.stop()
+        self._checkpoints.stop()
         if self._broker is not None:
             self._broker.stop()
 
