@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 
 from controllers.events import PlateColour, VehicleType
 
@@ -73,6 +74,7 @@ def normalise(raw: str | None) -> str | None:
     return None if text in _NO_PLATE or set(text) <= {"0"} or set(text) <= {"1"} else text
 
 
+@lru_cache(maxsize=65_536)
 def plate_class(plate: str, colour: PlateColour | None = None) -> PlateClass:
     """What the plate (normalised) itself shows. Green plates of eight characters are new energy."""
     for candidate, pattern in _GRAMMAR:

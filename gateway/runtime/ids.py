@@ -6,17 +6,21 @@ speed, delivered any number of times.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 
 _PERSON = b"parkgate"
+# Base 32 (RFC 4648) in lower case, two letters at a time: the event path derives several ids for every event.
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
+_PLACES = range(90, -1, -10)
 
 
 def derive(prefix: str, *parts: str) -> str:
     """A stable id from what caused it: `prefix-` and 20 letters and digits (100 bits)."""
     digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=13, person=_PERSON).digest()
-    return f"{prefix}-{base64.b32encode(digest).decode().lower()[:20]}"
+    bits = int.from_bytes(digest) >> 4
+    return f"{prefix}-{''.join([_PAIRS[bits >> place & 1023] for place in _PLACES])}"
 
 
 def random_token(size: int = 24) -> str:
