@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import psycopg
 import pytest
 from sqlalchemy import event
 
@@ -49,7 +50,8 @@ class Connection(sqlite3.Connection):
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     engine = open_engine(database_url)
-    event.listen(engine, "do_connect", lambda _d, _r, _a, options: options.update(factory=Connection))
+    watched = {"cursor_factory": Asked} if engine.dialect.name == "postgresql" else {"factory": Connection}
+    event.listen(engine, "do_connect", lambda _d, _r, _a, options: options.update(watched))
     opened = Store(engine)
     yield opened
     opened.close()
@@ -63,6 +65,37 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
 def scanned(steps: list[str]) -> set[str]:
     found = {match[1] for step in steps if (match := re.match(r"SCAN (\w+)(?! VIRTUAL)", step))}
     return found & GROWING
+
+
+class Asked(psycopg.Cursor[Any]):
+    """The same for PostgreSQL: every statement with the parameters of its last run."""
+
+    seen: ClassVar[dict[str, Any]] = {}
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> "Asked":
+        self.seen[str(query)] = params
+        super().execute(query, params, **options)
+        return self
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_every_statement_could_find_its_rows_by_an_index(parts: Parts, database_url: str) -> None:
+    """A planner that is told to avoid them goes through a table only where no index serves."""
+    street = Street(parts)
+    Asked.seen.clear()
+    a_day(street)
+    asked = {one: given for one, given in Asked.seen.items() if re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)", one)}
+    assert len(asked) > 25
+    slow: dict[str, set[str]] = {}
+    with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
+        connection.execute("SET enable_seqscan = off")
+        for one, given in asked.items():
+            steps = [row[0] for row in connection.execute(f"EXPLAIN {one}".encode(), given)]
+            found = {match[1] for step in steps if (match := re.search(r"Seq Scan on (\w+)", step))} & GROWING
+            if found:
+                slow[one] = found
+    assert not slow
 
 
 @on_sqlite
@@ -92,9 +125,9 @@ def a_day(street: Street) -> None:
     clock.advance(hours=3)
     read = street.read("out-1", "浙A00001", clock.now())
     street.deliver(read)
-    known = set(Cursor.seen)
+    known, also = set(Cursor.seen), dict(Asked.seen)
     stay = street.stay("浙A00001")
-    Cursor.seen = known  # what the test itself asks does not count
+    Cursor.seen, Asked.seen = known, also  # what the test itself asks does not count
     due = int(quote.bill_document(parts, stay.id)["payable_fen"])
     payment.take(parts, stay_id=stay.id, channel="cash", amount_fen=due, operator="kim", role="cashier")
     assert waiting(parts.store, clock.now(), "bridge-1")
