@@ -10,11 +10,13 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from starlette.exceptions import HTTPException
 
 from gateway.flows.refusals import Refused
 from gateway.runtime.logs import logger
+from gateway.store.trouble import AWAY, said, trouble_of
 
 MEDIA_TYPE = "application/problem+json"
 _ERRORS_SHOWN_MAX = 20
@@ -88,7 +90,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(OperationalError, _database)
+    for away in (OperationalError, InterfaceError, InternalError, NoConnectionLeft):
+        app.add_exception_handler(away, _database)
     app.add_exception_handler(DataError, _unstorable)
 
 
@@ -121,8 +124,11 @@ def _invalid(_request: Request, error: Exception) -> Response:
 
 
 def _database(_request: Request, error: Exception) -> Response:
-    _log.error("the database does not answer", error=str(error)[:300])
-    return problem(503, "database-away", "the database does not answer; try again", headers={"Retry-After": "5"})
+    assert isinstance(error, SQLAlchemyError)
+    trouble = trouble_of(error) or AWAY
+    _log.error("the database did not take a request", trouble=trouble.kind, problem=said(error))
+    slug = f"database-{trouble.kind.replace('_', '-')}"
+    return problem(503, slug, f"the database: {trouble.words}", headers={"Retry-After": "5"})
 
 
 def _unstorable(_request: Request, _error: Exception) -> Response:

@@ -55,4 +55,4 @@ class Bridge:
         """For `/readyz`: what is wrong is false."""
         connected = self.link.connected
         self._parts.metrics.broker_connected.set(connected)
-        return {"broker": connected, "bridge_threads": self.healthy()}
+        return {"broker": connected, "bridge_threads": self.healthy(), "storing": self.worker.watch.well}

@@ -21,6 +21,7 @@ from controllers.events import CommandResult, Outcome
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import decode
 from gateway.bridge.link import Raw
+from gateway.bridge.store_watch import StoreWatch
 from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
 from gateway.flows.outcome import Outcome as Decided
@@ -68,6 +69,7 @@ class Worker:
     ) -> None:
         self._parts = parts
         self._pace: Pace = pace or SystemPace()
+        self.watch = StoreWatch(parts.metrics, self._pace.monotonic)
         self._inbox = inbox
         self._planner = planner
         self._path = EventPath(parts, planner=planner)
@@ -131,7 +133,8 @@ class Worker:
     def _run(self) -> None:
         while self.turn():
             pass
-        self._mark_sent()
+        with contextlib.suppress(SQLAlchemyError):  # then the outbox looks at them again
+            self._mark_sent()
 
     def turn(self) -> bool:
         """One round: what has queued, then what waits in the outbox. False: it is to stop, and nothing is left."""
@@ -145,8 +148,9 @@ class Worker:
             else:
                 self._idle()
             self._outbox()
+            self.watch.stored()
         except SQLAlchemyError as problem:
-            _log.error("the database does not answer; nothing is lost, retrying", problem=_first_line(problem))
+            self.watch.refused(problem)
             self._pace.sleep(0.5)
         except Exception:
             _log.exception("the worker caught an unexpected error and goes on")
@@ -198,8 +202,7 @@ class Worker:
                         continue
                     yield from self._apart(messages, problem)
                     return
-                if waits % 20 == 0:
-                    _log.error("the database does not take a batch; waiting for it", problem=_first_line(problem))
+                self.watch.refused(problem)
                 self._pace.sleep(_RETRY_SECONDS[min(waits, len(_RETRY_SECONDS) - 1)])
                 waits += 1
                 self._turned_at = self._pace.monotonic()

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from gateway.cli.main import Refusal
 from gateway.runtime.metrics import expose
 from gateway.runtime.settings import Settings, SettingsError, load
 from gateway.store import schema
+from gateway.store.trouble import AWAY, said, trouble_of
 from gateway.wiring import Parts, parts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,11 +73,11 @@ def refusals_of_the_database(settings: Settings) -> Iterator[None]:
         yield
     except (ArgumentError, NoSuchModuleError):
         raise Refusal("PARKGATE_DATABASE_URL is no SQLAlchemy URL, such as sqlite:///parkgate.db; correct it") from None
-    except OperationalError as error:
-        why = str(error.orig or error).strip().splitlines()[0] if str(error.orig or error).strip() else "no answer"
-        raise Refusal(
-            f"cannot reach the database {database_name(settings)}: {why}; check PARKGATE_DATABASE_URL or run `parkgate db upgrade`"
-        ) from None
+    except (OperationalError, InterfaceError, InternalError, NoConnectionLeft) as error:
+        trouble = trouble_of(error) or AWAY
+        what = "check PARKGATE_DATABASE_URL or run `parkgate db upgrade`" if trouble is AWAY else trouble.words
+        reach = "cannot reach" if trouble is AWAY else "cannot use"
+        raise Refusal(f"{reach} the database {database_name(settings)}: {said(error)}; {what}") from None
     except SettingsError as error:
         raise Refusal(str(error)) from None
 

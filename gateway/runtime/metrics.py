@@ -51,6 +51,12 @@ class Metrics:
         self.store_failures = Counter(
             "parkgate_store_failures", "Batches that the database did not take at first", registry=self.registry
         )
+        self.store_refusing = Gauge(
+            "parkgate_store_refusing",
+            "1 while the database takes nothing, by why: full, read_only, busy, away",
+            ["why"],
+            registry=self.registry,
+        )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
         self.job_failures = Counter("parkgate_job_failures", "Jobs that failed", ["job"], registry=self.registry)
         self.leader = Gauge("parkgate_jobs_leader", "1 while this process schedules the jobs", registry=self.registry)
