@@ -26,6 +26,11 @@ class JoinedClient(mqtt.Client):
         self._arrived = memoryview(b"")
         self._leaving = bytearray()
 
+    @property
+    def unanswered(self) -> int:
+        """Messages published at QoS 1 that the broker has not acknowledged."""
+        return len(self._out_messages)
+
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         code = super().loop_read(max_packets)
         while self._arrived and code == mqtt.MQTT_ERR_SUCCESS and self.socket() is not None:

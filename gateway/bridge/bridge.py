@@ -23,7 +23,7 @@ class Bridge:
     ) -> None:
         settings = parts.settings
         self._parts = parts
-        inbox: Inbox[Raw | None] = Inbox(settings.queue_max)
+        inbox: Inbox[Raw | None] = Inbox(settings.queue_max, rate=settings.device_rate, burst=settings.device_burst)
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
         self.worker = Worker(parts, inbox=inbox, planner=name, on_status=self.lists.reported, on_outcome=on_outcome)
@@ -52,7 +52,12 @@ class Bridge:
         return self.link.healthy() and self.worker.healthy()
 
     def health(self) -> dict[str, Any]:
-        """For `/readyz`: what is wrong is false."""
+        """For `/readyz`: what is wrong is false. An overload is not: gates are served."""
         connected = self.link.connected
         self._parts.metrics.broker_connected.set(connected)
-        return {"broker": connected, "bridge_threads": self.healthy(), "storing": self.worker.watch.well}
+        return {
+            "broker": connected,
+            "bridge_threads": self.healthy(),
+            "storing": self.worker.watch.well,
+            "load": "overloaded" if self.worker.load.overloaded else "normal",
+        }

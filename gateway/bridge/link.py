@@ -3,13 +3,13 @@
 What was measured about the client, and shapes this: an exception in its message callback ends its own network thread while it
 still claims to be connected; it keeps messages published while disconnected and sends them stale after reconnecting; it wakes
 its thread for each publish. So the loop is ours, every connection gets a fresh client (the broker keeps the session), and writes
-are flushed once a turn, joined to one send. Nothing in this thread blocks: a message is put into a bounded queue, and while that is full, nothing
-more is read from the socket.
+are flushed once a turn, joined to one send. Nothing in this thread blocks, and it never stops reading: a message is put into the inbox, and
+what that leaves with its sender is acknowledged to the broker at once. (Unacknowledged it would stay in the window of this session, until
+nobody's messages came any more.) It gets no receipt, so the device sends it again.
 """
 
 from __future__ import annotations
 
-import queue
 import select
 import socket
 import ssl
@@ -37,6 +37,9 @@ _SESSION_SECONDS = 7 * 24 * 3600
 _BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _CONNECT_WITHIN_SECONDS = 10.0
 _TURN_SECONDS = 0.5
+# Message ids are used again after 65,535. A broker that far behind with its acknowledgements gets nothing more: commands wait
+# in the outbox for as long as they are fresh, receipts are sent with the next repeat.
+_UNANSWERED_MAX = 20_000
 _UNSUPPORTED_VERSION = "Unsupported protocol version"
 
 
@@ -72,7 +75,7 @@ class Link:
         self._clock = clock
         self._acknowledged = acknowledged
         self._version = mqtt.MQTTv311 if broker.embedded else mqtt.MQTTv5
-        self._client: mqtt.Client | None = None
+        self._client: JoinedClient | None = None
         self._up = threading.Event()
         self._stopping = threading.Event()
         self._connections = 0
@@ -110,9 +113,9 @@ class Link:
         return self._up.wait(seconds)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
-        """QoS 1. The message id whose acknowledgement will be reported, or None: not connected, nothing was kept."""
+        """QoS 1. The message id whose acknowledgement will be reported, or None: not connected or far behind, nothing was kept."""
         client = self._client
-        if client is None or not self._up.is_set():
+        if client is None or not self._up.is_set() or client.unanswered >= _UNANSWERED_MAX:
             return None
         info = client.publish(topic, payload, qos=1, retain=retain)
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
@@ -121,7 +124,7 @@ class Link:
         """Tell the broker that these are safe. Those of an earlier connection come again, and are recognised."""
         current = self._client
         for message in messages:
-            if message.client is current:
+            if message.mid and message.client is current:
                 message.client.ack(message.mid, 1)
 
     def flush(self) -> None:
@@ -180,12 +183,10 @@ class Link:
         sock = client.socket()
         if sock is None:
             return False
-        full = self._inbox.full()
-        reads: list[Any] = [self._wake_reader] if full else [sock, self._wake_reader]
+        reads: list[Any] = [sock, self._wake_reader]
         writes = [sock] if client.want_write() else []
-        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() and not full
-        # While the queue is full the pause is short: the worker frees a place without telling this thread.
-        readable, writable, _ = select.select(reads, writes, [], 0 if pending else 0.005 if full else _TURN_SECONDS)
+        pending = isinstance(sock, ssl.SSLSocket) and sock.pending()
+        readable, writable, _ = select.select(reads, writes, [], 0 if pending else _TURN_SECONDS)
         self._turned_at = time.monotonic()
         if self._wake_reader in readable:
             self._drain_wakes()
@@ -206,7 +207,7 @@ class Link:
         client.disconnect()
         client.loop_write()
 
-    def _new_client(self) -> mqtt.Client:
+    def _new_client(self) -> JoinedClient:
         options: dict[str, Any] = {} if self._version == mqtt.MQTTv5 else {"clean_session": False}
         client = JoinedClient(
             CallbackAPIVersion.VERSION2,
@@ -261,11 +262,8 @@ class Link:
             message.mid if message.qos else 0,
             client,
         )
-        try:
-            self._inbox.put_nowait(raw)
-        except queue.Full:
-            # Only what one read brought beyond the bound: unacknowledged and without a receipt, so it is sent again.
-            _log.warning("queue full, a message was left with its sender", topic=message.topic)
+        if left := self._inbox.put_nowait(raw):
+            self.acknowledge([one for one in left if one is not None])
 
     def _on_publish(self, _client: mqtt.Client, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
         self._acknowledged(mid)

@@ -7,7 +7,6 @@ many events.
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ from controllers.events import CommandResult, Outcome
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import decode
 from gateway.bridge.link import Raw
+from gateway.bridge.load_watch import LoadWatch
 from gateway.bridge.store_watch import StoreWatch
 from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
@@ -70,6 +70,7 @@ class Worker:
         self._parts = parts
         self._pace: Pace = pace or SystemPace()
         self.watch = StoreWatch(parts.metrics, self._pace.monotonic)
+        self.load = LoadWatch(inbox, parts.metrics, self._pace.monotonic)
         self._inbox = inbox
         self._planner = planner
         self._path = EventPath(parts, planner=planner)
@@ -101,8 +102,9 @@ class Worker:
         self._link = link
 
     def stop(self) -> None:
-        """Drain what has queued, then end."""
+        """Drain what has queued, then end. What comes meanwhile is not acknowledged: the broker keeps it for the next start."""
         self._stopping.set()
+        self._inbox.close()
         if self._thread.ident is not None:
             self._thread.join(30)
 
@@ -113,8 +115,7 @@ class Worker:
         """Another flow of this process has planned a command."""
         self._outbox_now.set()
         # A worker that waits for a message wakes at once.
-        with contextlib.suppress(queue.Full):
-            self._inbox.put_nowait(None)
+        self._inbox.put_nowait(None)
 
     def acknowledged(self, mid: int) -> None:
         """The broker has a message. Called by the network thread, for a command sometimes before `publish` has returned.
@@ -148,6 +149,7 @@ class Worker:
             else:
                 self._idle()
             self._outbox()
+            self.load.look(self._path.devices)
             self.watch.stored()
         except SQLAlchemyError as problem:
             self.watch.refused(problem)
@@ -158,17 +160,11 @@ class Worker:
         return True
 
     def _drain(self) -> list[Raw]:
-        batch: list[Raw] = []
-        with contextlib.suppress(queue.Empty):
-            first = self._inbox.get(timeout=_IDLE_SECONDS)
-            batch += [first] if first is not None else []
-            if self._linger_seconds:
-                self._pace.sleep(self._linger_seconds)
-            while len(batch) < self._parts.settings.batch_max:
-                following = self._inbox.get_nowait()
-                batch += [following] if following is not None else []
-        self._parts.metrics.queue_depth.set(self._inbox.qsize())
-        return batch
+        if not self._inbox.wait(_IDLE_SECONDS):
+            return []
+        if self._linger_seconds:
+            self._pace.sleep(self._linger_seconds)
+        return [raw for raw in self._inbox.take(self._parts.settings.batch_max) if raw is not None]
 
     def _serve(self, raws: Sequence[Raw]) -> None:
         messages = [decode(raw) for raw in raws]
@@ -206,6 +202,7 @@ class Worker:
                 self._pace.sleep(_RETRY_SECONDS[min(waits, len(_RETRY_SECONDS) - 1)])
                 waits += 1
                 self._turned_at = self._pace.monotonic()
+                self.load.look(self._path.devices)
                 if self._stopping.is_set() and waits > len(_RETRY_SECONDS):
                     raise
             except Exception as problem:
@@ -319,6 +316,8 @@ class Worker:
         metrics.repeats.inc(outcome.repeats)
         for new in outcome.events:
             metrics.events.labels(new.record.kind).inc()
+        for away in outcome.turned_away:
+            self.load.turned_away(away.site, away.device, 1)
         for rejected in outcome.rejected:
             metrics.quarantined.labels(rejected.code).inc()
             _log.warning(

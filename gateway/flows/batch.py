@@ -10,6 +10,7 @@ from billing.policy import Policy, in_force
 from gateway.flows.outcome import Outcome
 from gateway.flows.posting import business_day_for
 from gateway.flows.pricing import Standing, months, standing
+from gateway.flows.quarantine import Room
 from gateway.store.facts import Facts, VehicleKey
 from gateway.store.records import Balance, Estate, Registrations
 
@@ -24,6 +25,7 @@ class Batch:
     zone: ZoneInfo
     base_url: str
     planner: str | None = None
+    room: Room | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
     def policy(self, site: str, entry: datetime) -> Policy | None:

@@ -9,6 +9,7 @@ from gateway.flows.gather import gather
 from gateway.flows.inbound import EventIn, Inbound, StatusIn
 from gateway.flows.outcome import Outcome
 from gateway.flows.passage import Corridor
+from gateway.flows.quarantine import Quarantine
 from gateway.flows.saving import OutcomeWriter
 from gateway.store.facts import FactLoader
 from gateway.store.prepared import in_one_go
@@ -26,6 +27,8 @@ class EventPath:
         self._zone = parts.settings.zone
         self._base_url = parts.settings.base_url
         self._estates = parts.estates
+        self._quarantine = Quarantine(parts.settings.quarantine_per_hour)
+        self.devices: Collection[tuple[str, str]] | None = None  # those configured, once something was decided
 
     def run(self, messages: Sequence[Inbound], sent: Collection[tuple[str, str]] = ()) -> Outcome:
         """Decide and store a batch in one transaction. `sent`: commands published since the last one.
@@ -37,12 +40,15 @@ class EventPath:
             estate = self._estates.known(connection, _lanes(messages))
             with in_one_go(connection):
                 facts = gather(FactLoader(connection), estate, messages, self._zone)
-                batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url)
+                room = self._quarantine.room(estate.devices, now)
+                batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url, room=room)
                 Corridor(batch, self._secret).run(messages)
                 writer = OutcomeWriter(connection)
                 writer.save(batch.outcome, facts, now, self._planner)
                 writer.sent(sent)
                 connection.commit()
+        room.stored()
+        self.devices = estate.devices
         self._remember_offsets(estate, batch.outcome)
         return batch.outcome
 

@@ -89,6 +89,7 @@ class Outcome:
     outcomes: list[Outcomed] = field(default_factory=list)
     statuses: list[StatusIn] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    turned_away: list[Rejected] = field(default_factory=list)  # found no room in the quarantine
     event_receipts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     result_receipts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     histories: dict[tuple[str, str], datetime | None] = field(default_factory=dict)

@@ -365,6 +365,9 @@ class Corridor:
 
     def _reject(self, rejected: Rejected) -> None:
         """Into quarantine; receipted where its id could be read, so that the device does not send it for ever."""
+        if self.batch.room is not None and not self.batch.room.takes(rejected):
+            self.outcome.turned_away.append(rejected)
+            return
         self.outcome.rejected.append(rejected)
         if rejected.event_id:
             self.outcome.receipt_event(rejected.site, rejected.device, rejected.event_id)

@@ -34,7 +34,21 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
             registry=self.registry,
         )
-        self.queue_depth = Gauge("parkgate_queue_depth", "Messages waiting for the worker", registry=self.registry)
+        self.queue_depth = Gauge(
+            "parkgate_queue_depth", "Messages waiting for the worker, by how urgent", ["rank"], registry=self.registry
+        )
+        self.queue_oldest_seconds = Gauge(
+            "parkgate_queue_oldest_seconds", "How long the oldest of them has waited", registry=self.registry
+        )
+        self.overloaded = Gauge(
+            "parkgate_overloaded", "1 while more arrives than can be decided", registry=self.registry
+        )
+        self.shed = Counter(
+            "parkgate_shed",
+            "Messages left with their device, which sends them again, by why: allowance, room, quarantine",
+            ["site", "device", "reason"],
+            registry=self.registry,
+        )
         self.quarantined = Counter(
             "parkgate_quarantined", "Payloads put in quarantine, by code", ["code"], registry=self.registry
         )
@@ -55,6 +69,12 @@ class Metrics:
             "parkgate_store_refusing",
             "1 while the database takes nothing, by why: full, read_only, busy, away",
             ["why"],
+            registry=self.registry,
+        )
+        self.retired = Counter(
+            "parkgate_retired",
+            "Rows deleted because their purpose has ended, by kind",
+            ["kind"],
             registry=self.registry,
         )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)

@@ -62,11 +62,41 @@ class Settings(BaseSettings):
     bridge_id: str = Field(
         default="1", description="distinguishes several bridges; keeps each one's persistent session"
     )
-    queue_max: int = Field(default=10_000, ge=10, le=1_000_000, description="events waiting for the worker, at most")
+    queue_max: int = Field(
+        default=10_000,
+        ge=10,
+        le=50_000,  # the broker hands over 65,535 unacknowledged messages at most, and then nothing
+        description="messages waiting for the worker, at most; one over 4 KiB counts for as many as it has 4 KiB",
+    )
+    device_rate: float = Field(
+        default=50,
+        ge=0,
+        le=1_000_000,
+        description="messages a second that one device may send for long; what is more stays with it; 0: no limit",
+    )
+    device_burst: int = Field(
+        default=500, ge=1, le=1_000_000, description="messages that one device may send at once after a quiet time"
+    )
+    quarantine_per_hour: int = Field(
+        default=300,
+        ge=0,
+        le=1_000_000,
+        description="payloads of one device put in quarantine in an hour, in units of 4 KiB; 0: no limit",
+    )
+    reports_max: int = Field(
+        default=2, ge=1, le=100, description="exports and searches of one process at the same time, at most"
+    )
     linger_ms: float = Field(
         default=0, ge=0, le=100, description="how long a batch waits for company after its first message; 0: never"
     )
     batch_max: int = Field(default=200, ge=1, le=5_000, description="events in one transaction, at most")
+    retention_pictures_days: int = Field(default=90, ge=7, description="how long devices' pictures are kept")
+    retention_records_days: int = Field(
+        default=365, ge=30, description="how long finished commands, resolved exceptions and the quarantine are kept"
+    )
+    retention_plates_days: int = Field(
+        default=730, ge=90, description="how long after a vehicle's last visit its plate is kept; its events with it"
+    )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(
         default=0,
