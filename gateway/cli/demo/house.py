@@ -92,6 +92,8 @@ def settings_file(out: Path, *, http_port: int, broker_port: int) -> Settings:
         "timezone": "Asia/Shanghai",
         # A day at full speed comes in bursts, one a simulated instant: they are worth a short wait for each other.
         "linger_ms": 0.2,
+        # And a gate's whole day in a few seconds is more than any one gate is allowed.
+        "device_rate": 0,
         "log_level": "warning",
         "log_format": "text",
     }
