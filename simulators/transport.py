@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import paho.mqtt.client as mqtt
@@ -80,8 +80,10 @@ class Transport:
         *,
         protocol: Literal["3.1.1", "5"] = "3.1.1",
         tls: ssl.SSLContext | None = None,
+        back_off_seconds: Sequence[float] = BACK_OFF_SECONDS,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
+        self._back_off_seconds = tuple(back_off_seconds)
         self._version = mqtt.MQTTv5 if protocol == "5" else mqtt.MQTTv311
         self._listener = listener
         self._connections: dict[Key, _Connection] = {}
@@ -305,7 +307,9 @@ class Transport:
         was_ready, connection.ready, connection.client = connection.ready, False, None
         connection.refused = why
         self._down[connection.key] = connection
-        connection.retry_at = monotonic() + BACK_OFF_SECONDS[min(connection.failures, len(BACK_OFF_SECONDS) - 1)]
+        connection.retry_at = (
+            monotonic() + self._back_off_seconds[min(connection.failures, len(self._back_off_seconds) - 1)]
+        )
         connection.failures += 1
         if was_ready:
             self._listener.disconnected(connection.key)

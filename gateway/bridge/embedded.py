@@ -15,6 +15,8 @@ from gateway.runtime.settings import Broker, Settings
 
 _STARTS_WITHIN_SECONDS = 30
 _PORT_FREED_WITHIN_SECONDS = 8.0
+# Said before standard input ends; without it, the parent has died.
+_GOODBYE = "goodbye\n"
 
 
 class BrokerDidNotStart(Exception):
@@ -30,8 +32,8 @@ class EmbeddedBroker:
         self._process: subprocess.Popen[str] | None = None
         self.address = settings.broker
 
-    def start(self) -> None:
-        """Raises `BrokerDidNotStart` with the reason, such as a port that is taken."""
+    def begin(self) -> None:
+        """Start its process, and do not wait for it: `start` does. Raises `BrokerDidNotStart` where its port is taken."""
         where = self.address
         self._refuse_taken(where)
         process = subprocess.Popen(
@@ -51,11 +53,21 @@ class EmbeddedBroker:
             "database_url": self._settings.database_url,
             "bridge_username": self._username,
             "bridge_password": self._password,
+            "goodbye": _GOODBYE,
         }
         assert process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended already: `start` hears why
+            process.stdin.write(json.dumps(told) + "\n")
+            process.stdin.flush()
+
+    def start(self) -> None:
+        """Until it takes connections. Raises `BrokerDidNotStart` with the reason, such as a port that is taken."""
+        if self._process is None:
+            self.begin()
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(told) + "\n")
-        process.stdin.flush()
         timer = threading.Timer(_STARTS_WITHIN_SECONDS, process.kill)
         timer.start()
         try:
@@ -64,10 +76,12 @@ class EmbeddedBroker:
             timer.cancel()
         if said != "READY":
             assert process.stderr is not None
-            process.stdin.close()
+            with contextlib.suppress(OSError):
+                process.stdin.close()
             problem = process.stderr.read().strip().splitlines()
             self.stop()
-            raise BrokerDidNotStart(f"the embedded broker did not start on {where}: {problem[-1] if problem else said}")
+            why = problem[-1] if problem else said
+            raise BrokerDidNotStart(f"the embedded broker did not start on {self.address}: {why}")
         # Whatever it says later must not fill the pipe.
         threading.Thread(target=self._swallow, args=(process,), daemon=True).start()
 
@@ -84,7 +98,9 @@ class EmbeddedBroker:
         if process is None:
             return
         if process.stdin is not None and not process.stdin.closed:
-            process.stdin.close()
+            with contextlib.suppress(OSError):  # it has died already
+                process.stdin.write(_GOODBYE)
+                process.stdin.close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """The embedded broker's own process: amqtt, with every device held to its own account and topics.
 
-Its first line on standard input says what it needs; when standard input ends, so does it (its parent has gone).
+Its first line on standard input says what it needs; when standard input ends, so does it: in order after a goodbye, at once
+where there was none (its parent has died).
 """
 
 from __future__ import annotations
@@ -187,13 +188,14 @@ class QuietHandler(BrokerProtocolHandler):  # type: ignore[misc]
             self.session.inflight_out.pop(packet_id, None)
 
 
-async def _serve(host: str, port: int) -> None:
+async def _serve(host: str, port: int, goodbye: str) -> None:
     plugins: dict[str, dict[str, Any]] = {f"{__name__}.AccountPlugin": {}, f"{__name__}.TopicPlugin": {}}
     listener = {"type": "tcp", "bind": f"{host}:{port}", "max_connections": 2_000}
     broker = QuietBroker({"listeners": {"default": listener}, "plugins": plugins})
     await broker.start()
     ending = asyncio.Event()
-    threading.Thread(target=_end_with_parent, args=(asyncio.get_running_loop(), ending), daemon=True).start()
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=_end_with_parent, args=(loop, ending, goodbye), daemon=True).start()
     collector.started_up()
     sys.stdout.write("READY\n")
     sys.stdout.flush()
@@ -201,9 +203,13 @@ async def _serve(host: str, port: int) -> None:
     await broker.shutdown()
 
 
-def _end_with_parent(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
-    """A shutdown that waits for devices which do not hang up would keep the port from the next run: it has a second."""
-    sys.stdin.read()
+def _end_with_parent(loop: asyncio.AbstractEventLoop, ending: asyncio.Event, goodbye: str) -> None:
+    """A shutdown that waits for devices which do not hang up would keep the port from the next run: it has a second.
+
+    A parent that has died without a goodbye is being started again at this moment, and needs the port now.
+    """
+    if goodbye not in sys.stdin.read():
+        os._exit(1)
     loop.call_soon_threadsafe(ending.set)
     time.sleep(_SHUTDOWN_SECONDS)
     os._exit(0)
@@ -226,7 +232,7 @@ def main() -> None:
     Accounts.bridge = (told["bridge_username"], told["bridge_password"])
     Accounts.devices = DeviceCredentials(store)
     try:
-        _run(_serve(told["host"], told["port"]))
+        _run(_serve(told["host"], told["port"], told["goodbye"]))
     except KeyboardInterrupt:
         pass  # the parent ends us in its own time
     except OSError as problem:

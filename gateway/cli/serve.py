@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,21 +17,28 @@ from gateway.cli.main import CheckFailed, Refusal
 from gateway.runtime import collector, logs
 from gateway.service import Service
 
-_LOOK_SECONDS = 1.0
+if TYPE_CHECKING:
+    from gateway.cli.web import WebServer
+
+_LOOK_SECONDS = 0.2
 
 
 @click.command()
 @config_option
 def serve(config: Path | None) -> None:
     """Everything in one process: broker (where embedded), bridge, jobs, API and console."""
-    from gateway.cli.web import WebServer
-
     with open_parts(config) as parts:
         logs.configure(parts.settings.log_level, form=parts.settings.log_format)
         parts.settings.secret()
         service = Service(parts)
-        web = WebServer(parts, health=service.health)
-        _run(service, before=web.start, after=web.stop, where=f"{web.url}, broker {parts.settings.broker}")
+
+        def web() -> WebServer:
+            # Imported late: this takes as long as the broker's process needs to come up, which was begun before.
+            from gateway.cli.web import WebServer
+
+            return WebServer(parts, health=service.health)
+
+        _run(service, front=web, where=f"broker {parts.settings.broker}")
 
 
 @click.command()
@@ -50,13 +58,7 @@ def bridge(config: Path | None) -> None:
             _run(Service(parts, jobs=False), where=f"broker {settings.broker}")
 
 
-def _run(
-    service: Service,
-    *,
-    where: str,
-    before: Callable[[], None] = lambda: None,
-    after: Callable[[], None] = lambda: None,
-) -> None:
+def _run(service: Service, *, where: str, front: Callable[[], WebServer] | None = None) -> None:
     """Until a signal; then drain and stop. Ends by itself, for a supervisor to start it again, if a part has died."""
     stopping = threading.Event()
 
@@ -67,9 +69,14 @@ def _run(
         signal.signal(one, stop)
     log = logs.logger(__name__)
     well = True
+    web: WebServer | None = None
     try:
+        service.prepare()
+        web = front() if front is not None else None
         service.start()
-        before()
+        if web is not None:
+            web.start()
+            where = f"{web.url}, {where}"
         collector.started_up()
         click.echo(f"parkgate: serving {where}", err=True)
         while not stopping.wait(_LOOK_SECONDS):
@@ -81,7 +88,8 @@ def _run(
     except BrokerDidNotStart as problem:
         raise Refusal(str(problem)) from None
     finally:
-        after()
+        if web is not None:
+            web.stop()
         service.stop()
         log.info("stopped")
     if not well:
