@@ -9,6 +9,7 @@ from typing import Any
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import EmbeddedBroker
 from gateway.flows.outcome import Outcome
+from gateway.flows.retention import retire
 from gateway.flows.sweep import sweep
 from gateway.jobs import Jobs, Periodic, start_jobs
 from gateway.runtime.logs import logger
@@ -21,11 +22,15 @@ _UP_WITHIN_SECONDS = 15.0
 # hand each event to one another, and each hand-over would cost as much as the whole decision.
 _SWITCH_SECONDS = 0.000_5
 SWEEP_SECONDS = 15.0
+RETENTION_SECONDS = 3600.0
 
 
 def periodic(parts: Parts) -> list[Periodic]:
     """What the elected process does over and over, besides the daily close."""
-    return [("sweep", SWEEP_SECONDS, lambda: sweep(parts))]
+    return [
+        ("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
+        ("retention", RETENTION_SECONDS, lambda: retire(parts)),
+    ]
 
 
 class Service:

@@ -62,6 +62,10 @@ class Metrics:
         self.broker_connected = Gauge(
             "parkgate_broker_connected", "1 while the bridge is connected", registry=self.registry
         )
+        self._of_the_books()
+
+    def _of_the_books(self) -> None:
+        """What the database and the jobs are asked about."""
         self.store_failures = Counter(
             "parkgate_store_failures", "Batches that the database did not take at first", registry=self.registry
         )

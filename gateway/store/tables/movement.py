@@ -214,7 +214,7 @@ class Quarantine(Base):
     event_id: Mapped[str | None] = mapped_column(String(64))
     count: Mapped[int] = mapped_column(Integer, default=1)
     received_at: Mapped[At]
-    __table_args__ = (Index(None, "site_id", "device_id", "digest", unique=True),)
+    __table_args__ = (Index(None, "site_id", "device_id", "digest", unique=True), Index(None, "received_at"))
 
 
 class Image(Base):
@@ -226,3 +226,4 @@ class Image(Base):
     event_id: Mapped[Key] = mapped_column(primary_key=True)
     jpeg: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[At]
+    __table_args__ = (Index(None, "received_at"),)
