@@ -16,7 +16,8 @@ from gateway.cli.main import CheckFailed, Refusal
 from gateway.cli.simulate.kills.supervised import Supervised, children, clean_environment, listens, title, wait_for
 
 _UP_WITHIN_SECONDS = 60.0
-_SERVERS = (Path("/usr/sbin"), Path("/usr/local/sbin"))
+_SERVERS = ("/usr/sbin", "/usr/local/sbin")
+_DEBIAN = Path("/usr/lib/postgresql")
 # deploy/mosquitto/mosquitto.conf without accounts and encryption, which no kill touches.
 MOSQUITTO_SETTINGS = """\
 set_tcp_nodelay true
@@ -30,22 +31,22 @@ per_listener_settings false
 """
 
 
-def mosquitto_program() -> Path:
-    """Raises `Refusal` where there is none."""
-    found = shutil.which("mosquitto") or next(
-        (str(folder / "mosquitto") for folder in _SERVERS if (folder / "mosquitto").exists()), None
+def mosquitto_program(path: str | None = None) -> Path:
+    """On the search path (`path` or the environment's, and where servers are). Raises `Refusal` where there is none."""
+    found = shutil.which(
+        "mosquitto", path=os.pathsep.join((os.environ.get("PATH", ""), *_SERVERS)) if path is None else path
     )
     if found is None:
         raise Refusal("Mosquitto is not installed; on Debian: apt-get install mosquitto, or --on embedded+sqlite")
     return Path(found)
 
 
-def postgres_programs() -> Path:
-    """The folder with `initdb` and `postgres`. Raises `Refusal` where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+def postgres_programs(place: Path = _DEBIAN, path: str | None = None) -> Path:
+    """The folder with `initdb` and `postgres`: the newest below `place`, else on the search path. Raises `Refusal`."""
+    found = sorted(place.glob("*/bin/initdb"), key=lambda program: float(program.parts[-3]))
     if found:
         return found[-1].parent
-    if (program := shutil.which("initdb")) is not None:
+    if (program := shutil.which("initdb", path=path)) is not None:
         return Path(program).resolve().parent
     raise Refusal(
         "PostgreSQL's server is not installed; on Debian: apt-get install postgresql, or --on embedded+sqlite"
