@@ -55,6 +55,19 @@ class Inbox(Generic[_T]):
 
     # ------------------------------------------------------------------ the network thread
 
+    def admits(self, topic: bytes, payload: bytes, now: float) -> bool:
+        """Whether its device's allowance, which this uses up, takes one more message. `now`: seconds, as `arrived` has them."""
+        if not self._rate:
+            return True
+        with self._lock:
+            sender, rank = self._senders.of(str(topic, "utf-8", "replace"))
+            if rank is Rank.LIVE and (_BUFFERED[0] in payload or _BUFFERED[1] in payload):
+                rank = Rank.LATE
+            if sender.may(rank, 1 + len(payload) // WEIGHT_BYTES, self._rate, self._burst, now):
+                return True
+            self._leave(sender, "allowance")
+            return False
+
     def put_nowait(self, item: _T) -> Sequence[_T]:
         """Takes it. Returns what is left with its sender instead: mostly nothing, this one, or older ones that give way."""
         with self._lock:
@@ -72,9 +85,6 @@ class Inbox(Generic[_T]):
         if rank is Rank.LIVE and (_BUFFERED[0] in payload or _BUFFERED[1] in payload):
             rank = Rank.LATE
         cost = 1 + len(payload) // WEIGHT_BYTES
-        if self._rate and not sender.may(rank, cost, self._rate, self._burst, item.arrived):
-            self._leave(sender, "allowance")
-            return (item,)
         lane = sender.lane(rank)
         left: Sequence[_T] = ()
         if self._weight + cost > self._bound:

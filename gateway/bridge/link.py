@@ -4,7 +4,7 @@ What was measured about the client, and shapes this: an exception in its message
 still claims to be connected; it keeps messages published while disconnected and sends them stale after reconnecting; it wakes
 its thread for each publish. So the loop is ours, every connection gets a fresh client (the broker keeps the session), and writes
 are flushed once a turn, joined to one send. Nothing in this thread blocks, and it never stops reading: a message is put into the inbox, and
-what that leaves with its sender is acknowledged to the broker at once. (Unacknowledged it would stay in the window of this session, until
+what is left with its sender, there or by its allowance before, is acknowledged to the broker at once. (Unacknowledged it would stay in the window of this session, until
 nobody's messages came any more.) It gets no receipt, so the device sends it again.
 """
 
@@ -214,6 +214,7 @@ class Link:
             client_id=self._client_id,
             protocol=self._version,
             manual_ack=True,
+            sieve=self._admits,
             **options,
         )
         client.max_inflight_messages_set(0)
@@ -250,6 +251,9 @@ class Link:
             return
         self._up.set()
         _log.info("connected", broker=str(self._broker))
+
+    def _admits(self, topic: bytes, payload: bytes) -> bool:
+        return self._inbox.admits(topic, payload, time.perf_counter())
 
     def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         """The door: nothing here may raise or block."""
