@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from gateway.flows.batch import Batch
+from gateway.flows.clocks import Clocks, remember_offset
 from gateway.flows.gather import gather
-from gateway.flows.inbound import EventIn, Inbound, StatusIn
+from gateway.flows.inbound import EventIn, Inbound
 from gateway.flows.outcome import Outcome
 from gateway.flows.passage import Corridor
 from gateway.flows.quarantine import Quarantine
@@ -27,6 +28,7 @@ class EventPath:
         self._zone = parts.settings.zone
         self._base_url = parts.settings.base_url
         self._estates = parts.estates
+        self._clocks = Clocks()
         self._quarantine = Quarantine(parts.settings.quarantine_per_hour)
         self.devices: Collection[tuple[str, str]] | None = None  # those configured, once something was decided
 
@@ -38,6 +40,7 @@ class EventPath:
         now = self._parts.clock.now()
         with self._parts.store.writing() as connection:
             estate = self._estates.known(connection, _lanes(messages))
+            messages = [self._clocks.believed(message, estate) for message in messages]
             with in_one_go(connection):
                 facts = gather(FactLoader(connection), estate, messages, self._zone)
                 room = self._quarantine.room(estate.devices, now)
@@ -67,14 +70,3 @@ class EventPath:
 
 def _lanes(messages: Sequence[Inbound]) -> set[tuple[str, str]]:
     return {(one.site, one.event.lane) for one in messages if isinstance(one, EventIn)}
-
-
-def remember_offset(estate: Estate, status: StatusIn) -> None:
-    """The live status's instant minus that of its reception; it counts as 0 below 2 s."""
-    if status.offset_ms is None:
-        return
-    key = (status.site, status.device)
-    if abs(status.offset_ms) >= 2_000:
-        estate.offsets_ms[key] = status.offset_ms
-    else:
-        estate.offsets_ms.pop(key, None)
