@@ -30,6 +30,8 @@ from gateway.runtime import collector
 from gateway.store.engine import Store, open_engine
 
 _SAYS = frozenset({"event", "status", "result"})
+_BRIDGE_HEARS = frozenset(f"{native.ROOT}/+/+/{channel}" for channel in _SAYS)
+_LISTENS_WITHIN_SECONDS = 8.0
 _REFUSED = 0x80
 _SHUTDOWN_SECONDS = 1.0
 _UNACKNOWLEDGED_MAX = 1_000
@@ -44,6 +46,8 @@ class Accounts:
 
     bridge: ClassVar[tuple[str, str]] = ("", "")
     devices: ClassVar[DeviceCredentials | None] = None
+    # Set once the bridge listens: this broker starts without its session, and would acknowledge what nobody hears.
+    listens: ClassVar[asyncio.Event]
 
     @classmethod
     def admit(cls, username: str | None, password: str | None, client_id: str | None) -> bool:
@@ -68,6 +72,11 @@ class Accounts:
 
 class AccountPlugin(BaseAuthPlugin):  # type: ignore[misc]
     async def authenticate(self, *, session: Any) -> bool:
+        if session.username != Accounts.bridge[0]:
+            try:
+                await asyncio.wait_for(Accounts.listens.wait(), _LISTENS_WITHIN_SECONDS)
+            except TimeoutError:
+                return False
         # Checking a hash takes tens of milliseconds: not on the broker's loop.
         return await asyncio.to_thread(Accounts.admit, session.username, session.password, session.client_id)
 
@@ -105,6 +114,8 @@ class QuietBroker(Broker):  # type: ignore[misc]
         granted: int = await super().add_subscription(subscription, session)
         if granted != _REFUSED and not {"+", "#"}.isdisjoint(subscription[0]):
             self._patterns.add(subscription[0])
+            if session.username == Accounts.bridge[0] and self._patterns >= _BRIDGE_HEARS:
+                Accounts.listens.set()
         return granted
 
     async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:
@@ -191,6 +202,7 @@ class QuietHandler(BrokerProtocolHandler):  # type: ignore[misc]
 async def _serve(host: str, port: int, goodbye: str) -> None:
     plugins: dict[str, dict[str, Any]] = {f"{__name__}.AccountPlugin": {}, f"{__name__}.TopicPlugin": {}}
     listener = {"type": "tcp", "bind": f"{host}:{port}", "max_connections": 2_000}
+    Accounts.listens = asyncio.Event()
     broker = QuietBroker({"listeners": {"default": listener}, "plugins": plugins})
     await broker.start()
     ending = asyncio.Event()

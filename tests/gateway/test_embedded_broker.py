@@ -11,9 +11,12 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.bridge.embedded import EmbeddedBroker
+from gateway.bridge.intake import topics
+from gateway.cli.simulate.kills.estate import furnish
 from gateway.runtime.settings import Broker, Settings
 from gateway.store import schema
 from gateway.store.engine import open_engine
+from gateway.wiring import build
 from tests.servers import free_port
 
 _PARENT = """
@@ -84,7 +87,12 @@ class Heard:
     """A client of the bridge's account that keeps what it hears."""
 
     def __init__(
-        self, broker: Broker, client_id: str, *topics: str, lasting: bool = False, silent: bool = False
+        self,
+        broker: Broker,
+        client_id: str,
+        *topics: str,
+        lasting: bool = False,
+        silent: bool = False,
     ) -> None:
         """`lasting`: its session outlives its connection. `silent`: it never acknowledges."""
         self.messages: list[tuple[str, str]] = []
@@ -102,8 +110,11 @@ class Heard:
         client.loop_start()
         self.client = client
 
+    def is_ready(self, within_seconds: float) -> bool:
+        return self._subscribed.wait(within_seconds)
+
     def ready(self) -> "Heard":
-        assert self._subscribed.wait(10), "the subscription was not granted"
+        assert self.is_ready(10), "the subscription was not granted"
         return self
 
     def wait_for(self, number: int) -> list[str]:
@@ -181,3 +192,26 @@ def test_a_street_that_comes_back_at_once_is_let_in_at_once(broker: Broker) -> N
     assert [one.disconnects for one in everybody] == [0] * 60
     for one in everybody:
         one.leaves()
+
+
+def test_a_device_is_let_in_when_the_bridge_listens(settings: Settings) -> None:
+    """Not before: its events would be acknowledged, and nobody would hear them."""
+    parts = build(settings)
+    password = furnish(parts)["east.d1"]
+    parts.store.close()
+    running = EmbeddedBroker(settings)
+    running.start()
+    address = running.address
+    device_url = Broker(f"embedded://east.d1:{password}@{address.host}:{address.port}")
+    device = Heard(device_url, "east.d1", "parkgate/v1/east/d1/command")
+    try:
+        assert not device.is_ready(within_seconds=1)
+        bridge = Heard(running.for_bridge(), "bridge", *topics(""), lasting=True)
+        bridge.ready()
+        device.ready()
+        device.client.publish("parkgate/v1/east/d1/event", "first", qos=1)
+        assert bridge.wait_for(1) == ["first"]
+        bridge.leaves()
+    finally:
+        device.leaves()
+        running.stop()
