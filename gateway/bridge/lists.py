@@ -69,10 +69,11 @@ class ListKeeper:
                     continue
                 self._reported[one.site, one.device] = one.status.list_version
             self._parts.metrics.devices_online.set(len(self._reported))
-        if self._behind():
+        if self.behind():
             self._wake.set()
 
-    def _behind(self) -> list[tuple[str, str]]:
+    def behind(self) -> list[tuple[str, str]]:
+        """Devices that said another version than the current one."""
         with self._lock:
             return [
                 (site, device)
@@ -115,7 +116,7 @@ class ListKeeper:
             self._lists, self._devices = lists, devices
         for site in sorted(changed):
             self._announce(link, lists[site])
-        for site, device in self._behind():
+        for site, device in self.behind():
             if site not in changed:
                 self._whole(link, lists[site], device)
         link.flush()

@@ -17,7 +17,7 @@ from simulators.barrier import Cause
 from simulators.conductor import Conductor
 from simulators.gate import Gate
 
-_REASONS_OF_LEAVING = frozenset(
+REASONS_OF_LEAVING = frozenset(
     {
         "free_minutes", "free_class", "low_income", "pass", "relative_allowance", "hour_voucher", "amount_voucher",
         "whole_stay_voucher", "discount", "rounding", "paid", "pay_later", "offline", "hand", "late_event", "unpaid",
@@ -103,7 +103,7 @@ class Check:
                 )
             )
             for stay_id, reason, payable, paid, posted in rows:
-                if reason not in _REASONS_OF_LEAVING:
+                if reason not in REASONS_OF_LEAVING:
                     yield f"stay {stay_id} left for no recorded reason ({reason})"
                 owed = sum((posted or {}).get("owed", {}).values())
                 if owed != max(0, (payable or 0) - paid):
