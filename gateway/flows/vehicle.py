@@ -237,7 +237,7 @@ class Vehicle:
     def _drop(self, stay: StayRecord, at: datetime) -> None:
         """The events no longer say so (an exit found its entry, an entry was refused after all).
 
-        A stay that nothing hangs on disappears; one with money or a bill stays visible as void.
+        A stay that nothing hangs on disappears; one with money or a bill, or that a close has counted, stays visible as void.
         """
         self._count(was_inside=stay.state == State.INSIDE, is_inside=False)
         if stay.household:
@@ -246,10 +246,14 @@ class Vehicle:
             self.batch.outcome.resolved.append((self.site, "no_entry", stay.id))
         stay.state = State.VOID
         if stay.bills == 0 and stay.settlements == 0 and stay.paid_fen == 0:
-            stay.gone = True
+            stay.gone = not self._sealed(stay)
         else:
             Settling(self.batch, self.key, stay).uncharge(at)
         self.batch.outcome.touched(stay)
+
+    def _sealed(self, stay: StayRecord) -> bool:
+        """Whether a day that is closed has an entry or exit of it."""
+        return any(at is not None and self.batch.business_day(self.site, at)[1] for at in (stay.entry_at, stay.exit_at))
 
     def _tell(self, stay: StayRecord, one: DerivedStay, at: datetime) -> None:
         if one.state not in {State.MISSING_EXIT, State.NO_ENTRY}:
