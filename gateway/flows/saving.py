@@ -42,6 +42,7 @@ _POSTING = cast("Table", t.Posting.__table__)
 _STAY_COLUMNS = tuple(column.name for column in _STAY.columns if column.name not in {"site_id", "id"})
 _EVENT_CHANGES = ("plate", "for_event", "decision", "reason", "completed", "went")
 _UNANSWERED = or_(_COMMAND.c.state == "planned", _COMMAND.c.state == "sent")
+_OPEN_TO_ANSWERS = or_(_UNANSWERED, _COMMAND.c.state == "expired")
 
 _NEW_EVENTS, _NEW_STAYS, _NEW_COMMANDS = BulkInsert(_EVENT), BulkInsert(_STAY), BulkInsert(_COMMAND)
 _NEW_BILLS, _NEW_DRAWS = BulkInsert(_BILL), BulkInsert(_DRAW)
@@ -91,7 +92,7 @@ _BECAME = Bulk(
     _COMMAND,
     lambda given: (
         update(_COMMAND)
-        .where(_COMMAND.c.site_id == given("of_site_id"), _COMMAND.c.id == given("of_id"), _UNANSWERED)
+        .where(_COMMAND.c.site_id == given("of_site_id"), _COMMAND.c.id == given("of_id"), _OPEN_TO_ANSWERS)
         .values({name: given(f"is_{name}") for name in ("state", "outcome_at", "detail")})
     ),
 )

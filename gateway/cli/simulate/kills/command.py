@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -44,6 +45,8 @@ def kills(count: int, seed: int | None, where: str, within: float, as_json: bool
         mosquitto_program()
         postgres_programs()
     seed = seed if seed is not None else Random().randrange(1_000_000)  # noqa: S311 - which one does not matter, only that it is told
+    # Whoever ends this ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
     folder = Path(tempfile.mkdtemp(prefix="parkgate-kills-"))
     with tqdm(total=count, unit=" blows", file=sys.stderr, disable=None, leave=False) as bar:
