@@ -13,6 +13,7 @@ from gateway.api.context import Context, Health
 from gateway.api.hardening import Hardening
 from gateway.api.live import Hub, LiveSource
 from gateway.api.ports import Flows
+from gateway.api.reports import Reports
 from gateway.api.sessions import Tokens
 from gateway.console import driver, pages
 from gateway.flows.credentials import DeviceCredentials
@@ -57,6 +58,7 @@ def create_app(
         wall=wall or SystemClock(),
         credentials=DeviceCredentials(parts.store),
         hub=hub,
+        reports=Reports(parts.store, parts.settings.reports_max),
         health=health,
     )
     api = APIRouter(prefix=PREFIX)

@@ -12,6 +12,7 @@ from gateway.api import access
 from gateway.api.live import Hub
 from gateway.api.ports import Flows
 from gateway.api.problems import NotAllowed, NotSignedIn
+from gateway.api.reports import Reports
 from gateway.api.sessions import COOKIE, Claims, Throttle, Tokens, same
 from gateway.flows import users
 from gateway.flows.credentials import DeviceCredentials
@@ -33,6 +34,7 @@ class Context:
     wall: Clock
     credentials: DeviceCredentials
     hub: Hub
+    reports: Reports
     health: Health | None = None
     throttle: Throttle = field(default_factory=Throttle)
 

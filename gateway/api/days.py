@@ -41,7 +41,7 @@ def _site(staff: Staff, site: str | None) -> str | None:
 @router.get("/days/{day}", responses={200: {"model": shapes.Day}})
 def day_of(staff: Asking, context: With, day: Day, site: SiteName = None) -> Response:
     """Which sites have closed the day, and their hashes."""
-    with context.parts.store.reading() as connection:
+    with context.reports.reading() as connection:
         found = closes.day(connection, staff.only(site), day)
     return json(context.parts, found)
 
@@ -71,14 +71,15 @@ def export(
     site: SiteName = None,
 ) -> Response:
     """The day's files; several come as one ZIP. Made for finance or registrar they name every benefit, else `resident`."""
-    files = context.flows.export(context.parts, day, form, _site(staff, site), staff.role)
-    if not files:
-        raise NotFound("there is nothing to export for this day")
-    if len(files) == 1:
-        name, content = files[0]
-        media = _MEDIA[form]
-    else:
-        name, content, media = f"{_common(files)}.zip", _zipped(files), "application/zip"
+    with context.reports.place():
+        files = context.flows.export(context.parts, day, form, _site(staff, site), staff.role)
+        if not files:
+            raise NotFound("there is nothing to export for this day")
+        if len(files) == 1:
+            name, content = files[0]
+            media = _MEDIA[form]
+        else:
+            name, content, media = f"{_common(files)}.zip", _zipped(files), "application/zip"
     return Response(
         content, media_type=media, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     )

@@ -27,7 +27,7 @@ def exceptions(
 ) -> Response:
     """What needs a person, the newest first; by default what is open."""
     part = instants_only(slice_of(cursor, limit))
-    with context.parts.store.reading() as connection:
+    with context.reports.reading() as connection:
         found = reading.exceptions(
             connection, staff.only(site), part, state=None if state == "any" else state, kind=kind
         )

@@ -66,6 +66,13 @@ class TooMany(Refused):
     slug = "too-many"
 
 
+class TooLong(Refused):
+    """It took too long; ask for less, or try again later."""
+
+    status = 503
+    slug = "too-long"
+
+
 def problem(
     status: int,
     slug: str,

@@ -56,7 +56,7 @@ def stays(
         until=instant("to", until, zone, end=True),
     )
     part = instants_only(slice_of(cursor, limit))
-    with context.parts.store.reading() as connection:
+    with context.reports.reading() as connection:
         found = reading.stays(connection, allowed, wanted, part)
     return json(context.parts, page(found, limit))
 
