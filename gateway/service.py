@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.bridge.bridge import Bridge
-from gateway.bridge.embedded import EmbeddedBroker
+from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
 from gateway.flows.outcome import Outcome
 from gateway.flows.retention import retire
 from gateway.flows.sweep import sweep
@@ -22,6 +22,8 @@ _UP_WITHIN_SECONDS = 15.0
 # hand each event to one another, and each hand-over would cost as much as the whole decision.
 _SWITCH_SECONDS = 0.000_5
 SWEEP_SECONDS = 15.0
+# More deaths than this have a reason that a fresh start of the whole process, by whoever supervises it, may take away.
+_MENDED_MAX = 20
 RETENTION_SECONDS = 3600.0
 
 
@@ -48,6 +50,7 @@ class Service:
         self._checkpoints = Checkpointer(parts.store)
         self._with_jobs = jobs
         self._jobs: Jobs | None = None
+        self._mended = 0
 
     def prepare(self) -> None:
         """Begin what takes its time in a process of its own: `start` waits for it. Raises `BrokerDidNotStart`."""
@@ -74,6 +77,18 @@ class Service:
         self._checkpoints.stop()
         if self._broker is not None:
             self._broker.stop()
+
+    def mend(self) -> None:
+        """Start an embedded broker that has died again, a few times: bridge and devices come back to it by themselves."""
+        if self._broker is None or self._broker.alive() or self._mended >= _MENDED_MAX:
+            return
+        self._mended += 1
+        _log.error("the embedded broker has died and is started again", time=self._mended, at_most=_MENDED_MAX)
+        self._broker.stop()
+        try:
+            self._broker.start()
+        except BrokerDidNotStart as problem:
+            _log.error("the embedded broker did not come back", problem=str(problem))
 
     def well(self) -> bool:
         """False when a thread or the embedded broker has died: then the process ends, to be started again."""

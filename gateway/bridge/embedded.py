@@ -109,6 +109,7 @@ class EmbeddedBroker:
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+        self._process = None
 
     @staticmethod
     def _refuse_taken(where: Broker) -> None:

@@ -94,6 +94,9 @@ class Link:
         self._wake()
         if self._thread.ident is not None:
             self._thread.join(5)
+        if not self._thread.is_alive():
+            self._wake_reader.close()
+            self._wake_writer.close()
 
     @property
     def connected(self) -> bool:

@@ -81,6 +81,7 @@ def _run(service: Service, *, where: str, front: Callable[[], WebServer] | None 
         click.echo(f"parkgate: serving {where}", err=True)
         while not stopping.wait(_LOOK_SECONDS):
             service.health()
+            service.mend()
             if not service.well():
                 log.critical("a part of the service has died; ending, to be started again")
                 well = False

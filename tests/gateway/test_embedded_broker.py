@@ -14,9 +14,11 @@ from gateway.bridge.embedded import EmbeddedBroker
 from gateway.bridge.intake import topics
 from gateway.cli.simulate.kills.estate import furnish
 from gateway.runtime.settings import Broker, Settings
+from gateway.service import Service
 from gateway.store import schema
 from gateway.store.engine import open_engine
 from gateway.wiring import build
+from tests.acceptance.deployment import eventually
 from tests.servers import free_port
 
 _PARENT = """
@@ -215,3 +217,24 @@ def test_a_device_is_let_in_when_the_bridge_listens(settings: Settings) -> None:
     finally:
         device.leaves()
         running.stop()
+
+
+def test_a_broker_that_was_killed_is_started_again_and_everybody_comes_back(settings: Settings) -> None:
+    service = Service(build(settings.model_copy(update={"secret_key": "a secret of the tests only"})), jobs=False)
+    try:
+        service.start()
+        assert service.bridge.link.connected
+        before = service.bridge.link.connections
+        assert service._broker is not None
+        assert service._broker._process is not None
+        service._broker._process.kill()
+        service._broker._process.wait(10)
+        assert not service.well()
+        service.mend()
+        assert service.well()
+        eventually(
+            lambda: service.bridge.link.connections > before and service.bridge.link.connected, "the bridge is back"
+        )
+    finally:
+        service.stop()
+        service._parts.store.close()
