@@ -305,7 +305,10 @@ class Echoed:
         end = perf_counter() + CONNECT_SECONDS_MAX
         while not all(self._transport.ready(key) for key in self._keys):
             if perf_counter() > end:
-                raise CheckFailed("the echo's devices cannot connect")
+                late = next(key for key in self._keys if not self._transport.ready(key))
+                raise CheckFailed(
+                    f"the echo's {late.username} cannot connect: {self._transport.refusal(late) or 'no answer'}"
+                )
             self._transport.turn(TURN_SECONDS)
 
     def run(self, messages: int, in_flight: int) -> Round:

@@ -17,7 +17,7 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from controllers.adapters import native
+from gateway.bridge.intake import topics
 from gateway.cli.bench.servers import DidNotStart
 from gateway.runtime import collector
 from gateway.runtime.settings import Broker
@@ -92,14 +92,16 @@ def _client(username: str | None, password: str | None, version: Any) -> JoinedC
 
     def connected(_client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if not reason.is_failure:
-            client.subscribe([(f"{native.ROOT}/+/+/event", 1)])
+            # All that a bridge hears: the embedded broker lets no device in before.
+            client.subscribe([(topic, 1) for topic in topics("")])
 
     def subscribed(*_: Any) -> None:
         sys.stdout.write("READY\n")
         sys.stdout.flush()
 
     def heard(_client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
-        client.publish(message.topic[: -len("event")] + "command", message.payload, qos=1)
+        if message.topic.endswith("/event"):
+            client.publish(message.topic[: -len("event")] + "command", message.payload, qos=1)
 
     client.on_socket_open = opened
     client.on_socket_register_write = lambda *_: None
