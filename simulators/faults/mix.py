@@ -80,7 +80,8 @@ def draw(seed: int, set_to: Mapping[str, float] | None = None) -> Mix:
     large = random.random() < _LARGE_STEP_OF
     drawn.update(set_to or {})
     drawn["tells_time"] = not drawn["delay"] or drawn["delay_seconds_max"] <= _DELAY_THAT_COUNTS_SECONDS
-    if large and drawn["tells_time"] and "clock_step_seconds_max" not in (set_to or {}):
+    steps_are_drawn = not {"clock_steps", "clock_step_seconds_max"} & (set_to or {}).keys()
+    if large and drawn["tells_time"] and steps_are_drawn:
         drawn["clock_step_seconds_max"] = _LARGE_STEP_SECONDS
         drawn["clock_steps"] = max(1, drawn["clock_steps"])
     return msgspec.convert(drawn, Mix)

@@ -16,13 +16,12 @@ _SHORTEST_SECONDS, _USUAL_SECONDS = 0.001, 0.02
 
 
 class Packet(NamedTuple):
-    """A message on its way. `mid` is 0 where nobody acknowledges it; `again`: it lay in the broker, or came before."""
+    """A message on its way. `mid` is 0 where nobody acknowledges it."""
 
     topic: str
     payload: bytes
     retained: bool = False
     mid: int = 0
-    again: bool = False
 
 
 class Peer(Protocol):
@@ -124,7 +123,7 @@ class Broker:
         """Its session goes on: what it never acknowledged comes again, and every retained status."""
         self._bridge = (peer, line)
         for packet in self._owed.values():
-            self._send_to_bridge(packet._replace(again=True))
+            self._send_to_bridge(packet)
         for packet in list(self._retained.values()):
             if self._upward(packet.topic):
                 self._to_bridge(packet._replace(retained=True, mid=self._next_mid()))

@@ -120,6 +120,8 @@ class Checks:
                     yield f"{device.name} {movement.lane}: a barrier came down on a vehicle at {movement.at}"
                 if movement.cause is Cause.COMMAND and movement.command not in limits:
                     yield f"{device.name} {movement.lane}: a barrier moved for no command of ours"
+        for row in self._rows("SELECT id FROM command WHERE state = 'planned'"):
+            yield f"command {row[0]} was neither published nor put before staff"
         for name, count in acted.items():
             if count > 1:
                 yield f"command {name} was executed {count} times"

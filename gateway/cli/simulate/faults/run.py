@@ -213,6 +213,8 @@ class Run:
         self.service.deadline = self.schedule.now() + _DRAINS_WITHIN
         if not self.service.alive:
             self.schedule.run_until(self.service.deadline, lambda: self.service.alive)
+        # What flew on a connection whose acknowledgements were lost is decided about on the next one.
+        self.service.lost()
         self.service.restore()
         for device in self.devices:
             device.connect()

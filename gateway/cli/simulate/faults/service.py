@@ -55,12 +55,7 @@ class Prompt(Inbox[Raw | None]):
 
 
 class SimulatedLink:
-    """What the worker publishes with. Every message that leaves is checked on its way out.
-
-    `tells_live_apart`: a status that lay in the broker is not taken for one of this moment.
-    """
-
-    tells_live_apart = True
+    """What the worker publishes with. Every message that leaves is checked on its way out."""
 
     def __init__(self, service: Service, broker: Broker, line: Line) -> None:
         self.connected = False
@@ -375,7 +370,7 @@ class Peer:
         raw = Raw(
             packet.topic,
             packet.payload,
-            packet.retained or (packet.again and self._link.tells_live_apart),
+            packet.retained,
             service.parts.clock.now(),
             0.0,
             packet.mid,
