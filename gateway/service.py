@@ -52,11 +52,6 @@ class Service:
         self._jobs: Jobs | None = None
         self._mended = 0
 
-    def prepare(self) -> None:
-        """Begin what takes its time in a process of its own: `start` waits for it. Raises `BrokerDidNotStart`."""
-        if self._broker is not None:
-            self._broker.begin()
-
     def start(self) -> None:
         """Raises `BrokerDidNotStart`. A broker elsewhere may still be away: the bridge goes on trying."""
         sys.setswitchinterval(_SWITCH_SECONDS)

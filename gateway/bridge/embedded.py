@@ -32,8 +32,7 @@ class EmbeddedBroker:
         self._process: subprocess.Popen[str] | None = None
         self.address = settings.broker
 
-    def begin(self) -> None:
-        """Start its process, and do not wait for it: `start` does. Raises `BrokerDidNotStart` where its port is taken."""
+    def _begin(self) -> subprocess.Popen[str]:
         where = self.address
         self._refuse_taken(where)
         process = subprocess.Popen(
@@ -59,13 +58,11 @@ class EmbeddedBroker:
         with contextlib.suppress(OSError):  # it has ended already: `start` hears why
             process.stdin.write(json.dumps(told) + "\n")
             process.stdin.flush()
+        return process
 
     def start(self) -> None:
         """Until it takes connections. Raises `BrokerDidNotStart` with the reason, such as a port that is taken."""
-        if self._process is None:
-            self.begin()
-        process = self._process
-        assert process is not None
+        process = self._begin()
         assert process.stdin is not None
         assert process.stdout is not None
         timer = threading.Timer(_STARTS_WITHIN_SECONDS, process.kill)

@@ -33,7 +33,7 @@ def serve(config: Path | None) -> None:
         service = Service(parts)
 
         def web() -> WebServer:
-            # Imported late: this takes as long as the broker's process needs to come up, which was begun before.
+            # Imported late: after a kill the gates are answered first, and the console comes up a second later.
             from gateway.cli.web import WebServer
 
             return WebServer(parts, health=service.health)
@@ -71,10 +71,9 @@ def _run(service: Service, *, where: str, front: Callable[[], WebServer] | None 
     well = True
     web: WebServer | None = None
     try:
-        service.prepare()
-        web = front() if front is not None else None
         service.start()
-        if web is not None:
+        if front is not None:
+            web = front()
             web.start()
             where = f"{web.url}, {where}"
         collector.started_up()

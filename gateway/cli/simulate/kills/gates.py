@@ -24,7 +24,7 @@ from simulators.street import LaneSpec
 from simulators.transport import Key, Listener, Transport
 
 _TURN_SECONDS = 0.25
-_BACK_OFF_SECONDS = (0.2, 0.5, 1.0)
+_BACK_OFF_SECONDS = (0.2, 0.5)
 
 
 class DeviceOrder(msgspec.Struct, frozen=True, kw_only=True):
