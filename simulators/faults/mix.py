@@ -48,13 +48,15 @@ RANGES: dict[str, tuple[float, float]] = {
     "broker_restarts": (0, 2),
     "database_spells": (0, 4),
     "clock_steps": (0, 3),
-    "clock_step_seconds_max": (0.2, 1.9),
+    "clock_step_seconds_max": (0.2, 1.0),
     "vehicles": (3, 7),
 }
 # A step this large moves what the service believes of past events as well: then no stay is compared.
 _LARGE_STEP_SECONDS = 45.0
-# A status under way for two seconds says that the device's clock is behind: where messages may take longer, it says nothing of it.
-_DELAY_THAT_COUNTS_SECONDS = 0.9
+# A status seems to show a clock that is off by how far it is off and by how long the status was under way, on two legs. Where both
+# together may come to the two seconds from which an offset counts, devices say nothing of their clocks.
+_ERROR_SECONDS_MAX = 1.9
+_SHORT_DELAY_SECONDS = 0.4
 _LARGE_STEP_OF = 0.12
 _NEVER_OF = 0.35
 
@@ -76,10 +78,12 @@ def draw(seed: int, set_to: Mapping[str, float] | None = None) -> Mix:
             value = round(random.uniform(least, most), 4)
         drawn[name] = least if never else value
     if random.random() < 0.5:
-        drawn["delay_seconds_max"] = min(drawn["delay_seconds_max"], _DELAY_THAT_COUNTS_SECONDS)
+        drawn["delay_seconds_max"] = min(drawn["delay_seconds_max"], _SHORT_DELAY_SECONDS)
     large = random.random() < _LARGE_STEP_OF
     drawn.update(set_to or {})
-    drawn["tells_time"] = not drawn["delay"] or drawn["delay_seconds_max"] <= _DELAY_THAT_COUNTS_SECONDS
+    error = 2 * drawn["delay_seconds_max"] if drawn["delay"] else 0.0
+    error += drawn["clock_step_seconds_max"] if drawn["clock_steps"] else 0.0
+    drawn["tells_time"] = error <= _ERROR_SECONDS_MAX
     steps_are_drawn = not {"clock_steps", "clock_step_seconds_max"} & (set_to or {}).keys()
     if large and drawn["tells_time"] and steps_are_drawn:
         drawn["clock_step_seconds_max"] = _LARGE_STEP_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,11 @@ def ground() -> Iterator[Ground]:
 
 @pytest.fixture(autouse=True)
 def _no_news_of_simulated_outages() -> Iterator[None]:
+    root, databases = logging.getLogger(), logging.getLogger("sqlalchemy")
+    before = root.handlers, root.level, databases.level
     quiet()
     yield
     structlog.reset_defaults()
+    root.handlers = before[0]
+    root.setLevel(before[1])
+    databases.setLevel(before[2])

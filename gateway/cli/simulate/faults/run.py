@@ -34,7 +34,6 @@ _ENDS_AFTER = timedelta(hours=29, minutes=30)
 _DRAINS_WITHIN = timedelta(minutes=40)
 _SWEEPS_EVERY = 240.0
 _STATUS_EVERY = timedelta(minutes=10)
-_LARGE_STEP_SECONDS = 2.0
 DAY = date(2026, 3, 31)
 
 
@@ -176,9 +175,7 @@ class Run:
 
     def _step(self, device: Device, by: timedelta) -> None:
         total = device.gate.offset + by
-        if self.mix.clock_step_seconds_max < _LARGE_STEP_SECONDS and abs(total) >= timedelta(
-            seconds=_LARGE_STEP_SECONDS
-        ):
+        if abs(total) > timedelta(seconds=self.mix.clock_step_seconds_max):
             by = -device.gate.offset  # steps that no one may notice never add up to one that counts
         self.record.fault(self.schedule.now(), "clock_step", f"{device.name} {by.total_seconds():+.3f} s")
         device.step_clock(by)
