@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from gateway.bridge.senders import LATE_RATE
 from gateway.runtime.ids import random_token
 from gateway.runtime.settings import Broker, Settings
 
@@ -53,6 +54,9 @@ class EmbeddedBroker:
             "bridge_username": self._username,
             "bridge_password": self._password,
             "goodbye": _GOODBYE,
+            # As much as the bridge takes of what a device has kept; it looks more closely at what is live.
+            "rate": self._settings.device_rate * LATE_RATE,
+            "burst": self._settings.device_burst * 2,
         }
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # it has ended already: `start` hears why

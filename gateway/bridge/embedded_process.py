@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from amqtt.adapters import ReaderAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
@@ -27,6 +28,7 @@ from amqtt.session import OutgoingApplicationMessage
 from controllers.adapters import native
 from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime import collector
+from gateway.runtime.allowance import Bucket
 from gateway.store.engine import Store, open_engine
 
 _SAYS = frozenset({"event", "status", "result"})
@@ -34,7 +36,10 @@ _BRIDGE_HEARS = frozenset(f"{native.ROOT}/+/+/{channel}" for channel in _SAYS)
 _LISTENS_WITHIN_SECONDS = 8.0
 _REFUSED = 0x80
 _SHUTDOWN_SECONDS = 1.0
+# Whoever acknowledges less gets nothing more: no device needs as much, and the bridge's inbox never holds as much.
 _UNACKNOWLEDGED_MAX = 1_000
+_UNACKNOWLEDGED_BY_THE_BRIDGE_MAX = 60_000
+_PAUSE_SECONDS_MAX = 1.0
 _HEARS = frozenset({"command", "receipt", "list", "list/delta"})
 
 
@@ -102,7 +107,7 @@ class QuietBroker(Broker):  # type: ignore[misc]
     """amqtt, whose every message passes through two queues and seven tasks: here an ordinary one is sent on at once.
 
     It asks no plugin (`Accounts` needs no waiting) and tries only the filters that can match. Whatever is not ordinary, such
-    as a retained message, another quality of service or a client that does not keep up, goes the library's own way.
+    as a retained message or another quality of service, goes the library's own way.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -163,14 +168,43 @@ class _Subscriptions(dict[str, list[tuple[Any, int]]]):
         return iter(tuple(super().__iter__()))
 
 
+class Pace(ReaderAdapter):  # type: ignore[misc]
+    """Reads no faster than a device may send. It waits with its own socket, and nobody else waits for it."""
+
+    rate: ClassVar[float] = 0
+    burst: ClassVar[float] = 0
+
+    def __init__(self, reader: ReaderAdapter) -> None:
+        self._reader = reader
+        self.bucket = Bucket(self.burst, time.monotonic())
+
+    async def read(self, n: int = -1) -> bytes:
+        left = self.bucket.left(self.rate, self.burst, time.monotonic())
+        if left < 0:
+            await asyncio.sleep(min(-left / self.rate, _PAUSE_SECONDS_MAX))
+        found: bytes = await self._reader.read(n)
+        return found
+
+    def feed_eof(self) -> None:
+        self._reader.feed_eof()
+
+
 class QuietHandler(BrokerProtocolHandler):  # type: ignore[misc]
     """One client's connection."""
 
     def __init__(self, plugins: Any, loop: asyncio.AbstractEventLoop, spread: Spread) -> None:
         super().__init__(plugins, loop=loop)
         self._spread = spread
+        self._pace: Pace | None = None
+
+    def attach(self, session: Any, reader: Any, writer: Any) -> None:
+        if Pace.rate and session.username != Accounts.bridge[0]:
+            reader = self._pace = Pace(reader)
+        super().attach(session, reader, writer)
 
     async def handle_publish(self, publish_packet: Any) -> None:
+        if self._pace is not None:
+            self._pace.bucket.take(1)
         session, topic, data = self.session, publish_packet.topic_name, publish_packet.data
         ordinary = publish_packet.qos == 1 and not publish_packet.retain_flag and topic and data is not None
         if session is None or not ordinary or topic[0] == "$" or not {"+", "#"}.isdisjoint(topic):
@@ -181,10 +215,15 @@ class QuietHandler(BrokerProtocolHandler):  # type: ignore[misc]
         await self._send_packet(PubackPacket.build(publish_packet.variable_header.packet_id))
 
     def send_now(self, topic: str, data: bytes | bytearray, qos: int) -> bool:
-        """False: not an ordinary message, or its client does not keep up."""
+        """False: not an ordinary message."""
         session, writer = self.session, self.writer
-        if qos != 1 or session is None or writer is None or len(session.inflight_out) >= _UNACKNOWLEDGED_MAX:
+        if qos != 1 or session is None or writer is None:
             return False
+        bridge = session.username == Accounts.bridge[0]
+        if len(session.inflight_out) >= (_UNACKNOWLEDGED_BY_THE_BRIDGE_MAX if bridge else _UNACKNOWLEDGED_MAX):
+            return (
+                True  # and forgotten: what gets no receipt is sent again, and a command that waits this long is stale
+            )
         message = OutgoingApplicationMessage(session.next_packet_id, topic, qos, data, False)
         message.publish_packet = message.build_publish_packet()
         session.inflight_out[message.packet_id] = message
@@ -243,6 +282,7 @@ def main() -> None:
     store = Store(open_engine(told["database_url"]))
     Accounts.bridge = (told["bridge_username"], told["bridge_password"])
     Accounts.devices = DeviceCredentials(store)
+    Pace.rate, Pace.burst = told["rate"], told["burst"]
     try:
         _run(_serve(told["host"], told["port"], told["goodbye"]))
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from gateway.runtime.allowance import Bucket
 
 _TOPICS_MAX = 60_000  # three for each of 20,000 devices
 # Devices send what they kept one window of 32 after the other, each after the receipts for the one before: that is their brake.
-_LATE_RATE = 10
+LATE_RATE = 10
 
 
 class Rank(IntEnum):
@@ -71,7 +71,7 @@ class Sender:
     def may(self, rank: Rank, cost: int, rate: float, burst: float, now: float) -> bool:
         """Whether its allowance takes one more. Each rank has its own: what was kept does not eat what is live."""
         if rank is Rank.LATE:
-            rate, burst = rate * _LATE_RATE, burst * _LATE_RATE
+            rate, burst = rate * LATE_RATE, burst * LATE_RATE
         bucket = self._buckets[rank]
         if bucket is None:
             bucket = self._buckets[rank] = Bucket(burst, now)
