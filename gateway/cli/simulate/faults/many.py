@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.util import Finalize
 
 from gateway.cli.simulate.faults.ground import Ground
 from gateway.cli.simulate.faults.run import Result, Run
@@ -61,4 +62,6 @@ def _one(asked: tuple[int, dict[str, float]]) -> Result:
     seed, set_to = asked
     if not _ground:
         _ground.append(Ground())
+        # A process of a pool ends without whatever else runs at a program's exit.
+        Finalize(None, _ground[0].close, exitpriority=1)
     return Run(_ground[0], seed, draw(seed, set_to)).go()
