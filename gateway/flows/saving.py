@@ -122,9 +122,13 @@ class _Upserts:
             set_={"limit_minutes": balance.excluded.limit_minutes, "drawn_minutes": balance.excluded.drawn_minutes},
         )
         state = insert_(t.DeviceState.__table__)
-        said = ("online", "seen_at", "clock_offset_ms", "barrier", "buffered", "list_version", "firmware")
+        said = ("online", "seen_at", "barrier", "buffered", "list_version", "firmware")
         self.alive = state.on_conflict_do_update(
             index_elements=["site_id", "device_id"], set_={name: state.excluded[name] for name in said}
+        )
+        self.alive_with_clock = state.on_conflict_do_update(
+            index_elements=["site_id", "device_id"],
+            set_={name: state.excluded[name] for name in (*said, "clock_offset_ms")},
         )
         # The last will says only that the device is gone: what it said of itself before still stands.
         self.gone = state.on_conflict_do_update(
@@ -240,4 +244,7 @@ class OutcomeWriter:
                 "clock_offset_ms": one.offset_ms or 0,
                 **rows_of.status(one.status),
             }
-            self._many(self._upserts.alive if one.status.online else self._upserts.gone, [row])
+            upserts = self._upserts
+            # A retained status says nothing of the clock: what is known of it still stands.
+            alive = upserts.alive if one.offset_ms is None else upserts.alive_with_clock
+            self._many(alive if one.status.online else upserts.gone, [row])

@@ -69,3 +69,11 @@ def test_a_clock_that_was_set_right_is_believed_at_once(street: Street) -> None:
     street.deliver(street.status(offset_ms=60_000))
     street.deliver(street.status(offset_ms=100))
     assert entry_seconds(street) == 0
+
+
+def test_a_retained_status_says_nothing_of_the_clock(street: Street, parts: Parts) -> None:
+    street.deliver(street.status(offset_ms=60_000))
+    street.deliver(street.status(offset_ms=None))
+    again = Street(replace(parts, estates=Estates()))
+    again.clock.set(local("09:01"))
+    assert entry_seconds(again, clock_ms=60_000) == 0

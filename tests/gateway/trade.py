@@ -190,7 +190,7 @@ class Street:
             payload=native.encode(said),
         )
 
-    def status(self, device: str = "d1", offset_ms: int = 0) -> StatusIn:
+    def status(self, device: str = "d1", offset_ms: int | None = 0) -> StatusIn:
         said = DeviceStatus(online=True, at=self.clock.now())
         return StatusIn(site="xinyi", device=device, status=said, received_at=self.clock.now(), offset_ms=offset_ms)
 
