@@ -16,6 +16,7 @@ from gateway.cli.bench import memory as memory_bench
 from gateway.cli.bench import site as site_bench
 from gateway.cli.bench.options import chosen, common, measuring, where
 from gateway.cli.bench.stand import Arrangement, can_be_measured
+from gateway.cli.bench.street import SMALL
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,7 +79,7 @@ def memory(
     count = count or (memory_bench.QUICK_EVENTS if quick else memory_bench.EVENTS)
     wanted = can_be_measured(chosen((_EMBEDDED, _DEPLOYED), broker, database))
     with measuring(folder) as made:
-        found = [memory_bench.run(made, one, count) for one in wanted]
+        found = [memory_bench.run(made, one, count, SMALL if quick else None) for one in wanted]
     return _tell(found, lambda: memory_bench.text(found), as_json=as_json, defer=defer)
 
 
@@ -108,7 +109,9 @@ def site(
     """How much of the machine a busy site takes (10,000 vehicles a day, at its peak hour), and a whole city's peak."""
     seconds = seconds or (_QUICK_SECONDS if quick else _SITE_SECONDS)
     arrangements = chosen((_EMBEDDED, _DEPLOYED), broker, database)
-    busy, city = site_bench.cases(seconds, min(city_events, 40) if quick else city_events)
+    busy, city = (
+        site_bench.cases(seconds, min(city_events, 40), SMALL) if quick else site_bench.cases(seconds, city_events)
+    )
     wanted = [(case, one) for case in (busy, city) for one in arrangements]
     if broker is None and database is None:
         # One site is one process; nobody runs a city on SQLite.
@@ -148,6 +151,7 @@ def backlog(
     """100,000 buffered events after an outage: how soon they are in, and whether live decisions wait for them."""
     count = count or (backlog_bench.QUICK_BUFFERED if quick else backlog_bench.BUFFERED)
     seconds = _QUICK_SECONDS if quick else _BACKLOG_SECONDS
+    devices = min(devices, SMALL.sites) if quick else devices
     wanted = can_be_measured(chosen((_EMBEDDED, _DEPLOYED), broker, database))
     with measuring(folder) as made:
         found = [

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.cli.bench.driver import Round
 from gateway.cli.bench.report import Progress, note, percentile, progress, ratio, table
 from gateway.cli.bench.stand import Arrangement, Databases, Stand, can_be_measured, stand
+from gateway.cli.bench.street import SMALL, Layout
 
 ARRANGEMENTS = (
     Arrangement(broker="mosquitto", database="sqlite"),
@@ -28,10 +29,11 @@ class Sizes:
     echoes: int
     commits: int
     warm_up: int
+    layout: Layout = field(default_factory=Layout)
 
 
 FULL = Sizes(reads={1: 1_000, 12: 1_500, 50: 2_000, 200: 4_000}, rounds=3, echoes=2_000, commits=500, warm_up=400)
-QUICK = Sizes(reads={1: 20, 12: 40, 50: 60}, rounds=1, echoes=60, commits=20, warm_up=10)
+QUICK = Sizes(reads={1: 20, 12: 40, 50: 60}, rounds=1, echoes=60, commits=20, warm_up=10, layout=SMALL)
 
 
 @dataclass
@@ -68,7 +70,7 @@ def run(made: Databases, sizes: Sizes, arrangements: tuple[Arrangement, ...] = A
         for one in possible:
             bar.doing(str(one))
             exits = sizes.rounds * sum(sizes.reads.values()) // 2
-            with stand(one, made, exits=exits) as running:
+            with stand(one, made, layout=sizes.layout, exits=exits) as running:
                 _measure(running, sizes, found, bar)
     return found
 

@@ -5,8 +5,10 @@ The vehicles that are measured have the same past of their own in both: what gro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import cycle, islice
 from time import perf_counter
 from typing import Any
 
@@ -15,8 +17,8 @@ from gateway.cli.bench.fill import fill, rows
 from gateway.cli.bench.report import Progress, note, percentile, progress, ratio, table
 from gateway.cli.bench.servers import mosquitto_program
 from gateway.cli.bench.stand import Arrangement, Databases, can_be_measured, settings_for, settings_of, settle, stand
-from gateway.cli.bench.street import Layout, furnish
-from gateway.cli.bench.traffic import Guest, Traffic, Vehicle, inbound, let_in, passed, read
+from gateway.cli.bench.street import SMALL, Layout, furnish
+from gateway.cli.bench.traffic import Traffic, Vehicle, inbound, let_in, passed, read
 from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import EventIn
 from gateway.wiring import Parts
@@ -26,6 +28,7 @@ ARRANGEMENTS = (
     Arrangement(broker="mosquitto", database="postgresql"),
 )
 _STAYS_A_VEHICLE = 5
+_ROUNDS = 5
 # 25 vehicles with eight events each.
 _BATCH = 25 * 8
 
@@ -38,10 +41,11 @@ class Sizes:
     stays: int
     in_process: int
     end_to_end: int
+    layout: Layout = field(default_factory=Layout)
 
 
 FULL = Sizes(few=10_000, stays=5_000_000, in_process=3_000, end_to_end=2_000)
-QUICK = Sizes(few=2_000, stays=4_000, in_process=40, end_to_end=30)
+QUICK = Sizes(few=2_000, stays=4_000, in_process=40, end_to_end=30, layout=SMALL)
 
 
 def run(made: Databases, kinds: tuple[Arrangement, ...], sizes: Sizes, stays: int) -> list[dict[str, Any]]:
@@ -54,50 +58,108 @@ def run(made: Databases, kinds: tuple[Arrangement, ...], sizes: Sizes, stays: in
         note("Mosquitto is not installed (Debian's package: mosquitto): end to end with the embedded broker")
     with progress(len(wanted) * (sizes.few + stays), "growth") as bar:
         for database in wanted:
-            small = _measure(made, Arrangement(broker=broker, database=database), sizes, sizes.few, bar)
-            large = _measure(made, Arrangement(broker=broker, database=database), sizes, stays, bar)
-            for row in (small, large):
-                row["ratio"] = {
-                    how: round(row[how]["p50_ms"] / small[how]["p50_ms"], 2) for how in ("in_process", "end_to_end")
-                }
-            found += [small, large]
+            found += _measure(made, Arrangement(broker=broker, database=database), sizes, stays, bar)
     return found
 
 
-def _measure(made: Databases, arrangement: Arrangement, sizes: Sizes, stays: int, bar: Progress) -> dict[str, Any]:
-    vehicles = max(stays // _STAYS_A_VEHICLE, 2)
-    layout = Layout(stride=max(1, vehicles // Layout().registered))
-    url = made.make(arrangement.database)
-    try:
-        parts, _ = furnish(settings_of(settings_for(url)), layout)
-        try:
-            bar.doing(f"{arrangement.database}, {stays:,} stays: writing")
-            began = perf_counter()
-            fill(parts, layout, stays, vehicles, until=parts.clock.now() - timedelta(days=3), step_done=bar.step)
-            _own_pasts(parts, layout)
-            settle(parts)
-            filled_in = perf_counter() - began
-            held = rows(parts)
-            bar.doing(f"{arrangement.database}, {stays:,} stays: deciding")
-            in_process = _in_process(parts, layout, sizes.in_process)
-        finally:
-            parts.store.close()
-        with stand(
-            arrangement, made, layout=layout, exits=sizes.end_to_end, floors=False, database_url=url, seed=2
-        ) as running:
+def _measure(
+    made: Databases, arrangement: Arrangement, sizes: Sizes, stays: int, bar: Progress
+) -> list[dict[str, Any]]:
+    """Both databases are there at once, and their rounds take turns: a machine that is busy for a while is busy for both."""
+    with ExitStack() as stack:
+        both = [_Filled(made, arrangement, sizes, many, bar) for many in (sizes.few, stays)]
+        for one in both:
+            stack.callback(made.drop, one.url)
+        bar.doing(f"{arrangement.database}: deciding")
+        for _ in range(_ROUNDS):
+            for one in both:
+                one.decide(sizes.in_process // _ROUNDS)
+        for one in both:
+            one.parts.store.close()
+        stands = [
+            stack.enter_context(
+                stand(
+                    arrangement,
+                    made,
+                    layout=one.layout,
+                    exits=sizes.end_to_end,
+                    floors=False,
+                    database_url=one.url,
+                    seed=2,
+                )
+            )
+            for one in both
+        ]
+        for running in stands:
             running.driver.closed_loop(max(10, sizes.end_to_end // 10), 1)
-            load = running.driver.closed_loop(sizes.end_to_end, 1)
-    finally:
-        made.drop(url)
-    return {
-        "database": arrangement.database,
-        "broker": arrangement.broker,
-        "stays": stays,
-        "rows": sum(held.values()),
-        "filled_in_s": round(filled_in, 1),
-        "in_process": {"p50_ms": percentile(in_process, 0.5), "p99_ms": percentile(in_process, 0.99)},
-        "end_to_end": {"p50_ms": percentile(load.latencies, 0.5), "p99_ms": percentile(load.latencies, 0.99)},
-    }
+        for _ in range(_ROUNDS):
+            for one, running in zip(both, stands, strict=True):
+                one.end_to_end += running.driver.closed_loop(sizes.end_to_end // _ROUNDS, 1).latencies
+    rows_ = [one.row(arrangement) for one in both]
+    for row in rows_:
+        row["ratio"] = {
+            how: round(row[how]["p50_ms"] / rows_[0][how]["p50_ms"], 2) for how in ("in_process", "end_to_end")
+        }
+    return rows_
+
+
+class _Filled:
+    """A database with so many past stays, and what is measured on it."""
+
+    def __init__(self, made: Databases, arrangement: Arrangement, sizes: Sizes, stays: int, bar: Progress) -> None:
+        vehicles = max(stays // _STAYS_A_VEHICLE, 2)
+        self.stays = stays
+        self.layout = replace(sizes.layout, stride=max(1, vehicles // sizes.layout.registered))
+        self.url = made.make(arrangement.database)
+        self.in_process: list[float] = []
+        self.end_to_end: list[float] = []
+        self.parts, _ = furnish(settings_of(settings_for(self.url)), self.layout)
+        bar.doing(f"{arrangement.database}, {stays:,} stays: writing")
+        began = perf_counter()
+        until = self.parts.clock.now() - timedelta(days=3)
+        fill(self.parts, self.layout, stays, vehicles, until=until, step_done=bar.step)
+        _own_pasts(self.parts, self.layout)
+        self.filled_in = perf_counter() - began
+        self._traffic = Traffic(self.layout, seed=4)
+        guests = self._traffic.guests(sizes.in_process, self.parts.clock.now())
+        let_in(self.parts, self.layout, guests, name="before")
+        settle(self.parts)
+        self.rows = sum(rows(self.parts).values())
+        self._path = EventPath(self.parts, planner="bench")
+        self._lanes = cycle(self.layout.lanes_of_all())
+        self._sites = {self.layout.site(index): index for index in range(self.layout.sites)}
+        self._count = 0
+        self.decide(max(5, sizes.in_process // 10))
+        self.in_process = []
+
+    def decide(self, reads: int) -> None:
+        """A read at a time through the event path, without any broker; its `passed` goes in unmeasured."""
+        for spec in islice(self._lanes, reads):
+            site = self._sites[spec.key.site]
+            vehicle = self._traffic.arrives(site) if spec.inward else self._traffic.leaves(site)
+            if vehicle is None:
+                continue
+            self._count += 1
+            event = read(f"alone-{self._count}", self.parts.clock.now(), spec.lane, vehicle)
+            message = inbound(self.parts, spec.key.site, spec.key.device, event)
+            began = perf_counter()
+            outcome = self._path.run([message])
+            self.in_process.append(perf_counter() - began)
+            if outcome.commands and outcome.commands[0].action == "open":
+                mark = passed(f"{event.id}-p", self.parts.clock.now(), spec.lane, event.id)
+                self._path.run([inbound(self.parts, spec.key.site, spec.key.device, mark)])
+                (self._traffic.entered if spec.inward else self._traffic.left)(site, vehicle)
+
+    def row(self, arrangement: Arrangement) -> dict[str, Any]:
+        return {
+            "database": arrangement.database,
+            "broker": arrangement.broker,
+            "stays": self.stays,
+            "rows": self.rows,
+            "filled_in_s": round(self.filled_in, 1),
+            "in_process": {"p50_ms": percentile(self.in_process, 0.5), "p99_ms": percentile(self.in_process, 0.99)},
+            "end_to_end": {"p50_ms": percentile(self.end_to_end, 0.5), "p99_ms": percentile(self.end_to_end, 0.99)},
+        }
 
 
 def _own_pasts(parts: Parts, layout: Layout) -> None:
@@ -127,36 +189,6 @@ def _visit(parts: Parts, site: str, vehicle: Vehicle, came: datetime, name: str)
         event = read(event_id, at, lane, vehicle, buffered=True)
         mark = passed(f"{event_id}-p", at + timedelta(seconds=4), lane, event_id, buffered=True)
         found += [inbound(parts, site, "d0", event), inbound(parts, site, "d0", mark)]
-    return found
-
-
-def _in_process(parts: Parts, layout: Layout, reads: int) -> list[float]:
-    """A read at a time through the event path, without any broker; its `passed` goes in unmeasured. Seconds."""
-    traffic = Traffic(layout, seed=4)
-    guests: list[Guest] = traffic.guests(reads, parts.clock.now())
-    let_in(parts, layout, guests, name="before")
-    settle(parts)
-    path = EventPath(parts, planner="bench")
-    sites = {layout.site(index): index for index in range(layout.sites)}
-    lanes = layout.lanes_of_all()
-    warm_up = max(5, reads // 10)
-    found: list[float] = []
-    for number in range(reads + warm_up):
-        spec = lanes[number % len(lanes)]
-        site = sites[spec.key.site]
-        vehicle = traffic.arrives(site) if spec.inward else traffic.leaves(site)
-        if vehicle is None:
-            continue
-        event = read(f"alone-{number}", parts.clock.now(), spec.lane, vehicle)
-        message = inbound(parts, spec.key.site, spec.key.device, event)
-        began = perf_counter()
-        outcome = path.run([message])
-        if number >= warm_up:
-            found.append(perf_counter() - began)
-        if outcome.commands and outcome.commands[0].action == "open":
-            mark = passed(f"alone-{number}-p", parts.clock.now(), spec.lane, event.id)
-            path.run([inbound(parts, spec.key.site, spec.key.device, mark)])
-            (traffic.entered if spec.inward else traffic.left)(site, vehicle)
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.cli.bench import machine
 from gateway.cli.bench.report import note, progress, table
 from gateway.cli.bench.stand import Arrangement, Databases, stand
+from gateway.cli.bench.street import Layout
 
 EVENTS, QUICK_EVENTS = 200_000, 400
 SAMPLES = 20
@@ -15,7 +16,7 @@ _IN_FLIGHT = 100
 _LEAVES_OF = 2
 
 
-def run(made: Databases, arrangement: Arrangement, events: int) -> dict[str, Any]:
+def run(made: Databases, arrangement: Arrangement, events: int, layout: Layout | None = None) -> dict[str, Any]:
     """Samples of the resident memory, by events so far. `growth`: the last quarter's mean over the second quarter's.
 
     The first quarter is left out: caches, statements and pools fill up.
@@ -24,7 +25,7 @@ def run(made: Databases, arrangement: Arrangement, events: int) -> dict[str, Any
     reads = max(SAMPLES, events // _EVENTS_A_READ)
     with (
         progress(SAMPLES, f"memory, {arrangement}") as bar,
-        stand(arrangement, made, exits=reads // _LEAVES_OF, floors=False) as running,
+        stand(arrangement, made, layout=layout, exits=reads // _LEAVES_OF, floors=False) as running,
     ):
         names = ["broker", *(name for name in running.processes if name.startswith(("bridge", "service")))]
         passed_through = 0

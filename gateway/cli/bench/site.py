@@ -14,6 +14,7 @@ from gateway.cli.bench.traffic import CENTRE_SHARES, DEMO_SHARES
 
 # A shopping centre: 1,300 spaces and 10,000 vehicles a day through six lanes; its peak hour has an eighth of the day.
 CENTRE = Layout(sites=1, devices=3, lanes=6, capacity=1_300, residents=40, relatives=0, deliveries=20)
+CITY = Layout(sites=60, lanes=16)
 _VEHICLES_A_DAY = 10_000
 _PEAK_HOUR = 1 / 8
 CENTRE_READS_PER_S = 2 * _VEHICLES_A_DAY * _PEAK_HOUR / 3600
@@ -32,7 +33,7 @@ class Case:
     seconds: float
 
 
-def cases(seconds: float, city_events_per_s: float = CITY_EVENTS_PER_S) -> tuple[Case, ...]:
+def cases(seconds: float, city_events_per_s: float, city: Layout = CITY) -> tuple[Case, ...]:
     """The busy site for twice as long: it has few events."""
     return (
         Case(
@@ -44,7 +45,7 @@ def cases(seconds: float, city_events_per_s: float = CITY_EVENTS_PER_S) -> tuple
         ),
         Case(
             name="city peak",
-            layout=Layout(sites=60, lanes=16),
+            layout=city,
             shares=DEMO_SHARES,
             reads_per_s=city_events_per_s / 2,
             seconds=seconds,

@@ -111,6 +111,10 @@ class Layout:
         return rows
 
 
+# For runs that only show that everything runs.
+SMALL = Layout(sites=4, residents=20, relatives=6, deliveries=10)
+
+
 def furnish(settings: Settings, layout: Layout) -> tuple[Parts, dict[str, str]]:
     """Schema, policy, sites and registers in an empty database. The parts, and the devices' passwords by user name."""
     parts = build(settings)
