@@ -24,6 +24,9 @@ LATE_AFTER_SECONDS = 5.0
 EACH_MAX = 16
 # Without anything live: small enough that what comes meanwhile hardly waits.
 BEHIND_MAX = 16
+# Beside what is live, and one more for each eight of that. With fewer, what was kept would hardly move wherever each batch has
+# something live in it, which a slow database brings about with 40 reads a second.
+BESIDE_MIN = 4
 # As every JSON encoder of a device writes it. A wrong guess costs only rank: the worker decides by the decoded event.
 _BUFFERED = (b'"buffered":true', b'"buffered": true')
 _ARRIVED = attrgetter("arrived")
@@ -171,7 +174,7 @@ class Inbox(Generic[_T]):
             # Never without a place for the others: who is always behind would wait for ever.
             batch = self._round(Rank.LIVE, most - most // 9 if status or late else most) if live else []
             if status or late:
-                room = min(most - len(batch), 1 + len(batch) // 8 if batch else BEHIND_MAX)
+                room = min(most - len(batch), BESIDE_MIN + len(batch) // 8 if batch else BEHIND_MAX)
                 statuses = self._round(Rank.STATUS, room - room // 8 if late else room)
                 batch += statuses
                 batch += self._round(Rank.LATE, room - len(statuses))

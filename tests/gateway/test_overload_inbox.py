@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.adapters import native
-from gateway.bridge.inbox import BEHIND_MAX, EACH_MAX, LATE_AFTER_SECONDS, Inbox
+from gateway.bridge.inbox import BEHIND_MAX, BESIDE_MIN, EACH_MAX, LATE_AFTER_SECONDS, Inbox
 from gateway.bridge.senders import Rank
 
 LIVE = b'{"id": "e", "buffered": false}'
@@ -116,7 +116,7 @@ def test_what_is_live_goes_first_and_the_rest_gets_a_small_place(sent: list[Mess
         assert len(batch) <= most + taken  # a status may go with each live message of its device
         if live:
             assert taken >= 1
-            assert late <= 1 + taken // 4
+            assert late <= BESIDE_MIN + taken // 8
         else:
             assert min(others, 1) <= len(batch) <= min(others, most, BEHIND_MAX)
 
