@@ -27,6 +27,8 @@ from gateway.store.tables import DayClose, LedgerTransaction
 _CLOSE = DayClose.__table__.c
 # A stay that was read just before the day's end may be voided just after it.
 _SETTLES_WITHIN = timedelta(minutes=10)
+# How far an event reaches that came late: an entry of last week splits the stay that ended on this day.
+_REACHES = timedelta(days=40)
 
 
 def failures(look: Look) -> Iterator[Failure]:
@@ -120,7 +122,7 @@ def _wrong_figures(record: Record, document: Document, lines: Lines, stored: lis
 def _wrong_passages(look: Look, record: Record, lines: Lines, sealed_at: datetime) -> str | None:
     """Stays may still change after their day is sealed, but only by events that came late."""
     start, end = day_bounds(record.day, look.scope.zone)
-    if books.late_events(look.connection, record.site, start, end + _SETTLES_WITHIN, sealed_at):
+    if books.late_events(look.connection, record.site, start - _REACHES, end + _SETTLES_WITHIN, sealed_at):
         return None
     there = books.stays_named(look.connection, record.site, {passage.stay for passage in lines.passages})
     for passage in lines.passages:

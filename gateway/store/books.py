@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -219,6 +219,10 @@ def books_of(connection: Connection) -> dict[str, tuple[date, date | None]]:
     return {site: (opened_on, closed_through) for site, opened_on, closed_through in rows}
 
 
+# An event that came while a day was being closed waited for it: it was received before the seal, and decided after it.
+_WAITS_FOR_THE_CLOSE = timedelta(seconds=60)
+
+
 def late_events(connection: Connection, site: str, start: datetime, end: datetime, sealed_at: datetime) -> bool:
     """Whether an event of [start, end) came in after an instant: then its stays may differ from what was sealed."""
     lanes = select(Lane.id).where(Lane.site_id == site)
@@ -227,7 +231,7 @@ def late_events(connection: Connection, site: str, start: datetime, end: datetim
         _EVENT.lane_id.in_(lanes),
         _EVENT.at >= start,
         _EVENT.at < end,
-        _EVENT.received_at > sealed_at,
+        _EVENT.received_at >= sealed_at - _WAITS_FOR_THE_CLOSE,
     )
     return connection.execute(query.limit(1)).first() is not None
 
