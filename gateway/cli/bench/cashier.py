@@ -13,6 +13,7 @@ import subprocess
 import sys
 from typing import IO, Any
 
+from gateway.cli.main import CheckFailed
 from gateway.runtime.settings import Settings
 
 _ENDS_WITHIN_SECONDS = 30
@@ -40,8 +41,13 @@ class CashierProcess:
         return self._process.pid
 
     def pay(self, site: str, device: str, event_id: str, fen: int) -> None:
-        """Hand a payment on; it does not wait for it."""
-        self._say([site, device, event_id, fen])
+        """Hand a payment on; it does not wait for it. Raises `CheckFailed` when that process has died."""
+        try:
+            self._say([site, device, event_id, fen])
+        except BrokenPipeError:
+            raise CheckFailed(
+                "the process that pays has died, and with it the measurement; what it said is above"
+            ) from None
 
     def close(self) -> None:
         """Ends when everything is paid; then `refused` says how many payments opened no lane."""
