@@ -32,6 +32,15 @@ from gateway.store.tables.registers import (
     Relative,
     ResidentVehicle,
 )
+from gateway.store.tables.vouchers import (
+    Voucher,
+    VoucherBook,
+    VoucherBuyer,
+    VoucherIssue,
+    VoucherMovement,
+    VoucherRedemption,
+    VoucherStatement,
+)
 
 __all__ = [
     "AllowanceBalance",
@@ -71,4 +80,11 @@ __all__ = [
     "SiteBooks",
     "Stay",
     "UserAccount",
+    "Voucher",
+    "VoucherBook",
+    "VoucherBuyer",
+    "VoucherIssue",
+    "VoucherMovement",
+    "VoucherRedemption",
+    "VoucherStatement",
 ]
