@@ -134,8 +134,13 @@ def _histories(
     for stay in stays():
         facts.stays[stay.site, stay.plate].append(stay)
     facts.registrations = registrations()
-    for bill in loader.bills(stay for stays in facts.stays.values() for stay in stays):
+    found = [stay for stays in facts.stays.values() for stay in stays]
+    vouchers = loader.vouchers(found)
+    for bill in loader.bills(found):
         facts.bills[bill.stay].append(bill)
+    for voucher in vouchers():
+        assert voucher.stay is not None
+        facts.vouchers.setdefault(voucher.stay, []).append(voucher)
 
 
 def _what_it_costs(

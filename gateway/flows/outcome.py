@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
 from billing.ledger import Transaction
 from controllers.events import PlateEvent
 from gateway.flows.inbound import Rejected, StatusIn
-from gateway.store.records import BillRecord, EventRecord, StayRecord
+from gateway.store.records import BillRecord, EventRecord, StayRecord, VoucherRecord
 
 
 class PlannedCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,23 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class VoucherStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of one voucher. `fen`: by how much it changes what the voucher takes off a bill."""
+
+    site: str
+    serial: int
+    sequence: int
+    book: str
+    kind: str
+    from_state: str
+    to_state: str
+    at: datetime
+    business_day: date
+    fen: int
+    stay: str | None
+    operator: str | None
+
+
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Something that needs a person. The same (site, kind, subject) again is counted, not added."""
 
@@ -82,6 +99,8 @@ class Outcome:
     stays: dict[int, StayRecord] = field(default_factory=dict)
     bills: list[BillRecord] = field(default_factory=list)
     draws: list[Draw] = field(default_factory=list)
+    vouchers: dict[tuple[str, int], VoucherRecord] = field(default_factory=dict)
+    voucher_steps: list[VoucherStep] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     commands: list[PlannedCommand] = field(default_factory=list)
     situations: list[Situation] = field(default_factory=list)

@@ -92,7 +92,8 @@ def take(
         payment_id = derive("p", site, key)
         shift = _shift(connection, site, operator or role or "service", now) if channel == "cash" else None
         _book(settling, channel, shift, amount_fen, now, operator, payment_id)
-        opens = _open_lane(batch, parts, FactLoader(connection), vehicle, stay, payment_id)
+        settled = Verdict(True, Reason.PAID, "paid")
+        opens = open_lane(batch, parts, FactLoader(connection), vehicle, stay, settled, payment_id)
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
         row = {
             "site_id": site,
@@ -220,10 +221,19 @@ def _book(
     settling.book(now, "payment", paid=paid, operator=operator, cause=("payment", payment_id))
 
 
-def _open_lane(
-    batch: Batch, parts: Parts, loader: FactLoader, vehicle: Vehicle, stay: StayRecord, payment_id: str
+def open_lane(
+    batch: Batch,
+    parts: Parts,
+    loader: FactLoader,
+    vehicle: Vehicle,
+    stay: StayRecord,
+    settled: Verdict,
+    cause: str,
 ) -> bool:
-    """Let the vehicle out that stands at the barrier, if it is still there and nothing more is due."""
+    """Let the vehicle out that stands at the barrier, if it is still there and nothing more is due.
+
+    `settled`: by what; `cause`: the id of the payment, or of what else settled it, from which the command's own follows.
+    """
     if stay.state != State.INSIDE or stay.exit_lane is None or stay.due_fen:
         return False
     read = _newest_read(vehicle, stay)
@@ -233,16 +243,16 @@ def _open_lane(
     if newest is None or (newest.device, newest.event) != (read.device, read.event):
         return False
     lane = batch.estate.lanes[read.site, read.lane]
-    read.decision, read.reason = Decision.OPEN, Reason.PAID.value
+    read.decision, read.reason = Decision.OPEN, settled.reason.value
     batch.outcome.changed(read)
     command = plan(
         batch,
         parts.settings.secret(),
         read,
         lane,
-        Verdict(True, Reason.PAID, "paid"),
+        settled,
         stay,
-        command_id=derive("c", read.site, read.device, read.event, payment_id),
+        command_id=derive("c", read.site, read.device, read.event, cause),
         # From the payment, not from the read: the vehicle may have waited there for minutes.
         expires_at=batch.now + decide.OPEN_FOR,
     )

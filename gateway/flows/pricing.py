@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from billing.bill import Benefits, Bill, PassPeriod, StayToPrice, price
+from billing.bill import Benefits, Bill, PassPeriod, StayToPrice, Voucher, price
 from billing.policy import Policy
 from billing.settle import Prepaid, holds
 from controllers.commands import Reason
 from controllers.events import PlateColour
 from controllers.plate import PlateClass, plate_class
-from gateway.store.records import BillRecord, Registrations, StayRecord
+from gateway.store.records import BillRecord, Registrations, StayRecord, VoucherRecord
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(9000, 1, 1, tzinfo=UTC)
@@ -146,6 +146,7 @@ def bill_stay(
     what: Standing,
     *,
     allowance: dict[str, int] | None,
+    vouchers: Sequence[VoucherRecord] = (),
     early: BillRecord | None,
 ) -> Priced:
     """The bill of a stay up to `until` (rule 10 where something was paid before leaving). Raises `CannotPrice`.
@@ -164,22 +165,36 @@ def bill_stay(
         low_income=what.low_income,
         passes=what.passes if stay.holds_space or not (what.household and what.has_pass) else (),
         allowance=allowance if what.holder else None,
+        vouchers=tuple(_voucher(voucher) for voucher in vouchers),
         discount_registers=what.registers,
     )
     prepaid = Prepaid(until=early.until, bill=early.bill, paid_fen=stay.paid_fen) if early else None
     kept = early is not None and holds(policy, facts, prepaid)
     bill = early.bill if early is not None and kept else price(policy, facts, benefits)
+    serials = [voucher.serial for voucher in vouchers]
     return Priced(
         bill,
         {
             "stay": msgspec.to_builtins(facts),
             "benefits": msgspec.to_builtins(benefits),
             "prepaid_sequence": early.sequence if early is not None and kept else None,
+            "vouchers": early.facts.get("vouchers", []) if early is not None and kept else serials,
             "vouchers_used": list(bill.vouchers_used),
             "charged": bill.charged,
         },
         what.holder if bill.drawn else None,
     )
+
+
+def _voucher(one: VoucherRecord) -> Voucher:
+    """As `billing` knows it."""
+    match one.kind:
+        case "hour":
+            return Voucher("minutes", one.value)
+        case "amount":
+            return Voucher("amount", one.value)
+        case _:
+            return Voucher("whole_stay")
 
 
 def settled_by(bill: Bill | None, what: Standing, paid_fen: int) -> tuple[Reason, str]:

@@ -10,10 +10,10 @@ from sqlalchemy import Table
 
 from controllers.events import DeviceStatus
 from gateway.flows.inbound import Rejected
-from gateway.flows.outcome import Draw, NewEvent, Outcomed, PlannedCommand, Situation
+from gateway.flows.outcome import Draw, NewEvent, Outcomed, PlannedCommand, Situation, VoucherStep
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
-from gateway.store.records import BillRecord, EventRecord, StayRecord
+from gateway.store.records import BillRecord, EventRecord, StayRecord, VoucherRecord
 
 STAY_COLUMNS = tuple(
     column.name for column in cast("Table", t.Stay.__table__).columns if column.name not in {"site_id", "id"}
@@ -203,4 +203,33 @@ def draw(one: Draw) -> dict[str, Any]:
         "month": one.month,
         "minutes": one.minutes,
         "at": one.at,
+    }
+
+
+def voucher(one: VoucherRecord) -> dict[str, Any]:
+    return {
+        "of_site_id": one.site,
+        "of_serial": one.serial,
+        "is_state": one.state,
+        "is_movements": one.movements,
+        "is_stay_id": one.stay,
+        "is_presented_at": one.presented_at,
+    }
+
+
+def voucher_step(one: VoucherStep) -> dict[str, Any]:
+    return {
+        "site_id": one.site,
+        "serial": one.serial,
+        "sequence": one.sequence,
+        "book_id": one.book,
+        "kind": one.kind,
+        "from_state": one.from_state,
+        "to_state": one.to_state,
+        "at": one.at,
+        "business_day": one.business_day,
+        "fen": one.fen,
+        "stay_id": one.stay,
+        "operator": one.operator,
+        "reason": "",
     }

@@ -28,6 +28,7 @@ _COMMAND = cast("Table", t.CommandRow.__table__)
 _ITEM = cast("Table", t.ExceptionItem.__table__)
 _PRESENCE = cast("Table", t.Presence.__table__)
 _DRAW = cast("Table", t.AllowanceDraw.__table__)
+_VOUCHER = cast("Table", t.Voucher.__table__)
 _LEDGER = cast("Table", t.LedgerTransaction.__table__)
 _POSTING = cast("Table", t.Posting.__table__)
 
@@ -37,6 +38,7 @@ _OPEN_TO_ANSWERS = or_(_UNANSWERED, _COMMAND.c.state == "expired")
 
 _NEW_EVENTS, _NEW_STAYS, _NEW_COMMANDS = BulkInsert(_EVENT), BulkInsert(_STAY), BulkInsert(_COMMAND)
 _NEW_BILLS, _NEW_DRAWS = BulkInsert(_BILL), BulkInsert(_DRAW)
+_NEW_STEPS = BulkInsert(cast("Table", t.VoucherMovement.__table__))
 _NEW_TRANSACTIONS, _NEW_POSTINGS = BulkInsert(_LEDGER), BulkInsert(_POSTING)
 _CHANGED_EVENTS = Bulk(
     _EVENT,
@@ -67,6 +69,14 @@ _HISTORIES = Bulk(
         update(_PRESENCE)
         .where(_PRESENCE.c.site_id == given("of_site_id"), _PRESENCE.c.plate == given("of_plate"))
         .values(history_from=given("is_history_from"))
+    ),
+)
+_CHANGED_VOUCHERS = Bulk(
+    _VOUCHER,
+    lambda given: (
+        update(_VOUCHER)
+        .where(_VOUCHER.c.site_id == given("of_site_id"), _VOUCHER.c.serial == given("of_serial"))
+        .values({name: given(f"is_{name}") for name in ("state", "movements", "stay_id", "presented_at")})
     ),
 )
 _SENT = Bulk(
@@ -162,6 +172,9 @@ class OutcomeWriter:
         write(_NEW_BILLS, [rows_of.bill(bill) for bill in outcome.bills])
         self._balances(facts)
         write(_NEW_DRAWS, [rows_of.draw(draw) for draw in outcome.draws])
+        if outcome.voucher_steps:
+            write(_CHANGED_VOUCHERS, [rows_of.voucher(one) for _, one in sorted(outcome.vouchers.items())])
+            write(_NEW_STEPS, [rows_of.voucher_step(one) for one in outcome.voucher_steps])
         ledger, postings = rows(outcome.transactions)
         write(_NEW_TRANSACTIONS, ledger)
         write(_NEW_POSTINGS, postings)

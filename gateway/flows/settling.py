@@ -9,6 +9,7 @@ from billing.bill import Bill, CannotPrice
 from billing.ledger import Posted, Transaction, check, settle
 from controllers.events import Opening
 from controllers.passages import Decision, DerivedStay, Passage, State
+from gateway.flows import voucher_use
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import Draw, Situation
 from gateway.flows.pricing import Priced, Standing, bill_stay, implausible, months, settled_by
@@ -57,7 +58,8 @@ class Settling:
                 month: self.batch.balance(stay.site, what.holder, month, limit).left + mine.get(month, 0)
                 for month in months(stay.entry_at, until, self.batch.zone)
             }
-        return bill_stay(policy, stay, until, what, allowance=allowance, early=self._early())
+        vouchers = voucher_use.presented(self.batch, stay)
+        return bill_stay(policy, stay, until, what, allowance=allowance, vouchers=vouchers, early=self._early())
 
     def fix(self, one: DerivedStay, at: datetime) -> None:
         """The exit's plate event stands: the bill is fixed to it. Booked once the vehicle has been let out or has gone."""
@@ -82,6 +84,19 @@ class Settling:
                 self._situation("unpaid_exit", f"{stay.due_fen} fen", at)
         elif stay.paid_fen == 0:
             self.book(at, "reversal", nothing=True)
+
+    def refix(self, at: datetime) -> None:
+        """What was presented since changes the bill of a vehicle that waits at its exit, or has gone. Raises `CannotPrice`."""
+        stay = self.stay
+        if stay.exit_at is None or stay.entry_at is None or self.standing_bill() is None:
+            return
+        priced = self.quote(stay.exit_at)
+        self._keep(priced, "exit", stay.exit_at, at)
+        if stay.state == State.LEFT:
+            self.book(at, "repricing")
+            if not stay.due_fen:
+                stay.exit_reason = settled_by(priced.bill, self.what, stay.paid_fen)[1]
+        voucher_use.release(self.batch, stay, at)
 
     def unfix(self, at: datetime) -> None:
         """The vehicle backed away from the exit: its stay goes on, and what its bill drew is returned."""
@@ -181,6 +196,7 @@ class Settling:
             priced.facts if priced else {},
             new=True,
         )
+        voucher_use.follow(self.batch, stay, standing, record, at)
         self.batch.facts.bills[stay.id].append(record)
         self.batch.outcome.bills.append(record)
         self.batch.outcome.touched(stay)

@@ -8,6 +8,7 @@ from datetime import datetime
 from controllers.events import Kind, PlateColour, VehicleType
 from controllers.passages import Decision, DerivedStay, Mark, Passage, Read, State, passages, stays
 from controllers.plate import vehicle_type
+from gateway.flows import voucher_use
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import Situation
 from gateway.flows.settling import Settling
@@ -96,8 +97,9 @@ class Vehicle:
         passage = one.entry or one.exit
         assert passage is not None
         ids = {derive_in_site(site, read.device, read.event) for read in passage.reads}
-        # Two that turn out to be one: the one for which somebody has paid stands.
-        return max((stay for stay in held if stay.id in ids), key=lambda stay: stay.paid_fen, default=None)
+        # Two that turn out to be one: the one for which somebody has paid, or presented a voucher, stands.
+        found = (stay for stay in held if stay.id in ids)
+        return max(found, key=lambda stay: (stay.paid_fen, stay.vouchers), default=None)
 
     def _begin(self, one: DerivedStay) -> StayRecord:
         first, read = self._first_read(one)
@@ -130,6 +132,7 @@ class Vehicle:
             paid_fen=0,
             bills=0,
             settlements=0,
+            vouchers=0,
             posted=Settling.NOTHING,
             new=True,
         )
@@ -195,6 +198,7 @@ class Vehicle:
             settling.unfix(at)
         else:
             settling.fix(one, at)
+        voucher_use.release(self.batch, stay, at)
 
     def _place(self, stay: StayRecord, one: DerivedStay) -> None:
         entry, exit_ = one.entry, one.exit
@@ -249,6 +253,7 @@ class Vehicle:
             stay.gone = not self._sealed(stay)
         else:
             Settling(self.batch, self.key, stay).uncharge(at)
+        voucher_use.release(self.batch, stay, at)
         self.batch.outcome.touched(stay)
 
     def _sealed(self, stay: StayRecord) -> bool:

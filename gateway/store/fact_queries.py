@@ -51,6 +51,7 @@ _EVENT_COLUMNS = (
     _event.went,
 )
 _stay = t.Stay.__table__.c
+_VOUCHER = t.Voucher.__table__.c
 _STAY_COLUMNS = (
     _stay.site_id,
     _stay.id,
@@ -78,6 +79,12 @@ _STAY_COLUMNS = (
     _stay.paid_fen,
     _stay.bills,
     _stay.settlements,
+    # Whether to ask for vouchers at all: a look into a small index, instead of a question of its own.
+    select(func.count())
+    .where(_VOUCHER.site_id == _stay.site_id, _VOUCHER.stay_id == _stay.id)
+    .correlate(t.Stay.__table__)
+    .scalar_subquery()
+    .label("vouchers"),
     _stay.posted,
 )
 
@@ -120,6 +127,21 @@ STAYS = Keyed(
     order_by=(_stay.started_at, _stay.id),
 )
 BILLS = Keyed(tuple(_BILL), (_BILL.site_id, _BILL.stay_id), order_by=(_BILL.site_id, _BILL.stay_id, _BILL.sequence))
+VOUCHERS = Keyed(
+    (
+        _VOUCHER.site_id,
+        _VOUCHER.serial,
+        _VOUCHER.book_id,
+        _VOUCHER.kind,
+        _VOUCHER.value,
+        _VOUCHER.state,
+        _VOUCHER.movements,
+        _VOUCHER.stay_id,
+        _VOUCHER.presented_at,
+    ),
+    (_VOUCHER.site_id, _VOUCHER.stay_id),
+    order_by=(_VOUCHER.presented_at, _VOUCHER.serial),
+)
 BALANCES = Keyed(
     tuple(_BALANCE),
     (_BALANCE.site_id, _BALANCE.holder, _BALANCE.month),

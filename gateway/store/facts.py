@@ -16,7 +16,7 @@ from billing.ledger import Posted
 from gateway.store import fact_queries as queries
 from gateway.store.keyed import key_set
 from gateway.store.prepared import Answer, find
-from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord
+from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord, VoucherRecord
 from gateway.store.tables.base import microseconds
 
 _T = TypeVar("_T")
@@ -51,6 +51,7 @@ class Facts:
     history: dict[VehicleKey, dict[EventKey, EventRecord]] = field(default_factory=dict)
     stays: dict[VehicleKey, list[StayRecord]] = field(default_factory=dict)
     bills: dict[str, list[BillRecord]] = field(default_factory=lambda: defaultdict(list))
+    vouchers: dict[str, list[VoucherRecord]] = field(default_factory=dict)
     registrations: dict[VehicleKey, Registrations] = field(default_factory=dict)
     balances: dict[tuple[str, str, str], Balance] = field(default_factory=dict)
     inside: dict[str, int] = field(default_factory=dict)
@@ -145,6 +146,11 @@ class FactLoader:
         keys = [(stay.site, stay.id) for stay in stays if stay.bills]
         return [bill_record(row) for row in queries.BILLS.rows(self._connection, keys)]
 
+    def vouchers(self, stays: Iterable[StayRecord]) -> Asked[list[VoucherRecord]]:
+        """Those presented for these stays, in the order in which they were. Changed only under the vehicle's lock."""
+        answer = queries.VOUCHERS.ask(self._connection, [(stay.site, stay.id) for stay in stays if stay.vouchers])
+        return lambda: [VoucherRecord(*row) for row in answer()]
+
     def registrations(self, keys: Collection[VehicleKey]) -> Asked[dict[VehicleKey, Registrations]]:
         """Everything that the registers say of these plates, in one statement."""
         answer = _registers(self._connection, keys)
@@ -235,6 +241,7 @@ def bill_record(row: Any) -> BillRecord:
             "payable_fen": row.payable_fen,
             "drawn": row.drawn,
             "vouchers_used": row.facts.get("vouchers_used", ()),
+            "charged": row.facts.get("charged", {}),
             "lines": row.lines,
         },
         PricedBill,

@@ -98,6 +98,7 @@ class StayRecord:
     paid_fen: int
     bills: int
     settlements: int
+    vouchers: int
     posted: Posted
     new: bool = False
     dirty: bool = False
@@ -111,7 +112,10 @@ class StayRecord:
 
 @dataclass(slots=True)
 class BillRecord:
-    """A bill as fixed, with the inputs from which anyone can price it again."""
+    """A bill as fixed, with the inputs from which anyone can price it again.
+
+    `facts["vouchers"]`: the serials of the vouchers presented, in the order of `bill.vouchers_used`.
+    """
 
     site: str
     stay: str
@@ -123,6 +127,21 @@ class BillRecord:
     holder: str | None
     facts: dict[str, Any]
     new: bool = False
+
+
+@dataclass(slots=True)
+class VoucherRecord:
+    """A voucher that was presented for a stay, or may be. `movements` counts its steps so far; `value` is minutes or fen."""
+
+    site: str
+    serial: int
+    book: str
+    kind: str
+    value: int
+    state: str
+    movements: int
+    stay: str | None
+    presented_at: datetime | None
 
 
 @dataclass(slots=True)
