@@ -38,7 +38,7 @@ class EventPath:
         Raises whatever the database raises; then nothing of the batch is stored.
         """
         now = self._parts.clock.now()
-        with self._parts.store.writing() as connection:
+        with self._parts.store.deciding() as connection:
             estate = self._estates.known(connection, _lanes(messages))
             messages = [self._clocks.believed(message, estate) for message in messages]
             with in_one_go(connection):
@@ -57,7 +57,7 @@ class EventPath:
 
     def mark_sent(self, sent: Collection[tuple[str, str]]) -> None:
         """When no next transaction comes soon."""
-        with self._parts.store.writing() as connection:
+        with self._parts.store.deciding() as connection:
             OutcomeWriter(connection).sent(sent)
             connection.commit()
 

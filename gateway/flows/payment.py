@@ -76,7 +76,7 @@ def take(
     site, key = stay_id.split(".", 1)[0], _key(idempotency_key)
     content = _content(stay_id, channel, amount_fen, reference)
     now = parts.clock.now()
-    with parts.store.writing() as connection:
+    with parts.store.deciding() as connection:
         plate, started_at = vehicle_of(connection, site, stay_id)
         batch = batch_of(parts, connection, (site, plate), started_at, now)
         # Behind the vehicle's lock: a repeat that waited for it sees the first one's row.

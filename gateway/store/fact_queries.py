@@ -153,12 +153,14 @@ INSIDE = Keyed(
     (_stay.site_id,),
     _stay.state == literal_column("'inside'"),
     group_by=(_stay.site_id,),
+    sqlite_index="uq_stay_one_inside",
 )
 SPACES = Keyed(
     (_stay.site_id, _stay.household_id, _stay.plate),
     (_stay.site_id, _stay.household_id),
-    _stay.state == literal_column("'inside'"),
-    _stay.holds_space,
+    # In the index's own words: SQLite sees no partial index in `holds_space = 1`.
+    literal_column("stay.state = 'inside' AND stay.holds_space"),
+    sqlite_index="ix_stay_space",
 )
 CLOSED_THROUGH = Keyed(
     (_BOOKS.site_id, _BOOKS.closed_through),

@@ -48,7 +48,10 @@ def key_set(postgres: bool, width: int) -> KeySet:
 
 
 class Keyed:
-    """A query of the rows whose `targets` are among the keys. `conditions` may hold further bound parameters."""
+    """A query of the rows whose `targets` are among the keys. `conditions` may hold further bound parameters.
+
+    `sqlite_index`: the index that serves it, where SQLite, which has counted nothing, would take another.
+    """
 
     def __init__(
         self,
@@ -59,10 +62,12 @@ class Keyed:
         group_by: Sequence[Any] = (),
         lock: Any = None,
         share: bool = False,
+        sqlite_index: str | None = None,
     ) -> None:
         self._columns, self._targets, self._conditions = columns, targets, conditions
         self._order_by, self._group_by = order_by, group_by
         self._lock, self._share = lock, share
+        self._sqlite_index = sqlite_index
         self._built: dict[tuple[str, bool], tuple[KeySet, Prepared]] = {}
 
     def rows(self, connection: Connection, keys: Collection[Key], *, locking: bool = False, **more: Any) -> list[Any]:
@@ -88,6 +93,8 @@ class Keyed:
     def _statement(self, wanted: KeySet, *, locking: bool) -> AnySelect:
         matches = [target == key for target, key in zip(self._targets, wanted.columns, strict=True)]
         statement: AnySelect = select(*self._columns).where(*matches, *self._conditions)
+        if self._sqlite_index is not None:
+            statement = statement.with_hint(self._targets[0].table, f"INDEXED BY {self._sqlite_index}", "sqlite")
         if self._order_by:
             statement = statement.order_by(*self._order_by)
         if self._group_by:

@@ -13,7 +13,9 @@ from controllers.events import Kind
 from gateway.flows import payment, quote
 from gateway.flows.sweep import sweep
 from gateway.publish.outbox import waiting
+from gateway.store import fact_queries
 from gateway.store.engine import Store, open_engine
+from gateway.store.keyed import Keyed
 from gateway.store.tables import Base
 from gateway.wiring import Parts
 from tests.gateway.trade import Street
@@ -51,8 +53,9 @@ class Connection(sqlite3.Connection):
 def store(database_url: str) -> Iterator[Store]:
     engine = open_engine(database_url)
     watched = {"cursor_factory": Asked} if engine.dialect.name == "postgresql" else {"factory": Connection}
-    event.listen(engine, "do_connect", lambda _d, _r, _a, options: options.update(watched))
     opened = Store(engine)
+    for one in {engine, opened.by_index}:
+        event.listen(one, "do_connect", lambda _d, _r, _a, options: options.update(watched))
     yield opened
     opened.close()
 
@@ -109,6 +112,43 @@ def test_every_statement_finds_its_rows_by_an_index(parts: Parts, database_url: 
         slow = {one: found for one in statements if (found := scanned(plan(connection, one)))}
     connection.close()
     assert not slow
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("query", "index"), [(fact_queries.INSIDE, "uq_stay_one_inside"), (fact_queries.SPACES, "ix_stay_space")]
+)
+def test_whoever_is_inside_is_found_without_those_who_left(
+    parts: Parts, database_url: str, query: Keyed, index: str
+) -> None:
+    """Both ask for stays that are inside: through the index of all stays of a site, each year would make them slower."""
+    Cursor.seen = set()
+    with parts.store.reading() as connection:
+        query.rows(connection, [("xinyi", "101")[: 1 + (index == "ix_stay_space")]])
+    (statement,) = [one for one in Cursor.seen if one.startswith("SELECT")]
+    with sqlite3.connect(database_url.removeprefix("sqlite:///")) as connection:
+        steps = plan(connection, statement)
+    connection.close()
+    assert any(f"USING INDEX {index} " in step for step in steps), steps
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_event_path_goes_by_its_indexes_also_where_a_table_was_small_when_it_was_planned(parts: Parts) -> None:
+    """PostgreSQL plans once for a connection: through the whole table, while that holds a handful of rows."""
+    street = Street(parts)
+    a_day(street)
+    with parts.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    with parts.store.deciding() as connection:
+        told = connection.exec_driver_sql(
+            "EXPLAIN UPDATE plate_event SET completed = true FROM json_to_recordset('[]') AS given(s text, d text, e text)"
+            " WHERE site_id = s AND device_id = d AND event_id = e"
+        )
+        steps = [row[0] for row in told]
+        connection.rollback()
+    assert any("Index Scan using pk_plate_event" in step for step in steps), steps
+    assert not any("Hash" in step or "Seq Scan" in step for step in steps), steps
 
 
 def a_day(street: Street) -> None:

@@ -148,12 +148,13 @@ class World:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _careless)
         self._dies = False
-        event.listen(engine, "commit", self._commit)
+        store = Store(engine)
+        event.listen(store.by_index, "commit", self._commit)
         self.clock = FakeClock(START - timedelta(days=3))
         self.parts = Parts(
             settings=Settings(database_url=url, secret_key="a secret of the tests only", test=True, http_port=0),
             clock=self.clock,
-            store=Store(engine),
+            store=store,
             metrics=Metrics(),
         )
         self.begin()

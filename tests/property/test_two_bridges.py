@@ -74,7 +74,7 @@ def at_once(world: World, first: Sequence[Inbound], second: Sequence[Inbound]) -
             before_commit.set()
             go_on.wait(10)
 
-    engine = world.parts.store.engine
+    engine = world.parts.store.by_index
     event.listen(engine, "commit", hold)
     one, two = Bridge(world, "one", first), Bridge(world, "two", second)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.cli.bench.driver import Round
 from gateway.cli.bench.report import Progress, note, percentile, progress, ratio, table
-from gateway.cli.bench.stand import Arrangement, Databases, Stand, can_be_measured, stand
+from gateway.cli.bench.stand import Arrangement, Databases, Stand, can_be_measured, settle, stand
 from gateway.cli.bench.street import SMALL, Layout
 
 ARRANGEMENTS = (
@@ -81,6 +81,7 @@ def _measure(running: Stand, sizes: Sizes, found: Measured, bar: Progress) -> No
     assert running.commits is not None
     running.driver.closed_loop(sizes.warm_up, 12)
     running.echoed.run(sizes.warm_up, 12)
+    settle(running.parts)
     figures = {in_flight: _Figures() for in_flight in sizes.reads}
     commits: list[float] = []
     payments = unanswered = 0
