@@ -26,6 +26,7 @@ _REFUSALS = {
     "403": "not for this role or site",
     "404": "no such thing, or not for you",
     "422": "something in the request cannot be used",
+    "503": "the database does not answer, takes nothing more, or too many reports run at once; ask again later",
 }
 
 

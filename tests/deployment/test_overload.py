@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ from tests.acceptance.trade import Street
 from tests.deployment.flood import Flood
 from tests.servers import missing
 
-FLOODS_SECONDS = 6
+# Long enough to see it; by hand for a minute and more: PARKGATE_FLOODS_SECONDS=60.
+FLOODS_SECONDS = float(os.environ.get("PARKGATE_FLOODS_SECONDS", "6"))
 MEMORY_MAX_MIB = 400
 DEPLOYMENTS = [
     pytest.param("street", marks=[pytest.mark.mosquitto, pytest.mark.postgres, pytest.mark.slow]),
