@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,7 +24,7 @@ from billing.benefits import (
     needed,
     outcome,
 )
-from billing.calendar import local_time, minute_of
+from billing.calendar import date_of, local_time, minute_of
 from billing.errors import (
     BadLine,
     BadMonth,
@@ -53,6 +53,7 @@ __all__ = [
     "CalendarUnknown",
     "CannotPrice",
     "ExitBeforeEntry",
+    "Figures",
     "Line",
     "NoRelativeAllowance",
     "PassPeriod",
@@ -62,6 +63,7 @@ __all__ = [
     "TooManyBenefits",
     "UnknownVehicle",
     "Voucher",
+    "figures",
     "price",
 ]
 
@@ -145,8 +147,57 @@ class Bill(msgspec.Struct, frozen=True):
         }
 
 
+class Figures(NamedTuple):
+    """What a bill comes to, without its lines: for counting many. `waived` by kind, rounding included."""
+
+    minutes: int
+    gross_fen: int
+    payable_fen: int
+    waived: dict[str, int]
+    drawn: dict[str, int]
+    charged: dict[str, int]
+
+
 def price(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS) -> Bill:
     """The bill of a stay under the version in force at its entry. Raises a CannotPrice; changes nothing."""
+    found = _reckon(policy, stay, benefits)
+    vouchers = len(benefits.vouchers)
+    if isinstance(found, int):
+        return Bill(policy.id, policy.version, found, 0, 0, {}, (False,) * vouchers, ())
+    return _bill(policy, found, vouchers)
+
+
+def figures(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS) -> Figures:
+    """The same reckoning as `price`, without writing the lines. Raises a CannotPrice."""
+    found = _reckon(policy, stay, benefits)
+    if isinstance(found, int):
+        return Figures(found, 0, 0, {}, {}, {})
+    waived: dict[str, int] = {}
+    before_fen = found.gross_fen
+    for benefit, after_fen in zip(found.used, found.steps, strict=True):
+        if after_fen < before_fen:
+            waived[benefit.kind] = waived.get(benefit.kind, 0) + before_fen - after_fen
+        before_fen = after_fen
+    if found.payable_fen < before_fen:
+        waived["rounding"] = before_fen - found.payable_fen
+    charged = _charged(found.schedule, found.final, found.payable_fen)
+    return Figures(found.minutes, found.gross_fen, found.payable_fen, waived, _drawn(found.final), charged)
+
+
+class _Reckoned(NamedTuple):
+    """A stay that is charged: its units and limits, the benefits used, and what is left after each of them."""
+
+    minutes: int
+    schedule: Schedule
+    used: Sequence[Applied]
+    final: Outcome
+    gross_fen: int
+    steps: Sequence[int]
+    payable_fen: int
+
+
+def _reckon(policy: Policy, stay: StayToPrice, benefits: Benefits) -> _Reckoned | int:
+    """The reckoning; only the minutes of a stay that is within the free ones."""
     tariff = tariff_for(policy, stay.vehicle, stay.energy, stay.who)
     if benefits.allowance and policy.relative_allowance is None:
         raise NoRelativeAllowance
@@ -156,11 +207,16 @@ def price(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS) -
     minutes = exit_ - entry
     free_minutes = _free_minutes(tariff, stay)
     if minutes <= free_minutes:
-        return Bill(policy.id, policy.version, minutes, 0, 0, {}, (False,) * len(benefits.vouchers), ())
+        return minutes
     start = entry + (free_minutes if tariff.free_minutes_deducted else 0)
     schedule = cut(policy, tariff, start, exit_, stay.charged)
     used = needed(schedule, in_order(policy, schedule, stay.vehicle, minutes, benefits))
-    return _bill(policy, schedule, used, minutes, len(benefits.vouchers))
+    without = outcome(schedule, ())
+    gross_fen = without.payable_fen
+    final = outcome(schedule, used) if used else without
+    steps = _steps(schedule, used, gross_fen)
+    payable_fen = round_down(steps[-1] if steps else gross_fen, policy.payable_step_fen)
+    return _Reckoned(minutes, schedule, used, final, gross_fen, steps, payable_fen)
 
 
 def _free_minutes(tariff: Tariff, stay: StayToPrice) -> int:
@@ -169,29 +225,28 @@ def _free_minutes(tariff: Tariff, stay: StayToPrice) -> int:
     return tariff.free_minutes
 
 
-def _bill(policy: Policy, schedule: Schedule, used: Sequence[Applied], minutes: int, vouchers: int) -> Bill:
-    lines, gross_fen = _price_lines(schedule)
-    final = outcome(schedule, used)
-    unrounded_fen = gross_fen
-    for benefit, cover, after_fen in zip(used, final.covers, _steps(schedule, used, gross_fen), strict=True):
+def _bill(policy: Policy, found: _Reckoned, vouchers: int) -> Bill:
+    schedule = found.schedule
+    lines = _price_lines(schedule)
+    unrounded_fen = found.gross_fen
+    for benefit, cover, after_fen in zip(found.used, found.final.covers, found.steps, strict=True):
         if after_fen < unrounded_fen:
             lines.append(_benefit_line(schedule, benefit, cover, after_fen - unrounded_fen))
         unrounded_fen = after_fen
-    payable_fen = round_down(unrounded_fen, policy.payable_step_fen)
-    if payable_fen < unrounded_fen:
+    if found.payable_fen < unrounded_fen:
         begins, ends = local_time(schedule.start, schedule.zone), local_time(schedule.end, schedule.zone)
-        lines.append(Line(begins, ends, "rounding", 0, payable_fen - unrounded_fen, "policy.payable_step_fen"))
-    presented = {benefit.voucher for benefit in used}
+        lines.append(Line(begins, ends, "rounding", 0, found.payable_fen - unrounded_fen, "policy.payable_step_fen"))
+    presented = {benefit.voucher for benefit in found.used}
     return Bill(
         policy.id,
         policy.version,
-        minutes,
-        gross_fen,
-        payable_fen,
-        _drawn(final),
+        found.minutes,
+        found.gross_fen,
+        found.payable_fen,
+        _drawn(found.final),
         tuple(place in presented for place in range(vouchers)),
         tuple(lines),
-        _charged(schedule, final, payable_fen),
+        _charged(schedule, found.final, found.payable_fen),
     )
 
 
@@ -208,13 +263,14 @@ def _steps(schedule: Schedule, used: Sequence[Applied], gross_fen: int) -> list[
     return steps
 
 
-def _price_lines(schedule: Schedule) -> tuple[list[Line], int]:
+def _price_lines(schedule: Schedule) -> list[Line]:
     """The units, then what each cap takes off them without any benefit; their sum is the gross."""
     units = schedule.units
-    ends = [unit.begins for unit in units[1:]]
-    ends.append(local_time(schedule.end, schedule.zone))
+    begins = [local_time(unit.start, schedule.zone) for unit in units]
+    ends = [*begins[1:], local_time(schedule.end, schedule.zone)]
     lines = [
-        Line(unit.begins, end, "unit", unit.stayed, unit.fen, unit.rule) for unit, end in zip(units, ends, strict=True)
+        Line(begin, end, "unit", unit.stayed, unit.fen, unit.rule)
+        for begin, end, unit in zip(begins, ends, units, strict=True)
     ]
     left = [unit.fen for unit in units]
     for limit in schedule.limits:
@@ -226,9 +282,9 @@ def _price_lines(schedule: Schedule) -> tuple[list[Line], int]:
         for members in cut_off.values():
             fen = sum(after[index] - left[index] for index in members)
             if fen:
-                lines.append(Line(units[members[0]].begins, ends[members[-1]], "cap", 0, fen, limit.rule))
+                lines.append(Line(begins[members[0]], ends[members[-1]], "cap", 0, fen, limit.rule))
         left = after
-    return lines, sum(left)
+    return lines
 
 
 def _benefit_line(schedule: Schedule, benefit: Applied, cover: Cover, fen: int) -> Line:
@@ -249,12 +305,11 @@ def _charged(schedule: Schedule, final: Outcome, payable_fen: int) -> dict[str, 
     """What is payable, spread over the local days of the units. Amounts, discounts and rounding are taken from the
     latest units, so that the cap of the day of the entry, which the next stay sees first, is used up first.
     """
-    charged: dict[date, int] = {}
+    charged: dict[int, int] = {}
     rest = payable_fen
     for unit, left in zip(schedule.units, final.left, strict=True):
         fen = min(left, rest)
         if fen:
-            day = unit.begins.date()
-            charged[day] = charged.get(day, 0) + fen
+            charged[unit.day] = charged.get(unit.day, 0) + fen
             rest -= fen
-    return {day.isoformat(): fen for day, fen in charged.items()}
+    return {date_of(day).isoformat(): fen for day, fen in charged.items()}

@@ -19,9 +19,13 @@ from billing.errors import BadTime, CalendarUnknown, TimeOutOfRange
 KindOfDay = Literal["workday", "weekend", "holiday"]
 KINDS_OF_DAY: Final[tuple[KindOfDay, ...]] = ("workday", "weekend", "holiday")
 FESTIVALS: Final[frozenset[str]] = frozenset(holiday.name for holiday in chinese_calendar.Holiday)
+FESTIVAL_WORDS: Final[dict[str, tuple[str, str]]] = {
+    holiday.name: (holiday.chinese, holiday.value) for holiday in chinese_calendar.Holiday
+}
 MINUTES_PER_DAY: Final = 1440
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL: Final = _EPOCH.toordinal()
 _MINUTE: Final = timedelta(minutes=1)
 _FESTIVAL_OF: Final[dict[str, str]] = {holiday.value: holiday.name for holiday in chinese_calendar.Holiday}
 _INSTANT = re.compile(
@@ -58,6 +62,15 @@ def festival(day: date) -> str | None:
     return _FESTIVAL_OF.get(name) if day_off and name is not None else None
 
 
+def newest_known_year(year: int) -> int | None:
+    """The last year from this one on whose holidays are known without a gap; None if this one's are not."""
+    if not known_year(year):
+        return None
+    while known_year(year + 1):
+        year += 1
+    return year
+
+
 def known_year(year: int) -> bool:
     """Whether the holidays of a year have been published, as far as this installation knows."""
     try:
@@ -77,6 +90,35 @@ def minute_of(instant: datetime) -> int:
 def local_time(minute: int, zone: tzinfo) -> datetime:
     """The wall clock of a zone at a minute counted from 1970."""
     return datetime.fromtimestamp(minute * 60, zone)
+
+
+@lru_cache(maxsize=65_536)
+def _steady_offset(day: int, zone: tzinfo) -> int | None:
+    """Minutes east of UTC all through a day of UTC (counted from 1970); None where clocks change on it."""
+    offsets = {
+        datetime.fromtimestamp(minute * 60, zone).utcoffset()
+        for minute in (day * MINUTES_PER_DAY, day * MINUTES_PER_DAY + 720, (day + 1) * MINUTES_PER_DAY)
+    }
+    offset = offsets.pop()
+    return offset // _MINUTE if not offsets and offset is not None and not offset % _MINUTE else None
+
+
+def wall_clock(minute: int, zone: tzinfo) -> tuple[int, int]:
+    """What a zone's clock shows at a minute counted from 1970: the day (counted from 1970) and the minute of that day.
+
+    The same as `local_time`, without its objects: a month of stays has millions of units.
+    """
+    offset = _steady_offset(minute // MINUTES_PER_DAY, zone)
+    if offset is not None:
+        return divmod(minute + offset, MINUTES_PER_DAY)
+    local = local_time(minute, zone)
+    return local.toordinal() - _EPOCH_ORDINAL, local.hour * 60 + local.minute
+
+
+@lru_cache(maxsize=65_536)
+def date_of(day: int) -> date:
+    """The date of a day counted from 1970."""
+    return date.fromordinal(day + _EPOCH_ORDINAL)
 
 
 def minute_at(day: date, minute_of_day: int, zone: tzinfo) -> int:

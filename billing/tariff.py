@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from billing.calendar import KINDS_OF_DAY, MINUTES_PER_DAY, festival, kind_of_day, known_year, local_time
+from billing.calendar import (
+    KINDS_OF_DAY,
+    MINUTES_PER_DAY,
+    date_of,
+    festival,
+    kind_of_day,
+    known_year,
+    local_time,
+    wall_clock,
+)
 from billing.errors import CalendarUnknown, StayTooLong, UnknownVehicle
 from billing.money import waived_share
 from billing.policy_parts import VEHICLES, Band, Policy, Price, Tariff
@@ -24,16 +34,18 @@ Interval = tuple[int, int]
 _KIND_NUMBER: Final = {kind: number for number, kind in enumerate(KINDS_OF_DAY)}
 
 
-class Unit(msgspec.Struct, frozen=True):
-    """One unit of a stay: its start (a minute counted from 1970, and on the wall clock), the minutes stayed in it, its
-    price before caps and benefits, and the rule that set it.
+class Unit(msgspec.Struct, frozen=True, gc=False):
+    """One unit of a stay: its start (a minute counted from 1970), the minutes stayed in it, its price before caps and
+    benefits, the rule that set it, and what the wall clock showed at its start: the day (counted from 1970) and the
+    minute of that day.
     """
 
     start: int
     stayed: int
     fen: int
-    begins: datetime
     rule: str
+    day: int
+    clock: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,27 +145,42 @@ def _units(tariff: Tariff, start: int, end: int, zone: ZoneInfo) -> tuple[tuple[
     while at < end:
         if len(units) >= UNITS_MAX:
             raise StayTooLong(f"more than {UNITS_MAX} units")
-        begins = local_time(at, zone)
-        kind = _KIND_NUMBER[kind_of_day(begins.date())] if by_kind else 0
+        day, clock = wall_clock(at, zone)
         if tariff.visit_fen is not None:
             band, (price, rule) = -1, visit
         else:
-            band = tariff.clock[kind][begins.hour * 60 + begins.minute]
+            band = tariff.clock[_kind_number(day) if by_kind else 0][clock]
             first = tariff.bands[band].first
             number = len(units)
             price, rule = (first[number], f"{rules[band]}.first.{number + 1}") if number < len(first) else further[band]
         stayed = min(price.minutes, end - at)
         fen = price.fen
         if tariff.free_day:
-            feast = festival(begins.date())
+            feast = _festival(day)
             if feast is not None and feast in tariff.free_day:
                 fen, rule = 0, f"free_day.{feast}"
         if fen and units and at + price.minutes >= end and stayed <= _tolerance(tariff, band):
             fen, rule = 0, f"{rules[band]}.unit.tolerance_minutes"
-        units.append(Unit(at, stayed, fen, begins, rule))
+        units.append(Unit(at, stayed, fen, rule, day, clock))
         bands.append(band)
         at += price.minutes
     return tuple(units), bands
+
+
+@lru_cache(maxsize=8192)
+def _kind_number(day: int) -> int:
+    return _KIND_NUMBER[kind_of_day(date_of(day))]
+
+
+@lru_cache(maxsize=8192)
+def _festival(day: int) -> str | None:
+    return festival(date_of(day))
+
+
+@lru_cache(maxsize=8192)
+def _month(day: int) -> str:
+    local = date_of(day)
+    return f"{local.year:04d}-{local.month:02d}"
 
 
 def _tolerance(tariff: Tariff, band_index: int) -> int:
@@ -168,7 +195,7 @@ def _limits(
     limits = []
     for index, band in enumerate(tariff.bands):
         if band.cap_fen is not None:
-            runs = [_run(band, unit.begins) if own == index else None for unit, own in zip(units, bands, strict=True)]
+            runs = [_run(band, unit) if own == index else None for unit, own in zip(units, bands, strict=True)]
             limits.append(_limit(f"tariff.{tariff.number}.band.{index + 1}.cap_fen", runs, band.cap_fen, {}))
     cap = tariff.cap
     if cap is not None:
@@ -176,12 +203,12 @@ def _limits(
         if cap.per == "24h":
             windows = [(unit.start - start) // MINUTES_PER_DAY for unit in units]
         else:
-            windows = [unit.begins.date() for unit in units]
+            windows = [unit.day for unit in units]
         limits.append(
             _limit(f"tariff.{tariff.number}.cap", windows, cap.fen, _by_day(charged) if cap.across_stays else {})
         )
     if tariff.month_cap_fen is not None:
-        months = [f"{unit.begins.year:04d}-{unit.begins.month:02d}" for unit in units]
+        months = [_month(unit.day) for unit in units]
         by_month = _by_month(charged)
         limits.append(_limit(f"tariff.{tariff.number}.month_cap_fen", months, tariff.month_cap_fen, by_month))
     return tuple(limits)
@@ -194,21 +221,22 @@ def _limit(rule: str, keys: Sequence[Hashable], fen: int, used: Mapping[Hashable
     return Limit(rule, groups, tuple(max(0, fen - used.get(key, 0)) for key in numbers))
 
 
-def _run(band: Band, begins: datetime) -> str:
+def _run(band: Band, unit: Unit) -> tuple[int, bool]:
     """Which occurrence of its band a unit starts in: the start of the unbroken run of the band's minutes, cut at
-    `from`, that holds this moment of the wall clock.
+    `from`, that holds this moment of the wall clock. The day it began on, and whether at `from` or at midnight.
     """
-    day, hours = begins.date(), band.hours
-    if begins.hour * 60 + begins.minute >= hours.from_minute:
-        return f"{day} from"
-    yesterday = day - timedelta(days=1)
-    if hours.days == "all" or kind_of_day(yesterday) == hours.days:
-        return f"{yesterday} from"
-    return f"{day} midnight"  # the evening before was of another kind, so the run began at midnight
+    hours = band.hours
+    if unit.clock >= hours.from_minute:
+        return unit.day, True
+    yesterday = unit.day - 1
+    if hours.days == "all" or kind_of_day(date_of(yesterday)) == hours.days:
+        return yesterday, True
+    return unit.day, False  # the evening before was of another kind, so the run began at midnight
 
 
 def _by_day(charged: Mapping[str, int]) -> dict[Hashable, int]:
-    return {date.fromisoformat(day): fen for day, fen in charged.items() if len(day) > len("2026-11")}
+    epoch = date_of(0)
+    return {(date.fromisoformat(day) - epoch).days: fen for day, fen in charged.items() if len(day) > len("2026-11")}
 
 
 def _by_month(charged: Mapping[str, int]) -> dict[Hashable, int]:
