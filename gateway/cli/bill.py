@@ -71,7 +71,7 @@ def bill(
     if as_json:
         click.echo(msgspec.json.encode(priced.document()))
     else:
-        for sentence in sentences(priced, lang):
+        for sentence in sentences(priced, lang, policy, stay=stay, allowance=benefits.allowance):
             click.echo(sentence)
 
 
