@@ -100,6 +100,11 @@ class Tariff:
     clock: tuple[bytes, bytes, bytes] = field(repr=False)
 
     @property
+    def counts_charges(self) -> bool:
+        """Whether a cap counts what other stays of the vehicle were charged."""
+        return (self.cap is not None and self.cap.across_stays) or self.month_cap_fen is not None
+
+    @property
     def needs_calendar(self) -> bool:
         """Whether a price depends on which days are holidays."""
         return bool(self.free_day) or any(band.hours.days != "all" for band in self.bands)
@@ -117,11 +122,12 @@ class FreeClass:
 
 @dataclass(frozen=True, slots=True)
 class RelativeAllowance:
-    """Free minutes a calendar month for lineal relatives."""
+    """Free minutes a calendar month for lineal relatives; `vehicles_max`: so many of a household are registered at once."""
 
     minutes_per_month: int
     per: Literal["household", "vehicle"]
     relations: tuple[str, ...]
+    vehicles_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,26 @@ class Policy:
         return any(tariff.needs_calendar for tariff in self.tariffs) or any(
             offer.hours is not None and offer.hours.days != "all" for offer in self.passes
         )
+
+    @cached_property
+    def counts_charges(self) -> bool:
+        """Whether some cap counts what other stays of the vehicle were charged."""
+        return any(tariff.counts_charges for tariff in self.tariffs)
+
+    @cached_property
+    def counts_stays(self) -> bool:
+        """Whether free minutes depend on how often the vehicle came that day."""
+        return any(tariff.free_stays_per_day is not None for tariff in self.tariffs)
+
+    @cached_property
+    def lets_reenter(self) -> bool:
+        """Whether an entry soon after an exit may continue a stay."""
+        return any(tariff.reentry_minutes is not None for tariff in self.tariffs)
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of the register that have a tariff of their own, in the order of the file."""
+        return tuple(dict.fromkeys(tariff.who for tariff in self.tariffs if tariff.who is not None))
 
     def free_class(self, class_id: str) -> FreeClass | None:
         """The free class of this id, if this version has it."""

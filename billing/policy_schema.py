@@ -228,8 +228,9 @@ def read_relative_allowance(file: Reader) -> RelativeAllowance | None:
     minutes = reader.whole("minutes_per_month", most=MONTH_MINUTES_MAX)
     per = reader.word("per", ("household", "vehicle"))
     relations = reader.words("relations")
+    vehicles_max = reader.optional_whole("vehicles_max", least=1, most=100)
     reader.done()
-    return RelativeAllowance(minutes, cast('Literal["household", "vehicle"]', per), relations)
+    return RelativeAllowance(minutes, cast('Literal["household", "vehicle"]', per), relations, vehicles_max)
 
 
 def read_low_income(file: Reader) -> LowIncome | None:

@@ -1,0 +1,297 @@
+"""What recorded stays would have cost under another policy: each priced again in the order in which their bills were fixed.
+
+A world is one policy (or one policy's versions) with what it remembers of earlier stays: minutes drawn from allowances,
+what a vehicle was charged on a day, how often it came, and stays that another entry continues. Two worlds see the same
+stays; where they differ is the answer. Pure: recorded facts in, figures out.
+
+How each benefit is judged again is said in the documents ("Comparing policies"); in short: what depends on the policy is
+judged by the policy, what a vehicle is stays as it was recorded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from billing.benefits import Benefits, PassPeriod
+from billing.bill import Figures, StayToPrice, figures
+from billing.calendar import date_of, minute_of, wall_clock
+from billing.policy import Policy, in_force
+from billing.policy_parts import Tariff
+from billing.tariff import tariff_for
+
+_MONTH_LENGTH = len("2026-11")
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A stay that has ended, as its standing bill recorded it. Nothing of it leaves the comparison but sums.
+
+    `key` tells one vehicle from another (None: its plate is deleted, and it is judged alone). `shown` is its plate's class.
+    `households`, whose relative it is in the order in which they give, and `relation` are empty where that is not known.
+    `grace_days` and `limit_minutes`: what the version that billed it gave its passes and its allowance (`keeps_grace`: not to be
+    judged again). `paid_early_at`: the
+    moment of a payment before leaving. `counted` is false for what only leads up to the period.
+    """
+
+    id: str
+    site: str
+    key: str | None
+    entry: datetime
+    exit: datetime
+    stay: StayToPrice
+    benefits: Benefits
+    shown: str | None = None
+    households: tuple[str, ...] = ()
+    relation: str | None = None
+    grace_days: Mapping[str, int] = {}
+    keeps_grace: bool = False
+    limit_minutes: int = 0
+    paid_early_at: datetime | None = None
+    counted: bool = True
+
+
+class Repriced(NamedTuple):
+    """What a stay comes to in one world, and with what it was priced. Of a continued stay only what it adds."""
+
+    policy: Policy
+    stay: StayToPrice
+    benefits: Benefits
+    gross_fen: int
+    payable_fen: int
+    waived: dict[str, int]
+
+
+class ToAPerson(Exception):
+    """The stay is longer than the policy holds possible."""
+
+
+@dataclass(slots=True)
+class _Continued:
+    """A vehicle's last stay, which another entry may continue: what it was and what it came to."""
+
+    policy: Policy
+    first_entry: datetime
+    free_stays_used: int
+    last_exit: datetime
+    figures: Figures
+    draws: Mapping[tuple[str, str], int]
+    payable_fen: int
+
+
+@dataclass
+class World:
+    """One policy's versions and what they remember. `months_from`: the first month (`2026-11`) of which every draw is seen;
+    of an earlier one the recorded balance holds.
+    """
+
+    versions: Sequence[Policy]
+    months_from: str
+    drawn: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    charged: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    begun: dict[tuple[str, str, int], int] = field(default_factory=lambda: defaultdict(int))
+    last: dict[tuple[str, str], _Continued] = field(default_factory=dict)
+
+    def reprice(self, one: Recorded) -> Repriced:
+        """The stay under this world's policy, which remembers it. Raises `ToAPerson` and a `CannotPrice`."""
+        policy = in_force(self.versions, one.entry) if len(self.versions) > 1 else self.versions[0]
+        vehicle = (one.site, one.key) if one.key is not None else None
+        before = self._continues(one, self.last.get(vehicle)) if vehicle is not None else None
+        if before is not None:
+            policy = before.policy
+        entry = before.first_entry if before is not None else one.entry
+        if policy.plausible_days_max is not None and one.exit - entry > timedelta(days=policy.plausible_days_max):
+            raise ToAPerson
+        tariff = tariff_for(policy, one.stay.vehicle, one.stay.energy, one.stay.who)
+        used = before.free_stays_used if before is not None else self._free_stays_used(one, tariff)
+        pools = _pools(policy, one)
+        for (pool, month), minutes in before.draws.items() if before is not None else ():
+            self.drawn[one.site, pool, month] -= minutes  # it is priced as one: what it drew is its own again
+        stay = StayToPrice(
+            entry=entry,
+            exit=max(one.exit, entry),
+            vehicle=one.stay.vehicle,
+            energy=one.stay.energy,
+            who=one.stay.who,
+            charged=self._charged(one, tariff, before),
+            free_stays_used=used,
+        )
+        benefits = self._benefits(policy, one, pools)
+        stay, found = _priced(policy, tariff, stay, benefits, one.paid_early_at)
+        draws = self._draw(policy, one.site, pools, found.drawn)
+        if vehicle is not None:
+            self._remember(vehicle, tariff, before, found.charged)
+            if tariff.reentry_minutes is not None:
+                payable = max(found.payable_fen, before.payable_fen) if before is not None else found.payable_fen
+                self.last[vehicle] = _Continued(policy, entry, used, one.exit, found, draws, payable)
+        return _added(policy, stay, benefits, found, before)
+
+    def _continues(self, one: Recorded, last: _Continued | None) -> _Continued | None:
+        if last is None:
+            return None
+        tariff = tariff_for(last.policy, one.stay.vehicle, one.stay.energy, one.stay.who)
+        if tariff.reentry_minutes is None:
+            return None
+        gap = minute_of(one.entry) - minute_of(last.last_exit)
+        return last if 0 <= gap <= tariff.reentry_minutes else None
+
+    def _free_stays_used(self, one: Recorded, tariff: Tariff) -> int:
+        """The vehicle's earlier stays of the same local day, whoever counts them."""
+        if one.key is None:
+            return one.stay.free_stays_used
+        zone = ZoneInfo(self.versions[0].timezone)
+        day, _ = wall_clock(minute_of(one.entry), zone)
+        begun = self.begun[one.site, one.key, day]
+        self.begun[one.site, one.key, day] = begun + 1
+        return begun if tariff.free_stays_per_day is not None else 0
+
+    def _charged(self, one: Recorded, tariff: Tariff, before: _Continued | None) -> Mapping[str, int]:
+        if not tariff.counts_charges:
+            return {}
+        if one.key is None:
+            return one.stay.charged
+        charged = dict(self.charged[one.site, one.key])
+        for day, fen in before.figures.charged.items() if before is not None else ():
+            charged[day] = charged.get(day, 0) - fen
+        return {day: fen for day, fen in charged.items() if fen > 0}
+
+    def _remember(
+        self, vehicle: tuple[str, str], tariff: Tariff, before: _Continued | None, found: Mapping[str, int]
+    ) -> None:
+        if not tariff.counts_charges:
+            return
+        charged = self.charged[vehicle]
+        for day, fen in before.figures.charged.items() if before is not None else ():
+            charged[day] = charged.get(day, 0) - fen
+        for day, fen in found.items():
+            charged[day] = charged.get(day, 0) + fen
+
+    def _left(self, policy: Policy, site: str, pool: str, month: str) -> int:
+        rule = policy.relative_allowance
+        return 0 if rule is None else max(0, rule.minutes_per_month - self.drawn[site, pool, month])
+
+    def _draw(
+        self, policy: Policy, site: str, pools: Sequence[str], drawn: Mapping[str, int]
+    ) -> dict[tuple[str, str], int]:
+        """The minutes that a bill drew, from the first household as long as it has any, then from the next."""
+        draws: dict[tuple[str, str], int] = {}
+        for month, minutes in drawn.items():
+            rest = minutes if month >= self.months_from else 0
+            for pool in pools:
+                taken = min(rest, self._left(policy, site, pool, month))
+                if taken:
+                    self.drawn[site, pool, month] += taken
+                    draws[pool, month] = taken
+                    rest -= taken
+        return draws
+
+    def _benefits(self, policy: Policy, one: Recorded, pools: Sequence[str]) -> Benefits:
+        was = one.benefits
+        return Benefits(
+            free_class=_free_class(policy, one),
+            low_income=was.low_income,
+            passes=tuple(_pass(policy, one, period) for period in was.passes),
+            allowance=self._allowance(policy, one, pools),
+            vouchers=was.vouchers,
+            discount_registers=was.discount_registers,
+        )
+
+    def _allowance(self, policy: Policy, one: Recorded, pools: Sequence[str]) -> dict[str, int] | None:
+        rule = policy.relative_allowance
+        if rule is None or not _relative(policy, one):
+            return None
+        recorded = one.benefits.allowance or {}
+        months: dict[str, int] = {}
+        for month in _months(one.entry, one.exit, ZoneInfo(policy.timezone)):
+            if pools and month >= self.months_from:
+                months[month] = sum(self._left(policy, one.site, pool, month) for pool in pools)
+            else:
+                more = rule.minutes_per_month - one.limit_minutes
+                months[month] = max(0, recorded.get(month, one.limit_minutes) + more)
+        return months
+
+
+def _priced(
+    policy: Policy, tariff: Tariff, stay: StayToPrice, benefits: Benefits, paid_at: datetime | None
+) -> tuple[StayToPrice, Figures]:
+    """Who paid before leaving pays at that moment under either policy; whoever then stayed too long for it pays for all."""
+    if paid_at is not None and stay.entry <= paid_at <= stay.exit:
+        early = replace(stay, exit=paid_at)
+        found = figures(policy, early, benefits)
+        in_time = (stay.exit - paid_at) // timedelta(minutes=1) <= tariff.leave_within_minutes
+        if found.payable_fen and in_time:
+            return early, found
+    return stay, figures(policy, stay, benefits)
+
+
+def _added(
+    policy: Policy, stay: StayToPrice, benefits: Benefits, found: Figures, before: _Continued | None
+) -> Repriced:
+    if before is None:
+        return Repriced(policy, stay, benefits, found.gross_fen, found.payable_fen, found.waived)
+    payable = max(0, found.payable_fen - before.payable_fen)  # nothing is given back
+    gross = found.gross_fen - before.figures.gross_fen
+    waived = {
+        kind: fen
+        for kind in {**found.waived, **before.figures.waived}
+        if (fen := found.waived.get(kind, 0) - before.figures.waived.get(kind, 0))
+    }
+    return Repriced(policy, stay, benefits, gross, payable, waived)
+
+
+def _relative(policy: Policy, one: Recorded) -> bool:
+    rule = policy.relative_allowance
+    if rule is None:
+        return False
+    if one.relation is not None:
+        return one.relation in rule.relations
+    return one.benefits.allowance is not None
+
+
+def _pools(policy: Policy, one: Recorded) -> tuple[str, ...]:
+    """Whose balances a relative draws on under this policy; none where that is not known any more."""
+    if policy.relative_allowance is None or not _relative(policy, one):
+        return ()
+    if policy.relative_allowance.per == "vehicle":
+        return () if one.key is None else (f"vehicle:{one.key}",)
+    return tuple(f"household:{household}" for household in one.households)
+
+
+def _free_class(policy: Policy, one: Recorded) -> str | None:
+    """The class that frees it for longest, by its plate, by the lists it was on, or as recorded where no plate is left."""
+    best: tuple[int, str] | None = None
+    for offered in policy.free_classes:
+        listed = offered.register and offered.id in one.benefits.discount_registers
+        shown = one.shown in offered.plates if one.shown is not None else offered.id == one.benefits.free_class
+        if listed or shown:
+            rank = (-(offered.minutes or 10**9), offered.id)
+            best = rank if best is None else min(best, rank)
+    return best[1] if best else None
+
+
+def _pass(policy: Policy, one: Recorded, period: PassPeriod) -> PassPeriod:
+    """The days of grace are the policy's; those of the version that billed it are in the recorded end."""
+    if one.keeps_grace:
+        return period
+    offer = policy.pass_offer(period.id)
+    days = (offer.grace_days if offer is not None else 0) - one.grace_days.get(period.id, 0)
+    if not days:
+        return period
+    return PassPeriod(period.id, period.valid_from, period.valid_to + timedelta(days=days))
+
+
+def _months(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[str]:
+    day, _ = wall_clock(minute_of(since), zone)
+    last, _ = wall_clock(minute_of(until), zone)
+    seen = ""
+    while day <= last:
+        month = date_of(day).isoformat()[:_MONTH_LENGTH]
+        if month != seen:
+            yield month
+            seen = month
+        day += 1
