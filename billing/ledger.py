@@ -28,6 +28,8 @@ _ACCOUNT = re.compile(
 _IDENTIFIER = re.compile(r"[!-~]{1,200}")
 RECEIVABLE = "assets:receivable:"
 WAIVED = "waived:"
+WRITTEN_OFF = "waived:written_off"
+"""What was given up by two people: contra income, as a benefit is; it has no tariff and no rule, only a reason."""
 
 
 class Unbalanced(ValueError):
@@ -205,8 +207,9 @@ def five_sums(postings: Iterable[Posting]) -> FiveSums:
 class Posted(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the ledger holds for a stay, in fen, all positive.
 
-    `income_fen = waived + received + owed − prepaid_fen`. `received` is by asset account, `waived` by benefit, `owed` by the
-    receivable's party; at most one party at a time.
+    `income_fen = waived + received + owed − prepaid_fen + written_off_fen`. `received` is by asset account, `waived` by benefit, `owed`
+    by the receivable's party; at most one party at a time. `written_off_fen` is what was given up of it: positive of what was owed,
+    negative of what was paid beyond the bill.
     """
 
     income_fen: int = 0
@@ -214,6 +217,7 @@ class Posted(msgspec.Struct, frozen=True, omit_defaults=True):
     received: dict[str, int] = {}
     owed: dict[str, int] = {}
     prepaid_fen: int = 0
+    written_off_fen: int = 0
 
 
 def settle(
@@ -228,8 +232,9 @@ def settle(
 
     The target: income `gross_fen`, `waived` by benefit, `paid` by asset account (everything received so far, in fen). What remains
     is owed by `owed_party`. If that is None, it stays with the party that owed before: a part payment only shrinks a receivable.
-    What was paid beyond what is payable stands as `liability:prepaid`; a refund is proposed elsewhere. Only differences are posted,
-    so the order in which payments arrive does not change the final state; nothing to post gives no postings.
+    What was paid beyond what is payable stands as `liability:prepaid`; a refund is proposed elsewhere. What was written off stays so as
+    far as it still would be open. Only differences are posted, so the order in which payments arrive does not change the final state;
+    nothing to post gives no postings.
 
     Raises `ValueError` for a negative amount, for more waived than earned, and where something remains that nobody owes.
     """
@@ -239,6 +244,8 @@ def settle(
     if gross_fen < 0 or remaining < 0:
         raise ValueError(f"a gross of {gross_fen} fen cannot hold {sum(waived_to.values())} fen waived")
     remaining -= sum(received_to.values())
+    written_off_to = min(max(posted.written_off_fen, min(remaining, 0)), max(remaining, 0))
+    remaining -= written_off_to
     owed_to: dict[str, int] = {}
     if remaining > 0:
         party = owed_party or next(iter(posted.owed), None)
@@ -246,7 +253,7 @@ def settle(
             raise ValueError(f"{remaining} fen remain and nobody is named who owes them")
         owed_to[party] = remaining
     prepaid_to = max(0, -remaining)
-    target = Posted(gross_fen, waived_to, received_to, owed_to, prepaid_to)
+    target = Posted(gross_fen, waived_to, received_to, owed_to, prepaid_to, written_off_to)
 
     postings: list[Posting] = []
     if gross_fen != posted.income_fen:
@@ -256,7 +263,26 @@ def settle(
     _differences(postings, RECEIVABLE, posted.owed, owed_to)
     if prepaid_to != posted.prepaid_fen:
         postings.append(Posting("liability:prepaid", posted.prepaid_fen - prepaid_to))
+    if written_off_to != posted.written_off_fen:
+        postings.append(Posting(WRITTEN_OFF, written_off_to - posted.written_off_fen))
     return tuple(postings), target
+
+
+def write_off(posted: Posted, fen: int) -> tuple[tuple[Posting, ...], Posted]:
+    """The postings that give up what a stay owes (`fen` positive) or what was paid beyond its bill (negative), and what is then held.
+
+    Raises `ValueError` for more than is open, or for nothing.
+    """
+    owed = sum(posted.owed.values())
+    if fen == 0 or not -posted.prepaid_fen <= fen <= owed:
+        raise ValueError(f"{fen} fen cannot be given up of {owed} owed and {posted.prepaid_fen} paid beyond the bill")
+    after = msgspec.structs.replace(posted, written_off_fen=posted.written_off_fen + fen)
+    if fen > 0:
+        party = next(iter(posted.owed))
+        left = {party: owed - fen} if owed > fen else {}
+        return (Posting(WRITTEN_OFF, fen), Posting(RECEIVABLE + party, -fen)), msgspec.structs.replace(after, owed=left)
+    after = msgspec.structs.replace(after, prepaid_fen=posted.prepaid_fen + fen)
+    return (Posting("liability:prepaid", -fen), Posting(WRITTEN_OFF, fen)), after
 
 
 def _positive(amounts: Mapping[str, int]) -> dict[str, int]:
@@ -281,4 +307,5 @@ def balances(posted: Posted) -> dict[str, int]:
     found |= {WAIVED + benefit: fen for benefit, fen in posted.waived.items()}
     found |= posted.received
     found |= {RECEIVABLE + party: fen for party, fen in posted.owed.items()}
+    found[WRITTEN_OFF] = posted.written_off_fen
     return {account: fen for account, fen in found.items() if fen}

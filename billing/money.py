@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 FEN_MAX: Final = 1_000_000_000
@@ -28,6 +29,11 @@ def waived_percent(fen: int, percent: int) -> int:
 def round_down(fen: int, step: int) -> int:
     """What is payable (0 or more), down to a multiple of `step` fen: in the driver's favour."""
     return fen - fen % step
+
+
+def fee_by_area(fen_per_square_metre: int, square_metres: Decimal) -> int:
+    """A fee by the size of a home, rounded down to the fen: in the household's favour."""
+    return int((square_metres * fen_per_square_metre).to_integral_value(ROUND_FLOOR))
 
 
 def yuan(fen: int) -> str:

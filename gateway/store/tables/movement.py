@@ -84,7 +84,8 @@ class Stay(Base):
 
     `started_at` is the entry's instant, or the exit's where no entry is known. A stay is `inside` until its exit was
     opened or passed; `exit_at` may be known before (the vehicle waits at the exit with something due).
-    `posted` holds the sums that the ledger has for it, by account.
+    `posted` holds the sums that the ledger has for it, by account. `holds_space`: it has a pass, and stands on one of its household's
+    spaces or waits for one; in which minutes it stood on one, its bill says (ADR 0013).
     """
 
     __tablename__ = "stay"
@@ -127,6 +128,14 @@ class Stay(Base):
         Index("ix_stay_vehicle", "site_id", "plate", "started_at"),
         Index("ix_stay_started", "site_id", "started_at", "id"),
         Index("ix_stay_exit", "site_id", "exit_at"),
+        Index(
+            "ix_stay_owed",
+            "site_id",
+            "started_at",
+            "id",
+            sqlite_where=text("state = 'left' AND payable_fen > paid_fen"),
+            postgresql_where=text("state = 'left' AND payable_fen > paid_fen"),
+        ),
         Index(
             "ix_stay_space",
             "site_id",

@@ -1,0 +1,277 @@
+"""What passes, charges and arrears share: who does it, the site's books, money at the till, and a second person.
+
+These flows are rare and touch what the daily income and the close also touch, so each takes its site's books alone, as the close
+does: no two of them ever meet. The event path, which shares the books, waits a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from billing.ledger import Posting, Transaction
+from gateway.flows import audit
+from gateway.flows.charges_refusals import SecondPersonNeeded
+from gateway.flows.posting import book, business_day_for
+from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
+from gateway.runtime.ids import derive, random_token
+from gateway.store import books
+from gateway.store import tables as t
+from gateway.wiring import Parts
+
+PREPAID, REFUND = "liability:prepaid", "liability:refund"
+_CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,19}")
+_REFERENCE_MAX = 128
+REASON_MAX = 2000
+
+
+class By(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does it: the account, its role, and from where."""
+
+    operator: str
+    role: str = ""
+    origin: str = ""
+
+
+class Money(msgspec.Struct, frozen=True, kw_only=True):
+    """What is handed over: the channel, the amount in fen and the payer's reference."""
+
+    channel: str
+    amount_fen: int
+    reference: str = ""
+
+
+class Books(msgspec.Struct, frozen=True):
+    """How far a site's books reach, held until the transaction ends."""
+
+    opened_on: date
+    closed_through: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One piece of work at a site: its transaction, who does it, and the instant that all of it bears."""
+
+    parts: Parts
+    connection: Connection
+    site: str
+    by: By
+    now: datetime
+    books: Books | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.parts.settings.zone
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(self.zone).date()
+
+    def transaction(
+        self,
+        kind: str,
+        cause: tuple[str, str],
+        key: str,
+        postings: Iterable[Posting],
+        *,
+        at: datetime | None = None,
+        operator: str | None = None,
+    ) -> Transaction | None:
+        """A transaction on the day that is open for its instant; None where there is nothing to post."""
+        assert self.books is not None, "the books are not held"
+        lines = tuple(posting for posting in postings if posting.amount_fen)
+        if not lines:
+            return None
+        at = at or self.now
+        day, belongs_to = business_day_for(at, self.zone, self.books.closed_through, self.books.opened_on)
+        return Transaction(
+            id=derive("t", self.site, key),
+            site=self.site,
+            business_day=day,
+            belongs_to=belongs_to,
+            at=at,
+            kind=kind,
+            reference_kind=cause[0],
+            reference=cause[1],
+            operator=operator,
+            idempotency_key=key,
+            reverses=None,
+            postings=lines,
+        )
+
+    def post(
+        self,
+        kind: str,
+        cause: tuple[str, str],
+        key: str,
+        postings: Iterable[Posting],
+        *,
+        at: datetime | None = None,
+        operator: str | None = None,
+    ) -> str | None:
+        """Book one transaction. Returns its id; None where there is nothing to post."""
+        made = self.transaction(kind, cause, key, postings, at=at, operator=operator)
+        return None if made is None else book(self.connection, [made])[0].id
+
+    def audit(self, action: str, subject: str, *, reason: str = "", **detail: Any) -> None:
+        """A line in the same transaction. Never an amount that would tell of a certificate."""
+        audit.record(
+            self.connection,
+            at=self.now,
+            operator=self.by.operator,
+            action=action,
+            site=self.site,
+            subject=subject,
+            origin=self.by.origin,
+            reason=reason,
+            detail=detail,
+        )
+
+
+def hold(parts: Parts, connection: Connection, site: str, by: By) -> Desk:
+    """Take the books of a site alone, and read the clock behind that lock. Raises `NotFound` for a site without books."""
+    held = books.lock_books(connection, site)
+    if held is None:
+        raise NotFound(f"there is no site {site:.60}, or its site file has not been applied")
+    return Desk(parts, connection, site, by, parts.clock.now(), Books(*held))
+
+
+def share(parts: Parts, connection: Connection, site: str, by: By) -> Desk:
+    """The same without keeping others from posting, for work that holds another lock. Raises `NotFound`."""
+    row = connection.execute(
+        select(t.SiteBooks.opened_on, t.SiteBooks.closed_through)
+        .where(t.SiteBooks.site_id == site)
+        .with_for_update(read=True)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no site {site:.60}, or its site file has not been applied")
+    return Desk(parts, connection, site, by, parts.clock.now(), Books(row.opened_on, row.closed_through))
+
+
+def check_money(parts: Parts, money: Money) -> None:
+    """Raises `Invalid`, `ChannelClosed` or `AmountNotDue`."""
+    check_channel(parts, money.channel)
+    if money.amount_fen <= 0:
+        raise AmountNotDue("nothing is paid with nothing: an amount is at least 1 fen")
+    if len(money.reference) > _REFERENCE_MAX or not money.reference.isprintable():
+        raise Invalid(f"a reference has at most {_REFERENCE_MAX} printable characters")
+
+
+def check_channel(parts: Parts, channel: str) -> None:
+    """Cash always; the simulated channels in test mode. Raises `Invalid`, `ChannelClosed`."""
+    if not _CHANNEL.fullmatch(channel):
+        raise Invalid("a channel is a lower-case word such as cash, wechat or alipay")
+    if channel != "cash" and not parts.settings.test:
+        raise ChannelClosed
+
+
+def asked_as(idempotency_key: str | None, *said: Any) -> Asked:
+    """What was asked, under the caller's key or one of its own: the same key with other content is refused. Raises `Invalid`."""
+    return Asked(_key(idempotency_key), hashlib.sha256(msgspec.json.encode(said)).digest())
+
+
+def _key(idempotency_key: str | None) -> str:
+    if idempotency_key:
+        if len(idempotency_key) > 128 or not idempotency_key.isascii() or not idempotency_key.isprintable():
+            raise Invalid("an Idempotency-Key has at most 128 printable ASCII characters")
+        return f"key:{idempotency_key}"
+    return f"once:{random_token()}"
+
+
+def account_of(desk: Desk, channel: str) -> tuple[str, str | None]:
+    """Where money of a channel stands: (account, shift). Cash stands in the cashier's shift; one without gets one."""
+    if channel != "cash":
+        return f"assets:channel:{channel}", None
+    shift = _open_shift(desk, desk.by.operator or desk.by.role or "service")
+    return f"assets:cash:{shift}", shift
+
+
+def _open_shift(desk: Desk, cashier: str) -> str:
+    """The cashier's open shift, opened where there is none."""
+    found: str | None = desk.connection.execute(
+        select(t.Shift.id).where(t.Shift.site_id == desk.site, t.Shift.cashier == cashier, t.Shift.closed_at.is_(None))
+    ).scalar()
+    if found is not None:
+        return found
+    opened = derive("shift", desk.site, cashier, desk.now.isoformat())
+    desk.connection.execute(insert(t.Shift).values(site_id=desk.site, id=opened, cashier=cashier, opened_at=desk.now))
+    return opened
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Under which key something was asked, and a hash of what it was."""
+
+    key: str
+    content: bytes
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A payment that stands under an idempotency key."""
+
+    id: str
+    subject: str
+    amount_fen: int
+
+
+def payment_under(desk: Desk, asked: Asked) -> Standing | None:
+    """The payment that was taken under this key. Raises `KeyReused` where it was for something else."""
+    payment = t.ChargePayment
+    row = desk.connection.execute(
+        select(payment.id, payment.subject, payment.amount_fen, payment.content_hash).where(
+            payment.site_id == desk.site, payment.idempotency_key == asked.key
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if bytes(row.content_hash) != asked.content:
+        raise KeyReused
+    return Standing(row.id, row.subject, row.amount_fen)
+
+
+def take(desk: Desk, purpose: str, subject: str, money: Money, asked: Asked, against: Sequence[Posting]) -> str:
+    """Keep a payment and book it against accounts (whose sum is minus the amount). Returns its id."""
+    payment_id = derive("cp", desk.site, asked.key)
+    account, shift = account_of(desk, money.channel)
+    desk.connection.execute(
+        insert(t.ChargePayment).values(
+            site_id=desk.site,
+            id=payment_id,
+            purpose=purpose,
+            subject=subject,
+            channel=money.channel,
+            amount_fen=money.amount_fen,
+            reference=money.reference,
+            at=desk.now,
+            operator=desk.by.operator,
+            shift_id=shift,
+            idempotency_key=asked.key,
+            content_hash=asked.content,
+        )
+    )
+    lines = [Posting(account, money.amount_fen), *against]
+    desk.post("payment", ("payment", payment_id), f"payment:{payment_id}", lines, operator=desk.by.operator)
+    return payment_id
+
+
+def another(proposed_by: str, by: By) -> None:
+    """Four eyes: who proposed it does not decide it. Raises `SecondPersonNeeded`."""
+    if by.operator.strip().casefold() == proposed_by.strip().casefold():
+        raise SecondPersonNeeded
+
+
+def reason_of(text: str, what: str = "reason") -> str:
+    """A reason in words. Raises `Invalid`."""
+    words = text.strip()
+    if not words:
+        raise Invalid(f"{what} is missing: say why in a few words")
+    if len(words) > REASON_MAX or not words.replace("\n", " ").isprintable():
+        raise Invalid(f"{what}: at most {REASON_MAX} printable characters")
+    return words
