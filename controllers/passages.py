@@ -12,7 +12,7 @@ Rules (gate protocol):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -122,13 +122,22 @@ class Passage:
 class DerivedStay:
     """What the events say. `exit` without `LEFT`: the vehicle waits at its exit (or did, last time it was seen).
 
-    `since`: when a vehicle without a known entry was first seen at an exit.
+    `since`: when a vehicle without a known entry was first seen at an exit. `between`: where it left and came back so soon that its
+    stay went on: an exit, an entry, and so on.
     """
 
     state: State
     entry: Passage | None = None
     exit: Passage | None = None
     since: datetime | None = None
+    between: tuple[Passage, ...] = ()
+
+    def passage_of(self, device: str, event: str) -> Passage | None:
+        """The passage of this stay that a read belongs to."""
+        for passage in (self.entry, *self.between, self.exit):
+            if passage is not None and passage.holds(device, event):
+                return passage
+        return None
 
 
 def passages(reads: Iterable[Read], marks: Iterable[Mark]) -> list[Passage]:
@@ -205,6 +214,43 @@ def stays(reads: Iterable[Read], marks: Iterable[Mark]) -> list[DerivedStay]:
         # The device told of the exit afterwards, and of nothing more: the stay ends where the contract says it does.
         inside.state = State.LEFT
     return found
+
+
+def continued(found: Iterable[DerivedStay], reentry_minutes: Callable[[DerivedStay], int | None]) -> list[DerivedStay]:
+    """Stays, joined where an entry comes at most so many whole minutes after the vehicle's last exit.
+
+    `reentry_minutes` says how many for the stay that the entry may continue. A part whose exit is missing continues nothing: nobody
+    could say what the whole would cost.
+    """
+    result: list[DerivedStay] = []
+    last: int | None = None
+    for one in found:
+        if one.state is not State.VOID:
+            before = result[last] if last is not None else None
+            if before is not None and _goes_on(before, one, reentry_minutes):
+                assert last is not None
+                assert before.exit is not None
+                assert one.entry is not None
+                between = (*before.between, before.exit, one.entry)
+                result[last] = DerivedStay(one.state, before.entry, one.exit, between=between)
+                continue
+            last = len(result)
+        result.append(one)
+    return result
+
+
+def _goes_on(before: DerivedStay, one: DerivedStay, reentry_minutes: Callable[[DerivedStay], int | None]) -> bool:
+    if before.state is not State.LEFT or before.entry is None or before.exit is None:
+        return False
+    if one.entry is None or one.state not in {State.INSIDE, State.LEFT}:
+        return False
+    most = reentry_minutes(before)
+    gap = _minute(one.entry.first.at) - _minute(before.exit.first.at)
+    return most is not None and gap <= timedelta(minutes=most)
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
 
 
 def _leave_behind(inside: DerivedStay | None) -> None:

@@ -71,7 +71,7 @@ def _left(batch: Batch, verdict: Verdict, read: EventRecord, stay: StayRecord | 
         return None
     since = stay.entry_at if stay is not None and stay.entry_at is not None else read.at
     what = batch.standing((read.site, read.plate), read.plate_colour, since)
-    return batch.allowance_left(read.site, what.holder, batch.policy(read.site, since), read.at)
+    return batch.allowance_left(read.site, what.holders, batch.policy(read.site, since), read.at)
 
 
 def _minutes(stay: StayRecord | None) -> int | None:

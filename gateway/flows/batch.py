@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -51,12 +52,13 @@ class Batch:
             balance.limit, balance.dirty = max(limit, balance.drawn), True
         return balance
 
-    def allowance_left(self, site: str, holder: str | None, policy: Policy | None, at: datetime) -> int:
-        """Minutes left in the month of `at`; 0 without an allowance."""
-        if holder is None or policy is None or policy.relative_allowance is None:
+    def allowance_left(self, site: str, holders: Sequence[str], policy: Policy | None, at: datetime) -> int:
+        """Minutes left in the month of `at`, of all who give; 0 without an allowance."""
+        if not holders or policy is None or policy.relative_allowance is None:
             return 0
         month = months(at, at, self.zone)[0]
-        return self.balance(site, holder, month, policy.relative_allowance.minutes_per_month).left
+        limit = policy.relative_allowance.minutes_per_month
+        return sum(self.balance(site, holder, month, limit).left for holder in holders)
 
     def business_day(self, site: str, at: datetime) -> tuple[date, date | None]:
         """On which day something of this instant is posted, and its own day where that one takes nothing more."""

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from billing.policy import Policy
 from controllers.events import Kind
 from controllers.passages import SAME_PASSAGE
 from gateway.flows.inbound import EventIn, Inbound, ResultIn
 from gateway.flows.pricing import months, standing
-from gateway.store.facts import EventKey, FactLoader, Facts, VehicleKey
-from gateway.store.records import Estate, EventRecord, Registrations
+from gateway.store.facts import Asked, EventKey, FactLoader, Facts, VehicleKey
+from gateway.store.records import Estate, EventRecord, PastStay, Registrations, SpaceClaim
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_DAYS_MAX = 366
 _MARKS = {Kind.PASSED, Kind.REVERSED}
 # Where no stay is known, how far back reads may belong to the passage of a new one (a vehicle waiting to be let in).
 _WAITING_MAX = timedelta(hours=1)
@@ -123,6 +125,7 @@ def _histories(
     # Who was never seen here has neither history nor stays.
     since = {key: start for key, start in since.items() if key not in loader.strangers}
     history, stays, registrations = loader.history(since), loader.stays(since), loader.registrations(spans.keys())
+    bills = loader.bills(since)
     for event in history():
         name = (event.site, event.device, event.event)
         # What was loaded before the vehicle was locked may be out of date.
@@ -136,7 +139,7 @@ def _histories(
     facts.registrations = registrations()
     found = [stay for stays in facts.stays.values() for stay in stays]
     vouchers = loader.vouchers(found)
-    for bill in loader.bills(found):
+    for bill in bills(found):
         facts.bills[bill.stay].append(bill)
     for voucher in vouchers():
         assert voucher.stay is not None
@@ -157,16 +160,69 @@ def _what_it_costs(
     inside = loader.inside({site for site, _ in entered})
     arrears = loader.arrears({key for key in left if _leaves_first(estate, key[0])})
     closed_through = loader.closed_through(sites)
+    past, claims = _past(loader, estate, facts, spans, zone), _claims(loader, estate, facts, spans)
     facts.balances, facts.inside = balances(), inside()
     facts.arrears, facts.closed_through = arrears(), closed_through()
-    households = {
-        (site, found.household)
-        for (site, plate), found in facts.registrations.items()
-        if found.household and found.passes
+    if past is not None:
+        facts.past = past()
+    if claims is not None:
+        facts.claims = claims()
+
+
+def _claims(
+    loader: FactLoader, estate: Estate, facts: Facts, spans: dict[VehicleKey, tuple[datetime, datetime]]
+) -> Asked[dict[tuple[str, str], dict[str, SpaceClaim]]] | None:
+    """What stands on the spaces of the households in question, behind their locks: the last ones taken."""
+    sharing = {
+        (key[0], found.household): key for key, found in facts.registrations.items() if found.household and found.passes
     }
-    loader.lock_households(households)
-    for site, household, plate in loader.spaces(households):
-        facts.spaces[site, household].add(plate)
+    # Whose household has changed since it came.
+    sharing |= {
+        (key[0], stay.household): key
+        for key, stays in facts.stays.items()
+        for stay in stays
+        if stay.household and stay.holds_space
+    }
+    if not sharing:
+        return None
+    starts = [_first_of(facts, key, spans) - _longest(estate, key[0]) for key in sharing.values()]
+    return loader.claims(set(sharing), min(starts))
+
+
+def _past(
+    loader: FactLoader,
+    estate: Estate,
+    facts: Facts,
+    spans: dict[VehicleKey, tuple[datetime, datetime]],
+    zone: ZoneInfo,
+) -> Asked[dict[VehicleKey, list[PastStay]]] | None:
+    """Stays of the vehicles' days or months, where a policy counts them."""
+    starts: dict[VehicleKey, datetime] = {}
+    for key in spans:
+        versions = _versions(estate, key[0])
+        charges = any(policy.counts_charges for policy in versions)
+        if charges or any(policy.counts_stays for policy in versions):
+            monthly = any(tariff.month_cap_fen is not None for policy in versions for tariff in policy.tariffs)
+            day = _first_of(facts, key, spans).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            start = day.replace(day=1) if monthly else day
+            # A stay that began before that day, or month, was charged in it too.
+            starts[key] = start.astimezone(UTC) - (_longest(estate, key[0]) if charges else timedelta(0))
+    return loader.past(starts.keys(), min(starts.values())) if starts else None
+
+
+def _first_of(facts: Facts, key: VehicleKey, spans: dict[VehicleKey, tuple[datetime, datetime]]) -> datetime:
+    """The earliest instant from which on a stay of this vehicle may have to be priced."""
+    return min([spans[key][0], *(stay.started_at for stay in facts.stays.get(key, ()))])
+
+
+def _longest(estate: Estate, site: str) -> timedelta:
+    """No stay that was billed is longer."""
+    days = [policy.plausible_days_max for policy in _versions(estate, site)]
+    return timedelta(days=max((one if one is not None else _DAYS_MAX for one in days), default=_DAYS_MAX))
+
+
+def _versions(estate: Estate, site: str) -> list[Policy]:
+    return estate.policies.get(estate.sites[site].policy_id, []) if site in estate.sites else []
 
 
 def _months_in_question(
@@ -178,8 +234,7 @@ def _months_in_question(
         stays = facts.stays.get((site, plate), [])
         for stay in stays:
             for bill in facts.bills.get(stay.id, ()):
-                if bill.holder is not None:
-                    asked.update((site, bill.holder, month) for month in bill.bill.drawn)
+                asked.update((site, holder, month) for holder, month in bill.draws)
         found = facts.registrations.get((site, plate), Registrations())
         if not found.relatives:
             continue
@@ -192,13 +247,11 @@ def _months_in_question(
 
 
 def _holders(estate: Estate, key: VehicleKey, found: Registrations, starts: Iterable[datetime]) -> set[str]:
-    versions = estate.policies.get(estate.sites[key[0]].policy_id, []) if key[0] in estate.sites else []
-    holders = set()
-    for policy in versions:
-        for start in starts:
-            holder = standing(policy, key[1], None, found, start).holder
-            if holder is not None:
-                holders.add(holder)
+    instants = set(starts)
+    holders: set[str] = set()
+    for policy in _versions(estate, key[0]):
+        for start in instants:
+            holders.update(standing(policy, key[1], None, found, start).holders)
     return holders
 
 
@@ -213,9 +266,7 @@ def _directions(estate: Estate, events: Sequence[EventIn]) -> tuple[set[VehicleK
 
 
 def _leaves_first(estate: Estate, site: str) -> bool:
-    facts = estate.sites.get(site)
-    versions = estate.policies.get(facts.policy_id, []) if facts else []
-    return any(policy.exit_mode == "leave_first" for policy in versions)
+    return any(policy.exit_mode == "leave_first" for policy in _versions(estate, site))
 
 
 def _name_marks(loader: FactLoader, estate: Estate, events: Sequence[EventIn]) -> dict[EventKey, EventRecord]:

@@ -17,7 +17,7 @@ from controllers.passages import Decision, State
 from gateway.flows.answer import plan
 from gateway.flows.batch import Batch
 from gateway.flows.gather import MARK_AFTER_READ_MAX, corrected
-from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn, digest
+from gateway.flows.inbound import FORGOTTEN, EventIn, Inbound, Rejected, ResultIn, StatusIn, digest
 from gateway.flows.outcome import NewEvent, Outcomed, Situation
 from gateway.flows.pricing import settled_by
 from gateway.flows.settling import Settling
@@ -57,7 +57,7 @@ class Corridor:
         what = digest(message.event)
         known = self.batch.facts.events.get(key)
         if known is not None:
-            self._repeat(message, same=known.digest == what)
+            self._repeat(message, same=known.digest in {what, FORGOTTEN})
             return
         refusal = self._refusal(message)
         if refusal is not None:
@@ -169,7 +169,7 @@ class Corridor:
         site = self.batch.estate.sites[read.site]
         what = self.batch.standing(vehicle.key, read.plate_colour, read.at)
         policy = self.batch.policy(read.site, read.at)
-        reason, truly = what.reason(self.batch.allowance_left(read.site, what.holder, policy, read.at))
+        reason, truly = what.reason(self.batch.allowance_left(read.site, what.holders, policy, read.at))
         if truly == "pass" and what.household and not vehicle.space_free(what.household, read.plate_colour, read.at):
             reason, truly = Reason.TEMPORARY, "temporary"
         mine = any(stay.state == State.INSIDE and not stay.gone for stay in vehicle.stays)

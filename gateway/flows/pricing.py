@@ -42,7 +42,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     passes: tuple[PassPeriod, ...] = ()
     has_pass: bool = False
     household: str | None = None
-    holder: str | None = None
+    holders: tuple[str, ...] = ()
+    who: str | None = None
     blocked: bool = False
     registered: bool = False
     registers: frozenset[str] = frozenset()
@@ -55,7 +56,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
             return Reason.RESIDENT, "low_income"
         if self.has_pass:
             return Reason.RESIDENT, "pass"
-        if self.holder and allowance_left > 0:
+        if self.holders and allowance_left > 0:
             return Reason.RELATIVE_ALLOWANCE, "relative_allowance"
         return Reason.TEMPORARY, "temporary"
 
@@ -68,24 +69,33 @@ def standing(policy: Policy, plate: str, colour: str | None, found: Registration
         until = valid_to + timedelta(days=offer.grace_days if offer else 0)
         passes.append(PassPeriod(id=pass_id, valid_from=valid_from, valid_to=until))
         held_now = held_now or valid_from <= at < until
-    low_income = policy.low_income is not None and "parking" in policy.low_income.exempts
+    at_home = _valid(*found.household_period, at)
+    low_income = at_home and policy.low_income is not None and "parking" in policy.low_income.exempts
+    classes = _classes(found, at)
+    relative = any(_valid(since, until, at) for _, _, since, until, _ in found.relatives)
     return Standing(
         free_class=_free_class(policy, plate, colour, found, at),
         low_income=low_income and any(_valid(since, until, at) for since, until in found.certificates),
         passes=tuple(passes),
         has_pass=held_now,
-        household=found.household,
-        holder=_holder(policy, plate, found, at),
-        blocked=any(until is None or at < until for until in found.blocked),
-        registered=found.known,
-        registers=frozenset(class_id for class_id, until in found.free if until is None or at < until),
+        household=found.household if at_home else None,
+        holders=_holders(policy, plate, found, at),
+        who=next((group for group in policy.groups if group in classes), None),
+        blocked=any(_valid(since, until, at) for since, until in found.blocked),
+        registered=bool((found.household and at_home) or held_now or relative or classes),
+        registers=classes,
     )
+
+
+def _classes(found: Registrations, at: datetime) -> frozenset[str]:
+    """As what the vehicle is listed by staff at an instant."""
+    return frozenset(class_id for class_id, since, until in found.free if _valid(since, until, at))
 
 
 def _free_class(policy: Policy, plate: str, colour: str | None, found: Registrations, at: datetime) -> str | None:
     """The class that frees it for longest: without a limit of minutes before one with a limit."""
     shown = plate_class(plate, PlateColour(colour) if colour else None).value
-    registered = {class_id for class_id, until in found.free if until is None or at < until}
+    registered = _classes(found, at)
     best: tuple[int, str] | None = None
     for one in policy.free_classes:
         if shown in one.plates or (one.register and one.id in registered):
@@ -94,15 +104,19 @@ def _free_class(policy: Policy, plate: str, colour: str | None, found: Registrat
     return best[1] if best else None
 
 
-def _holder(policy: Policy, plate: str, found: Registrations, at: datetime) -> str | None:
-    """Whose allowance a relative draws on: the household of the oldest registration that holds, or the vehicle itself."""
+def _holders(policy: Policy, plate: str, found: Registrations, at: datetime) -> tuple[str, ...]:
+    """Whose allowances a relative draws on, the older registration first: its households that hold, or the vehicle itself."""
     rule = policy.relative_allowance
     if rule is None:
-        return None
-    for household, relation, since, until, _registered in found.relatives:
-        if relation in rule.relations and _valid(since, until, at):
-            return f"household:{household}" if rule.per == "household" else f"vehicle:{plate}"
-    return None
+        return ()
+    households = dict.fromkeys(
+        household
+        for household, relation, since, until, _registered in found.relatives
+        if relation in rule.relations and _valid(since, until, at)
+    )
+    if rule.per == "vehicle":
+        return (f"vehicle:{plate}",) if households else ()
+    return tuple(f"household:{household}" for household in households)
 
 
 def _valid(since: datetime | None, until: datetime | None, at: datetime) -> bool:
@@ -132,58 +146,111 @@ def implausible(policy: Policy, entry: datetime, exit_at: datetime) -> bool:
 
 
 class Priced(msgspec.Struct, frozen=True):
-    """A bill and the inputs from which anyone can price it again. `prepaid` is the sequence of the early bill that still holds."""
+    """A bill, the inputs from which anyone can price it again, and who gave what it draws (the first, if several)."""
 
     bill: Bill
     facts: dict[str, Any]
     holder: str | None
 
 
-def bill_stay(
-    policy: Policy,
-    stay: StayRecord,
-    until: datetime,
-    what: Standing,
-    *,
-    allowance: dict[str, int] | None,
-    vouchers: Sequence[VoucherRecord] = (),
-    early: BillRecord | None,
-) -> Priced:
-    """The bill of a stay up to `until` (rule 10 where something was paid before leaving). Raises `CannotPrice`.
+class Drawable(msgspec.Struct, frozen=True):
+    """What one holder has left for a stay, in minutes by month; what the stay drew before is included."""
 
-    `allowance`: minutes left by month, what this stay drew before included; None for no relative.
+    holder: str
+    left: dict[str, int]
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stay's price depends on beside the stay itself. `allowances` in the order in which they are drawn.
+
+    `space`: how many its household has, up to which minute, and in which minutes one is there for the stay; None where none is in
+    play. `passes` are already cut to them. `charged` and `free_stays_used` as `billing` has them.
     """
+
+    passes: tuple[PassPeriod, ...] = ()
+    allowances: Sequence[Drawable] = ()
+    vouchers: Sequence[VoucherRecord] = ()
+    charged: dict[str, int] = {}
+    free_stays_used: int = 0
+    space: dict[str, Any] | None = None
+
+
+def bill_stay(
+    policy: Policy, stay: StayRecord, until: datetime, what: Standing, around: Around, *, early: BillRecord | None
+) -> Priced:
+    """The bill of a stay up to `until` (rule 10 where something was paid before leaving). Raises `CannotPrice`."""
+    facts = stay_to_price(stay, until, what, around)
+    benefits = Benefits(
+        free_class=what.free_class,
+        low_income=what.low_income,
+        passes=around.passes,
+        allowance=_together(around.allowances),
+        vouchers=tuple(_voucher(voucher) for voucher in around.vouchers),
+        discount_registers=what.registers,
+    )
+    more: dict[str, Any] = {"prepaid_sequence": None}
+    if early is not None and holds(policy, facts, Prepaid(early.until, early.bill, stay.paid_fen)):
+        # Its draws, its vouchers and its place among the household's vehicles are those of the moment of payment.
+        more |= {name: early.facts[name] for name in ("vouchers", "drawn_by", "space") if name in early.facts}
+        return _priced(early.bill, facts, benefits, early.holder, more | {"prepaid_sequence": early.sequence})
+    bill = price(policy, facts, benefits)
+    if around.vouchers:
+        more["vouchers"] = [voucher.serial for voucher in around.vouchers]
+    if around.space is not None:
+        more["space"] = around.space
+    shares = share_out(bill.drawn, around.allowances)
+    if len(shares) > 1:
+        more["drawn_by"] = shares
+    return _priced(bill, facts, benefits, next(iter(shares), None), more)
+
+
+def _priced(bill: Bill, stay: StayToPrice, benefits: Benefits, holder: str | None, more: dict[str, Any]) -> Priced:
+    facts = {
+        "stay": msgspec.to_builtins(stay),
+        "benefits": msgspec.to_builtins(benefits),
+        "vouchers_used": list(bill.vouchers_used),
+        "charged": bill.charged,
+        **more,
+    }
+    return Priced(bill, facts, holder)
+
+
+def stay_to_price(stay: StayRecord, until: datetime, what: Standing, around: Around) -> StayToPrice:
+    """The stay as `billing` knows it."""
     assert stay.entry_at is not None
-    facts = StayToPrice(
+    return StayToPrice(
         entry=stay.entry_at,
         exit=max(until, stay.entry_at),
         vehicle=stay.vehicle,
         energy=energy_of(stay.plate, stay.plate_colour),
+        who=what.who,
+        charged=around.charged,
+        free_stays_used=around.free_stays_used,
     )
-    benefits = Benefits(
-        free_class=what.free_class,
-        low_income=what.low_income,
-        passes=what.passes if stay.holds_space or not (what.household and what.has_pass) else (),
-        allowance=allowance if what.holder else None,
-        vouchers=tuple(_voucher(voucher) for voucher in vouchers),
-        discount_registers=what.registers,
-    )
-    prepaid = Prepaid(until=early.until, bill=early.bill, paid_fen=stay.paid_fen) if early else None
-    kept = early is not None and holds(policy, facts, prepaid)
-    bill = early.bill if early is not None and kept else price(policy, facts, benefits)
-    serials = [voucher.serial for voucher in vouchers]
-    return Priced(
-        bill,
-        {
-            "stay": msgspec.to_builtins(facts),
-            "benefits": msgspec.to_builtins(benefits),
-            "prepaid_sequence": early.sequence if early is not None and kept else None,
-            "vouchers": early.facts.get("vouchers", []) if early is not None and kept else serials,
-            "vouchers_used": list(bill.vouchers_used),
-            "charged": bill.charged,
-        },
-        what.holder if bill.drawn else None,
-    )
+
+
+def _together(allowances: Sequence[Drawable]) -> dict[str, int] | None:
+    """One benefit on the bill, whoever gives it; None for whoever is no relative."""
+    if not allowances:
+        return None
+    total: dict[str, int] = {}
+    for one in allowances:
+        for month, left in one.left.items():
+            total[month] = total.get(month, 0) + left
+    return total
+
+
+def share_out(drawn: dict[str, int], allowances: Sequence[Drawable]) -> dict[str, dict[str, int]]:
+    """Who gives which minutes of what a bill draws: in their order, each as much as it has. Only those that give any."""
+    shares: dict[str, dict[str, int]] = {}
+    rest = dict(drawn)
+    for one in allowances:
+        for month, minutes in rest.items():
+            given = min(minutes, one.left.get(month, 0))
+            if given:
+                shares.setdefault(one.holder, {})[month] = given
+                rest[month] -= given
+    return shares
 
 
 def _voucher(one: VoucherRecord) -> Voucher:

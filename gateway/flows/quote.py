@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from billing.bill import Bill, CannotPrice
 from billing.explain import sentences
+from billing.money import yuan
 from controllers.passages import State
+from controllers.wording import duration
 from gateway.flows.pay_token import stay_of
 from gateway.flows.payment import batch_of, vehicle_of
-from gateway.flows.pricing import implausible
+from gateway.flows.pricing import implausible, months
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.settling import Settling
 from gateway.flows.vehicle import Vehicle
@@ -24,8 +26,7 @@ def bill_document(parts: Parts, stay_id: str, at: datetime | None = None) -> dic
     Without `at`: the bill that stands, or for a vehicle still parking what it would be now. True benefit names: whoever shows it
     masks them by role. Raises `NotFound`, and `Invalid` where the stay cannot be priced.
     """
-    stay, bill = _bill(parts, stay_id, at)
-    del stay
+    bill = _bill(parts, stay_id, at).bill
     return {"policy": bill.policy, "version": bill.version, **bill.document()}
 
 
@@ -35,9 +36,21 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
     if stay_id is None:
         return None
     try:
-        stay, bill = _bill(parts, stay_id, None)
+        found = _bill(parts, stay_id, None)
     except NotFound:
         return None
+    stay, bill = found.stay, found.bill
+    zh, en = sentences(bill, "zh"), sentences(bill, "en")
+    if stay.paid_fen:
+        due = yuan(max(0, bill.payable_fen - stay.paid_fen))
+        zh.append(f"已付 {yuan(stay.paid_fen)} 元，还应付 {due} 元。")
+        en.append(f"Paid before {yuan(stay.paid_fen)} yuan, still to pay {due} yuan.")
+    if found.allowance_left is not None:
+        # What is left, never whose it is.
+        zh.append(f"亲属免费 本月余 {duration(found.allowance_left)}。")
+        en.append(
+            f"Relative allowance left this month: {found.allowance_left // 60} h {found.allowance_left % 60} min."
+        )
     return {
         "plate": f"{stay.plate[:2]}···{stay.plate[-2:]}",
         "entry_at": stay.entry_at,
@@ -47,14 +60,23 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
         "payable_fen": bill.payable_fen,
         "paid_fen": stay.paid_fen,
         "due_fen": max(0, bill.payable_fen - stay.paid_fen),
-        "zh": sentences(bill, "zh"),
-        "en": sentences(bill, "en"),
+        "allowance_left_minutes": found.allowance_left,
+        "zh": zh,
+        "en": en,
         "policy": bill.policy,
         "version": bill.version,
     }
 
 
-def _bill(parts: Parts, stay_id: str, at: datetime | None) -> tuple[StayRecord, Bill]:
+class _Found(NamedTuple):
+    """`allowance_left`: minutes of this month after this bill, for a vehicle that has an allowance."""
+
+    stay: StayRecord
+    bill: Bill
+    allowance_left: int | None
+
+
+def _bill(parts: Parts, stay_id: str, at: datetime | None) -> _Found:
     now = parts.clock.now()
     site = stay_id.split(".", 1)[0]
     with parts.store.reading() as connection:
@@ -67,7 +89,7 @@ def _bill(parts: Parts, stay_id: str, at: datetime | None) -> tuple[StayRecord, 
     settling = Settling(batch, vehicle.key, stay)
     standing = settling.standing_bill()
     if at is None and standing is not None and (stay.exit_at is not None or stay.state != State.INSIDE):
-        return stay, standing.bill
+        return _Found(stay, standing.bill, _left(settling, standing.bill, standing.bill.drawn, at or now))
     if stay.entry_at is None:
         raise Invalid("no entry is known for this stay: there is nothing to price it from")
     until = at or stay.exit_at or now
@@ -77,6 +99,17 @@ def _bill(parts: Parts, stay_id: str, at: datetime | None) -> tuple[StayRecord, 
     if at is None and policy is not None and implausible(policy, stay.entry_at, until):
         raise Invalid("the stay is longer than the policy holds possible: a person must look at it first")
     try:
-        return stay, settling.quote(until).bill
+        bill = settling.quote(until).bill
     except CannotPrice as problem:
         raise Invalid(str(problem)) from None
+    return _Found(stay, bill, _left(settling, bill, standing.bill.drawn if standing else {}, until))
+
+
+def _left(settling: Settling, bill: Bill, drawn: dict[str, int], at: datetime) -> int | None:
+    """What would be left of the month of `at` with this bill, where `drawn` is drawn already."""
+    batch, stay, holders = settling.batch, settling.stay, settling.what.holders
+    if not holders:
+        return None
+    month = months(at, at, batch.zone)[0]
+    left = batch.allowance_left(stay.site, holders, batch.policy(stay.site, stay.entry_at or stay.started_at), at)
+    return max(0, left + drawn.get(month, 0) - bill.drawn.get(month, 0))

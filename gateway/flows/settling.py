@@ -9,10 +9,11 @@ from billing.bill import Bill, CannotPrice
 from billing.ledger import Posted, Transaction, check, settle
 from controllers.events import Opening
 from controllers.passages import Decision, DerivedStay, Passage, State
-from gateway.flows import voucher_use
+from gateway.flows import spaces, voucher_use
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import Draw, Situation
-from gateway.flows.pricing import Priced, Standing, bill_stay, implausible, months, settled_by
+from gateway.flows.pricing import Priced, Standing, bill_stay, implausible, settled_by
+from gateway.flows.surroundings import surroundings
 from gateway.runtime.ids import derive
 from gateway.store.facts import VehicleKey
 from gateway.store.records import BillRecord, StayRecord
@@ -49,17 +50,9 @@ class Settling:
         if policy is None:
             raise CannotPrice("the site's policy has not been applied")
         what = self.what
-        allowance = None
-        if what.holder is not None and policy.relative_allowance is not None:
-            standing = self.standing_bill()
-            mine = standing.bill.drawn if standing else {}
-            limit = policy.relative_allowance.minutes_per_month
-            allowance = {
-                month: self.batch.balance(stay.site, what.holder, month, limit).left + mine.get(month, 0)
-                for month in months(stay.entry_at, until, self.batch.zone)
-            }
-        vouchers = voucher_use.presented(self.batch, stay)
-        return bill_stay(policy, stay, until, what, allowance=allowance, vouchers=vouchers, early=self._early())
+        around = surroundings(self.batch, self.key, stay, until, policy, what, self.standing_bill())
+        early = self._early()
+        return bill_stay(policy, stay, until, what, around, early=early if early and self._affords(early) else None)
 
     def fix(self, one: DerivedStay, at: datetime) -> None:
         """The exit's plate event stands: the bill is fixed to it. Booked once the vehicle has been let out or has gone."""
@@ -98,16 +91,21 @@ class Settling:
                 stay.exit_reason = settled_by(priced.bill, self.what, stay.paid_fen)[1]
         voucher_use.release(self.batch, stay, at)
 
-    def unfix(self, at: datetime) -> None:
-        """The vehicle backed away from the exit: its stay goes on, and what its bill drew is returned."""
+    def unfix(self, at: datetime, left_before: datetime | None = None) -> None:
+        """The vehicle backed away from the exit, or came back soon after it left at `left_before`: its stay goes on.
+
+        What its bill drew is returned, unless that bill was paid early or is that of the exit before: then its benefits are kept.
+        """
         standing = self.standing_bill()
-        if standing is not None and standing.kind == "exit":
-            early = self._early()
-            self._keep(
-                Priced(early.bill, early.facts, early.holder) if early else None, "early" if early else "void", at, at
-            )
+        if standing is not None and standing.kind == "exit" and standing.until != left_before:
+            kept = self._bill_of_exit(left_before) or self._early()
+            if kept is not None and self._affords(kept):
+                until = at if kept.kind == "early" else kept.until
+                self._keep(Priced(kept.bill, kept.facts, kept.holder), kept.kind, until, at)
+            else:
+                self._keep(None, "void", at, at)
         self.stay.exit_reason = None
-        if not self.stay.paid_fen:
+        if not self.stay.paid_fen and self.standing_bill() is None:
             self.book(at, "reversal", nothing=True)
 
     def uncharge(self, at: datetime) -> None:
@@ -169,6 +167,20 @@ class Settling:
         """Paid before leaving: the bill is fixed up to the moment of payment and consumes its benefits."""
         self._keep(priced, "early", until, at)
 
+    def _bill_of_exit(self, exit_at: datetime | None) -> BillRecord | None:
+        """The latest bill that was fixed to an exit."""
+        bills = self.batch.facts.bills.get(self.stay.id, []) if exit_at is not None else []
+        return next((bill for bill in reversed(bills) if bill.kind == "exit" and bill.until == exit_at), None)
+
+    def _affords(self, bill: BillRecord) -> bool:
+        """Whether a bill of this stay can stand again: what it drew, and the vouchers it used, may be another's by now."""
+        standing = self.standing_bill()
+        mine = standing.draws if standing else {}
+        balances = self.batch.facts.balances
+        return voucher_use.has_all(self.batch, self.stay, bill) and all(
+            mine.get(key, 0) + balances[self.stay.site, *key].left >= minutes for key, minutes in bill.draws.items()
+        )
+
     def _early(self) -> BillRecord | None:
         """The latest bill that was paid before leaving, if any money came for it."""
         if not self.stay.paid_fen:
@@ -183,7 +195,6 @@ class Settling:
         if standing is not None and standing.kind == kind and standing.until == until and standing.bill == bill:
             return
         stay.bills += 1
-        self._draw(standing, priced, at)
         record = BillRecord(
             stay.site,
             stay.id,
@@ -196,22 +207,22 @@ class Settling:
             priced.facts if priced else {},
             new=True,
         )
+        self._draw(standing, record, at)
         voucher_use.follow(self.batch, stay, standing, record, at)
         self.batch.facts.bills[stay.id].append(record)
         self.batch.outcome.bills.append(record)
         self.batch.outcome.touched(stay)
+        stay.holds_space = stay.holds_space or "space" in record.facts
+        spaces.note(self.batch.facts, stay, self.standing_bill())
         stay.gross_fen, stay.payable_fen = (bill.gross_fen, bill.payable_fen) if kind != "void" else (None, None)
         if bill.policy:
             stay.policy_id, stay.policy_version = bill.policy, bill.version
 
-    def _draw(self, before: BillRecord | None, after: Priced | None, at: datetime) -> None:
-        changes: dict[tuple[str, str], int] = {}
-        if before is not None and before.holder is not None:
-            for month, minutes in before.bill.drawn.items():
-                changes[before.holder, month] = -minutes
-        if after is not None and after.holder is not None:
-            for month, minutes in after.bill.drawn.items():
-                changes[after.holder, month] = changes.get((after.holder, month), 0) + minutes
+    def _draw(self, before: BillRecord | None, after: BillRecord, at: datetime) -> None:
+        """Return what the bill before drew, to those who gave it, and draw what this one does."""
+        changes = {key: -minutes for key, minutes in before.draws.items()} if before else {}
+        for key, minutes in after.draws.items():
+            changes[key] = changes.get(key, 0) + minutes
         for (holder, month), minutes in sorted(changes.items()):
             if not minutes:
                 continue

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from billing.tariff import tariff_for
 from controllers.events import Kind, PlateColour, VehicleType
-from controllers.passages import Decision, DerivedStay, Mark, Passage, Read, State, passages, stays
+from controllers.passages import Decision, DerivedStay, Mark, Passage, Read, State, continued, passages, stays
 from controllers.plate import vehicle_type
-from gateway.flows import voucher_use
+from gateway.flows import spaces, voucher_use
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import Situation
+from gateway.flows.pricing import energy_of
 from gateway.flows.settling import Settling
+from gateway.flows.surroundings import free_stays_used
 from gateway.runtime.ids import derive_in_site
 from gateway.store.facts import EventKey, VehicleKey
 from gateway.store.records import EventRecord, StayRecord
@@ -28,10 +31,13 @@ class Vehicle:
         self.site, self.plate = key
         self.events: dict[EventKey, EventRecord] = batch.facts.history.setdefault(key, {})
         self.stays: list[StayRecord] = batch.facts.stays.setdefault(key, [])
+        versions = batch.estate.policies.get(batch.estate.sites[self.site].policy_id, ())
+        self._lets_reenter = any(policy.lets_reenter for policy in versions)
+        self._counts_stays = any(policy.counts_stays for policy in versions)
 
     def fold(self, at: datetime) -> None:
         """Bring the stays to what the events say. `at`: the instant of the event that caused it, for the ledger."""
-        derived = stays(self._reads(), self._marks())
+        derived = self._derived()
         held = [stay for stay in self.stays if not stay.gone]
         pairs = [(one, self._held(self.site, one, held)) for one in derived]
         kept = {id(stay) for _, stay in pairs if stay is not None}
@@ -46,7 +52,7 @@ class Vehicle:
 
     def stay_of(self, event: EventRecord) -> StayRecord | None:
         """The stay that a read belongs to now, as entry or as exit."""
-        reads = self._passage_reads(event)
+        reads = self._known_by(event)
         for stay in reversed(self.stays):
             if stay.gone or stay.state == State.VOID:
                 continue
@@ -61,12 +67,30 @@ class Vehicle:
                 event.completed = True
                 self.batch.outcome.changed(event)
 
-    def _passage_reads(self, event: EventRecord) -> set[tuple[str | None, str | None]]:
-        for one in stays(self._reads(), self._marks()):
-            for passage in (one.entry, one.exit):
-                if passage is not None and passage.holds(event.device, event.event):
-                    return {(read.device, read.event) for read in passage.reads}
+    def _known_by(self, event: EventRecord) -> set[tuple[str | None, str | None]]:
+        """The reads by one of which the stay of a read is stored."""
+        for one in self._derived():
+            passage = one.passage_of(event.device, event.event)
+            if passage is not None:
+                ends = (passage, one.entry) if passage in one.between else (passage,)
+                return {(read.device, read.event) for end in ends if end is not None for read in end.reads}
         return set()
+
+    def _derived(self) -> list[DerivedStay]:
+        """What the events say, where the policy wants it with stays joined that a soon return continues."""
+        found = stays(self._reads(), self._marks())
+        return continued(found, self._reentry_minutes) if self._lets_reenter else found
+
+    def _reentry_minutes(self, one: DerivedStay) -> int | None:
+        """By the version in force at the first entry, under the tariff that the stay has."""
+        first, read = self._first_read(one)
+        policy = self.batch.policy(self.site, first.at)
+        if policy is None:
+            return None
+        who = self.batch.standing(self.key, read.plate_colour, first.at).who
+        return tariff_for(
+            policy, self._vehicle_type(read), energy_of(self.plate, read.plate_colour), who
+        ).reentry_minutes
 
     def _reads(self) -> Iterable[Read]:
         lanes = self.batch.estate.lanes
@@ -94,9 +118,10 @@ class Vehicle:
     @staticmethod
     def _held(site: str, one: DerivedStay, held: Iterable[StayRecord]) -> StayRecord | None:
         """The stored stay that this is: the same passage began it, even if another of its reads was known first."""
-        passage = one.entry or one.exit
-        assert passage is not None
-        ids = {derive_in_site(site, read.device, read.event) for read in passage.reads}
+        first = one.entry or one.exit
+        assert first is not None
+        entries = [first, *(passage for passage in one.between if passage.inward)]
+        ids = {derive_in_site(site, read.device, read.event) for passage in entries for read in passage.reads}
         # Two that turn out to be one: the one for which somebody has paid, or presented a voucher, stands.
         found = (stay for stay in held if stay.id in ids)
         return max(found, key=lambda stay: (stay.paid_fen, stay.vouchers), default=None)
@@ -174,7 +199,7 @@ class Vehicle:
         self._count(was_inside=was_inside, is_inside=state is State.INSIDE)
         stay.state = state
         stay.confirmed = self._confirmed(one)
-        self._hold_space(stay)
+        self._claim_space(stay, anew=stay.new or before[1] != stay.entry_at)
         after = (
             stay.state,
             stay.entry_at,
@@ -184,18 +209,18 @@ class Vehicle:
             stay.started_at,
             stay.confirmed,
         )
-        if before == after and not stay.new:
+        anew = stay.new or before[:5] != after[:5] or self._counts_otherwise(stay)
+        if before == after and not anew:
             return
         self.batch.outcome.touched(stay)
-        billed = before[:5] != after[:5] or stay.new
-        if not billed:
+        if not anew:
             return
         settling = Settling(self.batch, self.key, stay)
         if one.state in _UNCHARGED:
             settling.uncharge(at)
             self._tell(stay, one, at)
         elif stay.exit_at is None:
-            settling.unfix(at)
+            settling.unfix(at, one.between[-2].first.at if one.between else None)
         else:
             settling.fix(one, at)
         voucher_use.release(self.batch, stay, at)
@@ -212,27 +237,32 @@ class Vehicle:
         last = one.exit or one.entry
         return last is not None and last.confirmed
 
-    def _hold_space(self, stay: StayRecord) -> None:
-        """一位多车: judged once, at the entry. Who leaves gives the space back."""
-        if not stay.household or stay.entry_at is None:
+    def _claim_space(self, stay: StayRecord, *, anew: bool) -> None:
+        """一位多车: who comes with a pass stands on one of its household's spaces, or waits for one."""
+        if not stay.household:
             return
-        held = self.batch.facts.spaces[self.site, stay.household]
-        if stay.new and not stay.holds_space:
-            stay.holds_space = self.space_free(stay.household, stay.plate_colour, stay.entry_at)
-        if stay.state == State.INSIDE and stay.holds_space:
-            held.add(self.plate)
-        elif stay.state != State.INSIDE:
-            held.discard(self.plate)
+        if anew and stay.entry_at is not None:
+            stay.holds_space = self.batch.standing(self.key, stay.plate_colour, stay.entry_at).has_pass
+        spaces.note(self.batch.facts, stay, Settling(self.batch, self.key, stay).standing_bill())
 
     def space_free(self, household: str, colour: str | None, at: datetime) -> bool:
-        """Whether a vehicle with a pass finds one of its household's spaces free."""
+        """Whether a vehicle with a pass that enters now finds one of its household's spaces free."""
         policy = self.batch.policy(self.site, at)
         what = self.batch.standing(self.key, colour, at)
         if policy is None or not what.has_pass:
             return False
-        offers = [offer for held in what.passes if (offer := policy.pass_offer(held.id)) is not None]
-        spaces = max((offer.spaces_per_household for offer in offers), default=1)
-        return len(self.batch.facts.spaces[self.site, household] - {self.plate}) < spaces
+        count = spaces.count_of(policy, what.passes)
+        return spaces.one_free(self.batch.facts, self.key, household, at, count, spaces.grace_of(policy))
+
+    def _counts_otherwise(self, stay: StayRecord) -> bool:
+        """Whether a stay of the same day came to light before this one, or disappeared: its free minutes may be another's."""
+        if not self._counts_stays or stay.entry_at is None or stay.exit_at is None:
+            return False
+        bill = Settling(self.batch, self.key, stay).standing_bill()
+        policy = self.batch.policy(self.site, stay.entry_at)
+        if bill is None or bill.kind != "exit" or policy is None or not policy.counts_stays:
+            return False
+        return bool(bill.facts["stay"]["free_stays_used"] != free_stays_used(self.batch, self.key, stay))
 
     def _count(self, *, was_inside: bool, is_inside: bool) -> None:
         inside = self.batch.facts.inside
@@ -244,8 +274,6 @@ class Vehicle:
         A stay that nothing hangs on disappears; one with money or a bill, or that a close has counted, stays visible as void.
         """
         self._count(was_inside=stay.state == State.INSIDE, is_inside=False)
-        if stay.household:
-            self.batch.facts.spaces[self.site, stay.household].discard(self.plate)
         if stay.state == State.NO_ENTRY:
             self.batch.outcome.resolved.append((self.site, "no_entry", stay.id))
         stay.state = State.VOID
@@ -253,6 +281,7 @@ class Vehicle:
             stay.gone = not self._sealed(stay)
         else:
             Settling(self.batch, self.key, stay).uncharge(at)
+        spaces.note(self.batch.facts, stay, None)
         voucher_use.release(self.batch, stay, at)
         self.batch.outcome.touched(stay)
 

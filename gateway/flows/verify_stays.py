@@ -24,6 +24,7 @@ from gateway.store.records import BillRecord
 from gateway.store.tables import (
     AllowanceBalance,
     AllowanceDraw,
+    ArrearsCredit,
     Bill,
     LedgerTransaction,
     Payment,
@@ -118,6 +119,10 @@ def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:
             f"assets:cash:{payment.shift_id}" if payment.channel == "cash" else f"assets:channel:{payment.channel}"
         )
         around.received[payment.stay_id][account] += payment.amount_fen
+    elsewhere = select(ArrearsCredit).where(ArrearsCredit.site_id == site, ArrearsCredit.stay_id.in_(ids))
+    for credit in connection.execute(elsewhere.with_only_columns(*ArrearsCredit.__table__.c)):
+        stay_of_payment[credit.id] = credit.stay_id
+        around.received[credit.stay_id][f"clearing:{credit.collected_at_site}"] += credit.amount_fen
     _load_ledger(connection, site, "stay", {stay: stay for stay in ids}, around)
     _load_ledger(connection, site, "payment", stay_of_payment, around)
     for row in connection.execute(
@@ -203,6 +208,11 @@ def _wrong_instants(stay: Row[Any], around: Around) -> str | None:
 
 def _wrong_bill(policies: Policies, bill: BillRecord, bills: list[BillRecord]) -> str | None:
     """Price it again from its facts, under the version it names."""
+    given: dict[str, int] = {}
+    for (_, month), minutes in bill.draws.items():
+        given[month] = given.get(month, 0) + minutes
+    if given != bill.bill.drawn:
+        return f"it draws {bill.bill.drawn}, its holders give {given}"
     if bill.kind == "void":
         return None if not bill.bill.gross_fen and not bill.bill.payable_fen else "it is void and has an amount"
     kept = bill.facts.get("prepaid_sequence")
@@ -242,9 +252,7 @@ def _wrong_standing(stay: Row[Any], bills: list[BillRecord], around: Around) -> 
     gross, payable = (last.bill.gross_fen, last.bill.payable_fen) if last else (0, 0)
     if ((stay.gross_fen or 0), (stay.payable_fen or 0)) != (gross, payable):
         return f"it says {stay.gross_fen} fen gross and {stay.payable_fen} payable, its bill {gross} and {payable}"
-    drawn = (
-        {(last.holder, month): minutes for month, minutes in last.bill.drawn.items()} if last and last.holder else {}
-    )
+    drawn = last.draws if last else {}
     if drawn != {key: minutes for key, minutes in around.drawn.get(stay.id, {}).items() if minutes}:
         return f"its bill draws {_minutes(drawn)} minutes, its draws sum to {_minutes(around.drawn.get(stay.id, {}))}"
     if last is not None and stay.state == "left":

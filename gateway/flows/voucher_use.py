@@ -32,6 +32,11 @@ def used(record: BillRecord | None) -> dict[int, int]:
     return {serial: off.get(place, 0) for place, (serial, taken) in enumerate(needed) if taken}
 
 
+def has_all(batch: Batch, stay: StayRecord, record: BillRecord) -> bool:
+    """Whether every voucher that a bill used is still this stay's."""
+    return used(record).keys() <= {voucher.serial for voucher in presented(batch, stay)}
+
+
 def follow(batch: Batch, stay: StayRecord, before: BillRecord | None, after: BillRecord, at: datetime) -> None:
     """Bring the stay's vouchers from one bill to the next."""
     stood, stands = used(before), used(after)

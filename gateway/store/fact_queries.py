@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal,
     literal_column,
     null,
+    or_,
     select,
     text,
     union_all,
@@ -52,6 +53,7 @@ _EVENT_COLUMNS = (
 )
 _stay = t.Stay.__table__.c
 _VOUCHER = t.Voucher.__table__.c
+_PASS = t.PassHeld.__table__.c
 _STAY_COLUMNS = (
     _stay.site_id,
     _stay.id,
@@ -127,6 +129,16 @@ STAYS = Keyed(
     order_by=(_stay.started_at, _stay.id),
 )
 BILLS = Keyed(tuple(_BILL), (_BILL.site_id, _BILL.stay_id), order_by=(_BILL.site_id, _BILL.stay_id, _BILL.sequence))
+# The same by vehicle, to be asked together with its stays.
+BILLS_OF_VEHICLES = Keyed(
+    tuple(_BILL),
+    (_stay.site_id, _stay.plate),
+    _stay.started_at >= bindparam("since"),
+    # The empty text keeps PostgreSQL from concluding the bill's site from the key and going through all bills of the site.
+    _BILL.site_id == _stay.site_id.concat(literal_column("''")),
+    _BILL.stay_id == _stay.id,
+    order_by=(_BILL.site_id, _BILL.stay_id, _BILL.sequence),
+)
 VOUCHERS = Keyed(
     (
         _VOUCHER.site_id,
@@ -155,12 +167,58 @@ INSIDE = Keyed(
     group_by=(_stay.site_id,),
     sqlite_index="uq_stay_one_inside",
 )
-SPACES = Keyed(
-    (_stay.site_id, _stay.household_id, _stay.plate),
+# What the bill that stands was priced with; null where none ever was.
+_BILL_FACTS = (
+    select(_BILL.facts)
+    .where(_BILL.site_id == _stay.site_id, _BILL.stay_id == _stay.id, _BILL.sequence == _stay.bills)
+    .correlate(t.Stay.__table__)
+    .scalar_subquery()
+    .label("facts")
+)
+_CLAIM_COLUMNS = (
+    _stay.site_id,
+    _stay.household_id,
+    _stay.id,
+    _stay.plate,
+    _stay.entry_at,
+    _stay.exit_at,
+    _stay.state,
+    select(func.max(_PASS.valid_to))
+    .where(_PASS.site_id == _stay.site_id, _PASS.plate == _stay.plate)
+    .correlate(t.Stay.__table__)
+    .scalar_subquery()
+    .label("pass_to"),
+    _BILL_FACTS,
+)
+CLAIMS_INSIDE = Keyed(
+    _CLAIM_COLUMNS,
     (_stay.site_id, _stay.household_id),
     # In the index's own words: SQLite sees no partial index in `holds_space = 1`.
     literal_column("stay.state = 'inside' AND stay.holds_space"),
     sqlite_index="ix_stay_space",
+)
+_RESIDENT = t.ResidentVehicle.__table__.c
+# By the household's plates: each has its stays in order, the household has not.
+CLAIMS_LEFT = Keyed(
+    _CLAIM_COLUMNS,
+    (_RESIDENT.site_id, _RESIDENT.household_id),
+    _stay.site_id == _RESIDENT.site_id,
+    _stay.plate == _RESIDENT.plate,
+    _stay.household_id == _RESIDENT.household_id,
+    _stay.started_at >= bindparam("since"),
+    or_(_stay.state == literal_column("'left'"), _stay.state == literal_column("'exception'")),
+    _stay.holds_space,
+    sqlite_index={
+        t.ResidentVehicle.__table__: "ix_resident_vehicle_site_id_household_id",
+        t.Stay.__table__: "ix_stay_vehicle",
+    },
+)
+PAST = Keyed(
+    (_stay.site_id, _stay.plate, _stay.id, _stay.entry_at, _BILL_FACTS),
+    (_stay.site_id, _stay.plate),
+    _stay.started_at >= bindparam("since"),
+    _stay.entry_at.is_not(None),
+    _stay.state != literal_column("'void'"),
 )
 CLOSED_THROUGH = Keyed(
     (_BOOKS.site_id, _BOOKS.closed_through),
@@ -239,10 +297,18 @@ HOUSEHOLDS = Keyed(
 
 
 def _all_registers(postgres: bool) -> Any:
-    """All registers as one union. Columns: kind, site, plate, two texts, period, when registered, whether certified."""
+    """All registers as one union. Columns: kind, site, plate, two texts, period, when registered, whether certified, own period.
+
+    A resident vehicle's period is that of its household's certificate; its own comes last.
+    """
     wanted = key_set(postgres, 2)
 
-    def part(kind: str, table: Any, a: Any, b: Any, period: tuple[Any, Any], certified: Any) -> AnySelect:
+    nothing, no_instant = literal(None, _stay.plate.type), literal(None, _stay.entry_at.type)
+    no, always = literal(False), (no_instant, no_instant)
+
+    def part(
+        kind: str, table: Any, a: Any, b: Any, period: tuple[Any, Any], certified: Any, own: tuple[Any, Any] = always
+    ) -> AnySelect:
         return select(
             literal(kind).label("kind"),
             table.site_id,
@@ -253,10 +319,10 @@ def _all_registers(postgres: bool) -> Any:
             period[1].label("valid_to"),
             table.registered_at,
             certified.label("certified"),
+            own[0].label("own_from"),
+            own[1].label("own_to"),
         ).where(table.site_id == wanted.columns[0], table.plate == wanted.columns[1])
 
-    nothing, no_instant = literal(None, _stay.plate.type), literal(None, _stay.entry_at.type)
-    no = literal(False)
     vehicle, certificate = t.ResidentVehicle, t.Certificate
     certified = part(
         "vehicle",
@@ -265,6 +331,7 @@ def _all_registers(postgres: bool) -> Any:
         vehicle.vehicle,
         (certificate.valid_from, certificate.valid_to),
         certificate.id.is_not(null()),
+        (vehicle.valid_from, vehicle.valid_to),
     ).outerjoin_from(
         vehicle,
         certificate,
@@ -277,8 +344,8 @@ def _all_registers(postgres: bool) -> Any:
         part(
             "relative", relative, relative.household_id, relative.relation, (relative.valid_from, relative.valid_to), no
         ),
-        part("free", free, free.class_id, nothing, (no_instant, free.valid_to), no),
-        part("blocked", blocked, nothing, nothing, (no_instant, blocked.valid_to), no).where(~blocked.lifted),
+        part("free", free, free.class_id, nothing, (free.valid_from, free.valid_to), no),
+        part("blocked", blocked, nothing, nothing, (blocked.valid_from, blocked.valid_to), no).where(~blocked.lifted),
     )
 
 

@@ -16,7 +16,17 @@ from billing.ledger import Posted
 from gateway.store import fact_queries as queries
 from gateway.store.keyed import key_set
 from gateway.store.prepared import Answer, find
-from gateway.store.records import Balance, BillRecord, EventRecord, Registrations, StayRecord, VoucherRecord
+from gateway.store.records import (
+    Balance,
+    BillRecord,
+    EventRecord,
+    PastStay,
+    Registrations,
+    SpaceClaim,
+    StayRecord,
+    VoucherRecord,
+    space_of,
+)
 from gateway.store.tables.base import microseconds
 
 _T = TypeVar("_T")
@@ -55,7 +65,8 @@ class Facts:
     registrations: dict[VehicleKey, Registrations] = field(default_factory=dict)
     balances: dict[tuple[str, str, str], Balance] = field(default_factory=dict)
     inside: dict[str, int] = field(default_factory=dict)
-    spaces: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    past: dict[VehicleKey, list[PastStay]] = field(default_factory=lambda: defaultdict(list))
+    claims: dict[tuple[str, str], dict[str, SpaceClaim]] = field(default_factory=lambda: defaultdict(dict))
     closed_through: dict[str, date | None] = field(default_factory=dict)
     arrears: dict[VehicleKey, int] = field(default_factory=dict)
     commands: dict[tuple[str, str], CommandFacts] = field(default_factory=dict)
@@ -116,11 +127,6 @@ class FactLoader:
             names = ["\x1f".join(key) for key in sorted(keys)]
             queries.LOCK_READS.on(self._connection).write(self._connection, [{"names": names}])
 
-    def lock_households(self, keys: Keys) -> None:
-        """Whose spaces are about to be given or returned."""
-        if self._postgres and self._locking:
-            queries.HOUSEHOLDS.rows(self._connection, keys, locking=True)
-
     def earlier_history(self, key: VehicleKey, at: datetime) -> datetime | None:
         """Where the last stay but one before an instant began: for events older than the usual history."""
         rows = find(self._connection, queries.EARLIER, site=key[0], plate=key[1], before=at)
@@ -142,9 +148,20 @@ class FactLoader:
             stay for stay in (stay_record(row) for row in answer()) if stay.started_at >= since[stay.site, stay.plate]
         ]
 
-    def bills(self, stays: Iterable[StayRecord]) -> list[BillRecord]:
-        keys = [(stay.site, stay.id) for stay in stays if stay.bills]
-        return [bill_record(row) for row in queries.BILLS.rows(self._connection, keys)]
+    def bills(self, since: dict[VehicleKey, datetime]) -> Callable[[Collection[StayRecord]], list[BillRecord]]:
+        """Asked with the stays of `stays`, which the answer then needs. Where asking twice costs no round trip, only by those billed."""
+        if not self._postgres:
+            return lambda stays: [
+                bill_record(row)
+                for row in queries.BILLS.rows(self._connection, [(stay.site, stay.id) for stay in stays if stay.bills])
+            ]
+        answer = queries.BILLS_OF_VEHICLES.ask(self._connection, since, since=min(since.values(), default=None))
+
+        def found(stays: Collection[StayRecord]) -> list[BillRecord]:
+            known = {(stay.site, stay.id) for stay in stays}
+            return [bill_record(row) for row in answer() if (row.site_id, row.stay_id) in known]
+
+        return found
 
     def vouchers(self, stays: Iterable[StayRecord]) -> Asked[list[VoucherRecord]]:
         """Those presented for these stays, in the order in which they were. Changed only under the vehicle's lock."""
@@ -176,9 +193,39 @@ class FactLoader:
         answer = queries.INSIDE.ask(self._connection, [(site,) for site in sites])
         return lambda: dict.fromkeys(sites, 0) | {row[0]: row[1] for row in answer()}
 
-    def spaces(self, households: Keys) -> list[tuple[str, str, str]]:
-        """Which plates hold the spaces of these households now: (site, household, plate)."""
-        return [(row[0], row[1], row[2]) for row in queries.SPACES.rows(self._connection, households)]
+    def claims(self, households: Keys, since: datetime) -> Asked[dict[tuple[str, str], dict[str, SpaceClaim]]]:
+        """Which stays stand on these households' spaces, wait for one, or did since an instant, by (site, household) and stay.
+
+        The households are locked first: whose spaces are about to be given, nobody else gives.
+        """
+        locking = self._postgres and self._locking
+        locked = queries.HOUSEHOLDS.ask(self._connection, households, locking=True) if locking else list
+        inside = queries.CLAIMS_INSIDE.ask(self._connection, households)
+        left = queries.CLAIMS_LEFT.ask(self._connection, households, since=since)
+
+        def found() -> dict[tuple[str, str], dict[str, SpaceClaim]]:
+            locked()
+            claims: dict[tuple[str, str], dict[str, SpaceClaim]] = defaultdict(dict)
+            for row in (*inside(), *left()):
+                if row.entry_at is not None:
+                    claims[row.site_id, row.household_id][row.id] = _claim(row)
+            return claims
+
+        return found
+
+    def past(self, keys: Keys, since: datetime) -> Asked[dict[VehicleKey, list[PastStay]]]:
+        """Vehicles' stays with an entry that began at or after an instant, and what each was charged."""
+        answer = queries.PAST.ask(self._connection, keys, since=since)
+
+        def found() -> dict[VehicleKey, list[PastStay]]:
+            past: dict[VehicleKey, list[PastStay]] = defaultdict(list)
+            for row in answer():
+                past[row.site_id, row.plate].append(
+                    PastStay(row.id, row.entry_at, (row.facts or {}).get("charged", {}))
+                )
+            return past
+
+        return found
 
     def closed_through(self, sites: Collection[str]) -> Asked[dict[str, date | None]]:
         """How far each site's books are closed.
@@ -213,6 +260,7 @@ def _register(entry: Registrations, row: Any) -> None:
     match row.kind:
         case "vehicle":
             entry.household, entry.vehicle = row.a, row.b
+            entry.household_period = row.own_from, row.own_to
             if row.certified:
                 entry.certificates.append((row.valid_from, row.valid_to))
         case "pass":
@@ -220,15 +268,20 @@ def _register(entry: Registrations, row: Any) -> None:
         case "relative":
             entry.relatives.append((row.a, row.b, row.valid_from, row.valid_to, row.registered_at))
         case "free":
-            entry.free.append((row.a, row.valid_to))
+            entry.free.append((row.a, row.valid_from, row.valid_to))
         case _:
-            entry.blocked.append(row.valid_to)
+            entry.blocked.append((row.valid_from, row.valid_to))
 
 
 def stay_record(row: Any) -> StayRecord:
     values = list(row)
     values[-1] = msgspec.convert(values[-1] or {}, Posted)
     return StayRecord(*values)
+
+
+def _claim(row: Any) -> SpaceClaim:
+    until = None if row.state == "inside" else row.exit_at
+    return SpaceClaim(row.id, row.plate, row.entry_at, until, row.pass_to, *space_of(row.facts or {}))
 
 
 def bill_record(row: Any) -> BillRecord:

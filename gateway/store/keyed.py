@@ -5,7 +5,7 @@ A row-value `IN` list is compiled anew for every number of keys, and SQLite scan
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -50,7 +50,8 @@ def key_set(postgres: bool, width: int) -> KeySet:
 class Keyed:
     """A query of the rows whose `targets` are among the keys. `conditions` may hold further bound parameters.
 
-    `sqlite_index`: the index that serves it, where SQLite, which has counted nothing, would take another.
+    `sqlite_index`: the index that serves it, where SQLite, which has counted nothing, would take another; for a query of several
+    tables, each one's.
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class Keyed:
         group_by: Sequence[Any] = (),
         lock: Any = None,
         share: bool = False,
-        sqlite_index: str | None = None,
+        sqlite_index: str | Mapping[Any, str] | None = None,
     ) -> None:
         self._columns, self._targets, self._conditions = columns, targets, conditions
         self._order_by, self._group_by = order_by, group_by
         self._lock, self._share = lock, share
-        self._sqlite_index = sqlite_index
+        self._sqlite_index = {targets[0].table: sqlite_index} if isinstance(sqlite_index, str) else sqlite_index or {}
         self._built: dict[tuple[str, bool], tuple[KeySet, Prepared]] = {}
 
     def rows(self, connection: Connection, keys: Collection[Key], *, locking: bool = False, **more: Any) -> list[Any]:
@@ -93,8 +94,8 @@ class Keyed:
     def _statement(self, wanted: KeySet, *, locking: bool) -> AnySelect:
         matches = [target == key for target, key in zip(self._targets, wanted.columns, strict=True)]
         statement: AnySelect = select(*self._columns).where(*matches, *self._conditions)
-        if self._sqlite_index is not None:
-            statement = statement.with_hint(self._targets[0].table, f"INDEXED BY {self._sqlite_index}", "sqlite")
+        for table, index in self._sqlite_index.items():
+            statement = statement.with_hint(table, f"INDEXED BY {index}", "sqlite")
         if self._order_by:
             statement = statement.order_by(*self._order_by)
         if self._group_by:

@@ -106,8 +106,8 @@ class StayRecord:
 
     @property
     def due_fen(self) -> int:
-        """What is still to be paid of the bill that stands."""
-        return max(0, (self.payable_fen or 0) - self.paid_fen)
+        """What is still to be paid of the bill that stands; what was written off is not."""
+        return max(0, (self.payable_fen or 0) - self.paid_fen - self.posted.written_off_fen)
 
 
 @dataclass(slots=True)
@@ -128,6 +128,48 @@ class BillRecord:
     facts: dict[str, Any]
     new: bool = False
 
+    @property
+    def draws(self) -> dict[tuple[str, str], int]:
+        """Minutes drawn, by (holder, month). Where more than one holder gave, the facts say who gave what."""
+        split: dict[str, dict[str, int]] = self.facts.get("drawn_by") or (
+            {} if self.holder is None else {self.holder: self.bill.drawn}
+        )
+        return {(holder, month): minutes for holder, months in split.items() for month, minutes in months.items()}
+
+
+@dataclass(slots=True)
+class PastStay:
+    """An earlier stay of a vehicle, as far as the price of another one may depend on it. `charged`: fen by local day."""
+
+    id: str
+    entry_at: datetime
+    charged: dict[str, int]
+
+
+@dataclass(slots=True)
+class SpaceClaim:
+    """A stay of a vehicle that came with a pass: it stands on one of its household's spaces, or waits for one.
+
+    `held`: the minutes (counted from 1970) in which its bill says that it stood on one, fixed up to `fixed_until`; what comes after
+    that, up to `until` (None: it is inside), is not fixed yet. `pass_to`: when the last of its passes ends, days of grace not counted.
+    """
+
+    stay: str
+    plate: str
+    since: datetime
+    until: datetime | None
+    pass_to: datetime | None
+    fixed_until: int | None
+    held: tuple[tuple[int, int], ...]
+
+
+def space_of(facts: dict[str, Any]) -> tuple[int | None, tuple[tuple[int, int], ...]]:
+    """Up to which minute a bill with these facts is fixed, and in which minutes its stay stood on a space of its household."""
+    said = facts.get("space")
+    if said is None:
+        return None, ()
+    return said["until"], tuple((start, end) for start, end in said["held"])
+
 
 @dataclass(slots=True)
 class VoucherRecord:
@@ -146,15 +188,16 @@ class VoucherRecord:
 
 @dataclass(slots=True)
 class Registrations:
-    """All that the registers say of one plate at one site."""
+    """All that the registers say of one plate at one site, each with its period `[since, until)`; None: no bound."""
 
     household: str | None = None
+    household_period: tuple[datetime | None, datetime | None] = (None, None)
     vehicle: str | None = None
     certificates: list[tuple[datetime | None, datetime | None]] = field(default_factory=list)
     passes: list[tuple[str, datetime, datetime]] = field(default_factory=list)
     relatives: list[tuple[str, str, datetime | None, datetime | None, datetime]] = field(default_factory=list)
-    free: list[tuple[str, datetime | None]] = field(default_factory=list)
-    blocked: list[datetime | None] = field(default_factory=list)
+    free: list[tuple[str, datetime | None, datetime | None]] = field(default_factory=list)
+    blocked: list[tuple[datetime | None, datetime | None]] = field(default_factory=list)
 
     @property
     def known(self) -> bool:

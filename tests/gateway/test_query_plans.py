@@ -116,7 +116,7 @@ def test_every_statement_finds_its_rows_by_an_index(parts: Parts, database_url: 
 
 @on_sqlite
 @pytest.mark.parametrize(
-    ("query", "index"), [(fact_queries.INSIDE, "uq_stay_one_inside"), (fact_queries.SPACES, "ix_stay_space")]
+    ("query", "index"), [(fact_queries.INSIDE, "uq_stay_one_inside"), (fact_queries.CLAIMS_INSIDE, "ix_stay_space")]
 )
 def test_whoever_is_inside_is_found_without_those_who_left(
     parts: Parts, database_url: str, query: Keyed, index: str
@@ -130,6 +130,58 @@ def test_whoever_is_inside_is_found_without_those_who_left(
         steps = plan(connection, statement)
     connection.close()
     assert any(f"USING INDEX {index} " in step for step in steps), steps
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (fact_queries.STAYS, "ix_stay_vehicle (site_id=? AND plate=? AND started_at>?)"),
+        (fact_queries.STAYS, "ix_voucher_stay (site_id=? AND stay_id=?)"),
+        (fact_queries.VOUCHERS, "ix_voucher_stay (site_id=? AND stay_id=?)"),
+        (fact_queries.PAST, "ix_stay_vehicle (site_id=? AND plate=? AND started_at>?)"),
+        (fact_queries.CLAIMS_LEFT, "ix_stay_vehicle (site_id=? AND plate=? AND started_at>?)"),
+        (fact_queries.CLAIMS_LEFT, "ix_resident_vehicle_site_id_household_id (site_id=? AND household_id=?)"),
+    ],
+)
+def test_what_a_bill_depends_on_is_found_by_vehicle_and_time(
+    parts: Parts, database_url: str, query: Keyed, index: str
+) -> None:
+    """Not through all stays of the site, nor through all that the vehicle ever had."""
+    Cursor.seen = set()
+    with parts.store.reading() as connection:
+        query.ask(connection, [("xinyi", "101")], since=parts.clock.now())
+    (statement,) = [one for one in Cursor.seen if one.startswith("SELECT")]
+    with sqlite3.connect(database_url.removeprefix("sqlite:///")) as connection:
+        steps = plan(connection, statement)
+    connection.close()
+    assert any(index in step for step in steps), steps
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("query", "condition"),
+    [
+        (fact_queries.STAYS, "(plate)::text = anon_1.key1) AND (started_at >="),
+        (fact_queries.BILLS_OF_VEHICLES, "(plate)::text = anon_1.key1) AND (started_at >="),
+        (fact_queries.BILLS_OF_VEHICLES, "(stay_id)::text = (stay.id)::text"),
+        (fact_queries.PAST, "(plate)::text = anon_1.key1) AND (started_at >="),
+        (fact_queries.CLAIMS_LEFT, "(plate)::text = (resident_vehicle.plate)::text) AND (started_at >="),
+        (fact_queries.CLAIMS_LEFT, "(household_id)::text = anon_1.key1"),
+    ],
+)
+def test_postgresql_finds_it_by_vehicle_and_time_too(parts: Parts, query: Keyed, condition: str) -> None:
+    Asked.seen.clear()
+    with parts.store.reading() as connection:
+        query.ask(connection, [("xinyi", "101")], since=parts.clock.now())()
+    ((statement, given),) = [(one, given) for one, given in Asked.seen.items() if one.startswith("SELECT")]
+    with parts.store.deciding() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        steps = [row[0] for row in driver.execute(f"EXPLAIN {statement}".encode(), given)]
+        connection.rollback()
+    assert any("Index Cond" in step and condition in step for step in steps), steps
 
 
 @pytest.mark.postgres

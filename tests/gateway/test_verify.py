@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from billing.ledger import Posting
 from gateway.flows.close import close_day
-from gateway.flows.verify import Report, verify
+from gateway.flows.verify import verify
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.books import MONDAY, TUESDAY, WEDNESDAY, Books, at
@@ -51,9 +51,9 @@ def test_books_that_hold(parts: Parts) -> None:
         seen[kind] = seen.get(kind, 0) + 1
 
     report = verify(parts, progress=progress)
-    assert report == Report(
-        True, {"transactions": 7, "stays": 8, "bills": 8, "payments": 5, "allowances": 1, "closes": 4}, None
-    )
+    assert (report.ok, report.first_failure) == (True, None)
+    counted = {"transactions": 7, "stays": 8, "bills": 8, "payments": 5, "allowances": 1, "closes": 4}
+    assert report.checked.items() >= counted.items()
     assert seen["stays"] == 8
 
 

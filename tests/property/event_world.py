@@ -41,14 +41,15 @@ from tests.gateway.trade import POLICY, SITE, local
 VISITOR, RESIDENT, SECOND = "浙A12345", "浙A00001", "浙A00002"
 MOTHER, SON, POLICE = "浙A00003", "浙A00004", "浙A1234警"
 PLATES = (VISITOR, RESIDENT, MOTHER, SON, POLICE)
-HOUSEHOLD = "household:3-201"
+HOUSEHOLD, OTHER_HOUSEHOLD = "household:3-201", "household:3-202"
+HOLDERS = (HOUSEHOLD, OTHER_HOUSEHOLD)
 ALLOWANCE_MINUTES = 200
 # The last evening of a month: stays reach into the next one.
 START = local("2026-03-31 21:00").astimezone(UTC)
 WITH_SENSOR, WITHOUT_SENSOR = ("in-1", "out-1"), ("in-2", "out-2")
 
 # Lorries have a price of their own, and the west gate is open to visitors here.
-_POLICY = (
+RULES = (
     POLICY.format(mode="pay_first")
     .replace("minutes_per_month = 3600", f"minutes_per_month = {ALLOWANCE_MINUTES}")
     .replace('vehicles = ["small", "large", "motorcycle"]', 'vehicles = ["small", "motorcycle"]')
@@ -175,9 +176,9 @@ class World:
     def close(self) -> None:
         self.parts.store.close()
 
-    def settle_down(self) -> None:
+    def settle_down(self, policy: str = "") -> None:
         """What is configured before the first vehicle comes."""
-        policies.apply(self.parts, _POLICY)
+        policies.apply(self.parts, policy or RULES)
         estate.apply(self.parts, _SITE)
         for kind, rows in _REGISTERS.items():
             report = registers.import_rows(self.parts, kind, [{"site": "xinyi", **row} for row in rows])
@@ -253,10 +254,16 @@ class World:
             if row.plate in plates and row.state != "void"
         ]
 
-    def drawn(self) -> dict[str, tuple[int, int]]:
-        return {
-            row.month: (row.drawn_minutes, row.limit_minutes) for row in self.all(select(t.AllowanceBalance.__table__))
-        }
+    def drawn(self, holder: str = HOUSEHOLD) -> dict[str, tuple[int, int]]:
+        """Drawn and limit of each month."""
+        balances = t.AllowanceBalance.__table__
+        rows = self.all(select(balances).where(balances.c.holder == holder))
+        return {row.month: (row.drawn_minutes, row.limit_minutes) for row in rows}
+
+    def standing_bills(self) -> list[Any]:
+        """Of each stay the bill that stands, if any does."""
+        last = {(row.stay_id): row for row in self.all(select(t.Bill.__table__).order_by(t.Bill.sequence))}
+        return [row for row in last.values() if row.kind != "void"]
 
     # ------------------------------------------------------------------ what holds always
 
@@ -289,14 +296,32 @@ class World:
         assert owed == due, "the receivables are not what the stays owe"
 
     def _check_allowances(self) -> None:
-        draws: dict[str, int] = {}
+        draws: dict[tuple[str, str], int] = {}
         for row in self.all(select(t.AllowanceDraw.__table__)):
-            draws[row.month] = draws.get(row.month, 0) + row.minutes
-        for month, (drawn, limit) in self.drawn().items():
-            assert drawn == draws.get(month, 0), f"{month}: {drawn} drawn, {draws.get(month, 0)} booked"
-            assert 0 <= drawn <= limit or not drawn, f"{month}: overdrawn"
-            assert drawn <= ALLOWANCE_MINUTES, f"{month}: overdrawn"
+            key = (row.holder, row.month)
+            draws[key] = draws.get(key, 0) + row.minutes
+        for holder in HOLDERS:
+            for month, (drawn, limit) in self.drawn(holder).items():
+                booked = draws.get((holder, month), 0)
+                assert drawn == booked, f"{holder} {month}: {drawn} drawn, {booked} booked"
+                assert 0 <= drawn <= limit or not drawn, f"{holder} {month}: overdrawn"
+                assert drawn <= ALLOWANCE_MINUTES, f"{holder} {month}: overdrawn"
         assert all(0 <= minutes <= ALLOWANCE_MINUTES for minutes in draws.values()), draws
+        self._check_bills(draws)
+
+    def _check_bills(self, draws: dict[tuple[str, str], int]) -> None:
+        """An allowance's draws over a month are the minutes that the bills show."""
+        drawn: dict[str, int] = {}
+        shown = 0
+        for bill in self.standing_bills():
+            shown += sum(line["minutes"] for line in bill.lines if line["kind"] == "relative_allowance")
+            for month, minutes in bill.drawn.items():
+                drawn[month] = drawn.get(month, 0) + minutes
+        by_month: dict[str, int] = {}
+        for (_, month), minutes in draws.items():
+            by_month[month] = by_month.get(month, 0) + minutes
+        assert drawn == {month: minutes for month, minutes in by_month.items() if minutes}
+        assert shown == sum(drawn.values()), "the lines show other minutes than were drawn"
 
     def _check_commands(self) -> None:
         reads = {row.event_id: row for row in self.all(select(t.PlateEventRow.__table__))}
@@ -332,6 +357,7 @@ _REGISTERS: dict[str, list[dict[str, str]]] = {
     "relatives": [
         {"household": "3-201", "plate": MOTHER, "relation": "parent", **_FOREVER},
         {"household": "3-201", "plate": SON, "relation": "child", **_FOREVER},
+        {"household": "3-202", "plate": SON, "relation": "child_in_law", **_FOREVER},
     ],
 }
 
@@ -342,13 +368,13 @@ class SqliteWorlds:
     One engine serves all of them, since an engine compiles every statement anew.
     """
 
-    def __init__(self, empty: Path) -> None:
+    def __init__(self, empty: Path, policy: str = "") -> None:
         shared_memory = Path("/dev/shm")
         self._folder = tempfile.TemporaryDirectory(dir=shared_memory if os.access(shared_memory, os.W_OK) else None)
         path = Path(self._folder.name) / "world.db"
         path.write_bytes(empty.read_bytes())
         self._world = World(f"sqlite:///{path}")
-        self._world.settle_down()
+        self._world.settle_down(policy)
         self._template = sqlite3.connect(":memory:", check_same_thread=False)
         with sqlite3.connect(path) as first:
             first.backup(self._template)

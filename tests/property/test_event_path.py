@@ -16,11 +16,12 @@ from hypothesis import given
 from controllers.events import Opening, PlateColour
 from controllers.events import Outcome as Became
 from gateway.flows import payment, quote, registers
-from tests.property.event_runs import examples, run_buffered, run_live, run_paid
+from tests.property.event_runs import deliver_all, examples, run_buffered, run_live, run_paid
 from tests.property.event_strategies import Step, told_and_delivered
 from tests.property.event_world import (
     MOTHER,
     RESIDENT,
+    RULES,
     SECOND,
     SON,
     VISITOR,
@@ -98,6 +99,61 @@ def test_the_same_on_postgresql(large: PostgresWorlds, drawn: Drawn) -> None:
 @given(told_and_delivered(payments=True))
 def test_money_is_counted_once_on_postgresql(large: PostgresWorlds, drawn: Drawn) -> None:
     run_paid(large, *drawn)
+
+
+# ---------------------------------------------------------------------- rules that look beyond one stay
+
+
+@pytest.fixture(scope="module")
+def counting(sqlite_template: Path) -> Iterator[SqliteWorlds]:
+    """Free minutes for the day's first stay; who comes back within a quarter of an hour goes on with its stay."""
+    worlds = SqliteWorlds(
+        sqlite_template,
+        RULES.replace("free_minutes = 30", "free_minutes = 30\nfree_stays_per_day = 1\nreentry_minutes = 15"),
+    )
+    yield worlds
+    worlds.close()
+
+
+@pytest.fixture(scope="module")
+def capped(sqlite_template: Path) -> Iterator[SqliteWorlds]:
+    cap = 'cap = { per = "24h", fen = 2000 }'
+    across = 'cap = { per = "calendar_day", fen = 500, across_stays = true }\nmonth_cap_fen = 700'
+    worlds = SqliteWorlds(sqlite_template, RULES.replace(cap, across))
+    yield worlds
+    worlds.close()
+
+
+@examples(40)
+@given(told_and_delivered(told_whole=True))
+def test_stays_that_count_each_other_are_the_same_however_they_are_delivered(
+    counting: SqliteWorlds, drawn: Drawn
+) -> None:
+    run_buffered(counting, *drawn)
+
+
+@examples(25)
+@given(told_and_delivered(payments=True))
+def test_money_is_counted_once_where_stays_go_on(counting: SqliteWorlds, drawn: Drawn) -> None:
+    run_paid(counting, *drawn)
+
+
+@examples(40)
+@given(told_and_delivered())
+def test_a_cap_across_stays_is_never_exceeded_however_they_are_delivered(capped: SqliteWorlds, drawn: Drawn) -> None:
+    told, steps = drawn
+    with capped.fresh() as world:
+        deliver_all(world, told, steps)
+        world.hours_later()
+        world.check()
+        plates = {stay.id: (stay.plate, stay.vehicle) for stay in world.stay_rows()}
+        charged: dict[tuple[str, str], int] = {}
+        for bill in world.standing_bills():
+            plate, vehicle = plates[bill.stay_id]
+            for day, fen in bill.facts["charged"].items() if vehicle != "large" else ():
+                for window in (day, day[:7]):
+                    charged[plate, window] = charged.get((plate, window), 0) + fen
+        assert all(fen <= (500 if len(window) == 10 else 700) for (_, window), fen in charged.items()), charged
 
 
 # ---------------------------------------------------------------------- the smallest examples of what was found
@@ -200,7 +256,9 @@ def test_a_household_never_holds_more_spaces_than_it_has(world: World) -> None:
     world.deliver([read("two", "in-1", SECOND, at(5))], buffered=False)
     world.deliver([world.result(world.commands[-1], Became.EXPIRED)])
     world.deliver([passed("by-hand", "in-1", "two", at(5), opening=Opening.HAND)], buffered=False)
-    assert [stay.holds_space for stay in world.stay_rows() if stay.state == "inside"] == [True, False]
+    world.clock.set(at(180))
+    inside = [stay for stay in world.stay_rows() if stay.state == "inside"]
+    assert [quote.bill_document(world.parts, stay.id)["payable_fen"] > 0 for stay in inside] == [False, True]
 
 
 def test_money_stays_with_the_stay_when_two_turn_out_to_be_one(world: World) -> None:

@@ -1,0 +1,109 @@
+"""Relative allowances: what is left of a month, and every draw from it. A household is for those who administer it, not for gates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from gateway.api.answers import (
+    LIMIT_MAX,
+    Cursor,
+    Limit,
+    SiteName,
+    instants_only,
+    json,
+    names_only,
+    page,
+    slice_of,
+)
+from gateway.api.context import Asking, With
+from gateway.flows import allowance
+from gateway.flows.refusals import Invalid
+
+router = APIRouter(tags=["allowances"])
+
+Household = Annotated[str | None, Query(max_length=64, description="of this household")]
+PlateOf = Annotated[
+    str | None, Query(max_length=16, description="of this vehicle, where the policy gives it per vehicle")
+]
+Month = Annotated[str | None, Query(max_length=7, description="YYYY-MM, by default this one")]
+
+
+class Allowance(BaseModel):
+    site: str
+    household: str | None
+    plate: str | None
+    month: str
+    limit_minutes: int
+    drawn_minutes: int
+    left_minutes: int
+
+
+class Allowances(BaseModel):
+    items: list[Allowance]
+    next: str | None
+
+
+class Draw(BaseModel):
+    site: str
+    household: str | None
+    plate: str | None
+    month: str
+    stay: str
+    bill: int = Field(description="which of the stay's bills, from 1")
+    minutes: int = Field(description="drawn; negative: given back")
+    at: datetime
+
+
+class Draws(BaseModel):
+    items: list[Draw]
+    next: str | None
+
+
+@router.get("/allowances", responses={200: {"model": Allowances}})
+def allowances(
+    staff: Asking,
+    context: With,
+    *,
+    site: SiteName = None,
+    household: Household = None,
+    plate: PlateOf = None,
+    month: Month = None,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT_MAX // 2,
+) -> Response:
+    """Who has drawn from a month and what is left, by site and holder."""
+    sites, part = staff.only(site), names_only(slice_of(cursor, limit))
+    holder = allowance.holder_of(household, plate)
+    asked = allowance.month_of(month, context.parts.clock.now(), context.parts)
+    with context.reports.reading() as connection:
+        found = allowance.balances(context.parts, connection, sites, holder, asked, part)
+    return json(context.parts, page(found, limit))
+
+
+@router.get("/allowances/draws", responses={200: {"model": Draws}})
+def draws(
+    staff: Asking,
+    context: With,
+    *,
+    site: Annotated[str, Query(max_length=40)],
+    household: Household = None,
+    plate: PlateOf = None,
+    month: Month = None,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT_MAX // 2,
+) -> Response:
+    """Every bill that drew from one holder's month or gave back to it, the newest first."""
+    staff.only(site)
+    part = instants_only(slice_of(cursor, limit))
+    holder = allowance.holder_of(household, plate)
+    if holder is None:
+        raise Invalid("household or plate: whose allowance?")
+    asked = allowance.month_of(month, context.parts.clock.now(), context.parts)
+    with context.reports.reading() as connection:
+        found = allowance.movements(connection, site, holder, asked, part)
+    return json(context.parts, page(found, limit))

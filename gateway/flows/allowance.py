@@ -1,0 +1,132 @@
+"""亲属免费时长: what a household (or a vehicle) has left of a month, and every minute that was drawn or given back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
+
+from billing.policy import Policy, in_force
+from gateway.flows.reading import Slice
+from gateway.flows.refusals import Invalid
+from gateway.store import tables as t
+from gateway.wiring import Parts
+
+_BALANCE = t.AllowanceBalance.__table__.c
+_DRAW = t.AllowanceDraw.__table__.c
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_ID_MAX = 64
+
+Found = list[tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+def holder_of(household: str | None, plate: str | None) -> str | None:
+    """The holder's name in the books; None for all of them. Raises `Invalid`."""
+    if household is not None and plate is not None:
+        raise Invalid("household and plate: an allowance is one's or the other's; give one of them")
+    if household is not None:
+        return f"household:{household[:_ID_MAX]}"
+    return None if plate is None else f"vehicle:{plate[:_ID_MAX]}"
+
+
+def month_of(text: str | None, now: datetime, parts: Parts) -> str:
+    """A local calendar month, this one by default. Raises `Invalid`."""
+    if text is None:
+        return f"{now.astimezone(parts.settings.zone):%Y-%m}"
+    if not _MONTH.fullmatch(text):
+        raise Invalid(f"month: {text[:20]!r} is no month such as 2026-11")
+    return text
+
+
+def balances(
+    parts: Parts, connection: Connection, sites: Collection[str] | None, holder: str | None, month: str, page: Slice
+) -> Found:
+    """Who has drawn from a month, with what is left, by site and holder. One holder is answered even if it has drawn nothing."""
+    conditions: list[ColumnElement[bool]] = [_BALANCE.month == month]
+    if sites is not None:
+        conditions.append(_BALANCE.site_id.in_(sites))
+    if holder is not None:
+        conditions.append(_BALANCE.holder == holder)
+    if page.after is not None:
+        conditions.append(tuple_(_BALANCE.site_id, _BALANCE.holder) > tuple_(*page.after))
+    rows = connection.execute(
+        select(*_BALANCE).where(*conditions).order_by(_BALANCE.site_id, _BALANCE.holder).limit(page.limit + 1)
+    ).all()
+    limits = _limits(parts, connection, month)
+    drawn = {(row.site_id, row.holder): row.drawn_minutes for row in rows}
+    if holder is not None and page.after is None:
+        households = t.Household.__table__.c
+        known = select(households.site_id).where(households.id == holder.partition(":")[2]).order_by(households.site_id)
+        if sites is not None:
+            known = known.where(households.site_id.in_(sites))
+        for (site,) in connection.execute(known) if holder.startswith("household:") else ():
+            drawn.setdefault((site, holder), 0)
+    return [
+        ((site, name), _balance(site, name, month, minutes, limits)) for (site, name), minutes in sorted(drawn.items())
+    ]
+
+
+def _balance(site: str, holder: str, month: str, drawn: int, limits: dict[str, int]) -> dict[str, Any]:
+    limit = max(limits.get(site, 0), drawn)
+    return {
+        "site": site,
+        **_named(holder),
+        "month": month,
+        "limit_minutes": limit,
+        "drawn_minutes": drawn,
+        "left_minutes": limit - drawn,
+    }
+
+
+def _named(holder: str) -> dict[str, str | None]:
+    kind, _, name = holder.partition(":")
+    return {"household": name if kind == "household" else None, "plate": name if kind == "vehicle" else None}
+
+
+def _limits(parts: Parts, connection: Connection, month: str) -> dict[str, int]:
+    """What each site's policy gives in a month: by the version in force now, or when the month ended."""
+    year, number = int(month[:4]), int(month[5:])
+    ends = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=parts.settings.zone)
+    at = min(parts.clock.now(), ends.astimezone(UTC))
+    estate = parts.estates.known(connection)
+    found: dict[str, int] = {}
+    for site in estate.sites.values():
+        versions: list[Policy] = estate.policies.get(site.policy_id, [])
+        policy = in_force(versions, at) if versions else None
+        if policy is not None and policy.relative_allowance is not None:
+            found[site.id] = policy.relative_allowance.minutes_per_month
+    return found
+
+
+def movements(connection: Connection, site: str, holder: str, month: str, page: Slice) -> Found:
+    """Every bill that drew from a month (minutes positive) or gave back to it, the newest first."""
+    conditions: list[ColumnElement[bool]] = [_DRAW.site_id == site, _DRAW.holder == holder, _DRAW.month == month]
+    if page.after is not None:
+        at, name = page.after
+        stay, _, sequence = str(name).rpartition(":")
+        later = and_(_DRAW.at == at, tuple_(_DRAW.stay_id, _DRAW.sequence) < tuple_(stay, int(sequence or 0)))
+        conditions.append(or_(_DRAW.at < at, later))
+    rows = connection.execute(
+        select(*_DRAW)
+        .where(*conditions)
+        .order_by(_DRAW.at.desc(), _DRAW.stay_id.desc(), _DRAW.sequence.desc())
+        .limit(page.limit + 1)
+    ).all()
+    return [
+        (
+            (row.at, f"{row.stay_id}:{row.sequence}"),
+            {
+                "site": row.site_id,
+                **_named(row.holder),
+                "month": row.month,
+                "stay": row.stay_id,
+                "bill": row.sequence,
+                "minutes": row.minutes,
+                "at": row.at,
+            },
+        )
+        for row in rows
+    ]
