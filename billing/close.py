@@ -19,6 +19,7 @@ import msgspec
 import rfc8785
 
 from billing.ledger import WAIVED, FiveSums, Transaction, five_sums
+from billing.vouchers import BookDay
 
 FORMAT = 1
 FIRST_PREVIOUS = bytes(32)
@@ -94,8 +95,12 @@ class Totals(msgspec.Struct, frozen=True):
     lanes: dict[str, LaneTotals]
 
 
-class Document(msgspec.Struct, frozen=True):
-    """What the canonical bytes of a close say."""
+class Document(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the canonical bytes of a close say.
+
+    A section with a default is left out where a site has nothing for it: closes from before there was such a section say the
+    same of themselves as when they were sealed (docs/decisions/0014).
+    """
 
     format: int
     kind: str
@@ -111,6 +116,7 @@ class Document(msgspec.Struct, frozen=True):
     late: list[BelongsTo]
     exceptions: list[Carried]
     breaks: list[Any]
+    vouchers: list[BookDay] = []
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -126,7 +132,9 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class DayFacts(msgspec.Struct, frozen=True):
-    """A site's day as loaded. `open_exceptions`: kind and local date of opening of each item that is still open."""
+    """A site's day as loaded. `open_exceptions`: kind and local date of opening of each item that is still open. `vouchers`: its
+    books that moved or are not used up.
+    """
 
     site: str
     day: date
@@ -135,6 +143,7 @@ class DayFacts(msgspec.Struct, frozen=True):
     passages: Sequence[Passage]
     openings: Openings
     open_exceptions: Sequence[tuple[str, date]]
+    vouchers: Sequence[BookDay] = ()
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -170,6 +179,7 @@ def seal(facts: DayFacts, *, sequence: int, previous_hash: bytes) -> Sealed:
         late=_late(facts.transactions),
         exceptions=_carried(facts),
         breaks=[],
+        vouchers=list(facts.vouchers),
     )
     canonical = rfc8785.dumps(msgspec.to_builtins(document))
     record = Record(

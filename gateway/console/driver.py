@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response
 
-from gateway.api.context import With
+from gateway.api.context import Context, With, address_of
 from gateway.console.rendering import language_of, render
+from gateway.flows.pay_token import stay_of
 from gateway.flows.refusals import Refused
+from gateway.flows.vouchers import redeem
 
 router = APIRouter(include_in_schema=False)
+
+Token = Annotated[str, Path(max_length=200)]
+# Codes that were refused are counted for a page, and for an address at all pages. A code has 50 bits: this is against noise more
+# than against luck.
+_ANY = "any"
 
 
 def masked(plate: str | None) -> str:
@@ -22,8 +29,38 @@ def masked(plate: str | None) -> str:
 
 
 @router.get("/pay/{token}")
-def pay(request: Request, context: With, token: Annotated[str, Path(max_length=200)]) -> Response:
+def pay(request: Request, context: With, token: Token) -> Response:
     """The bill of the moment in words, in which a pass and a low-income exemption read the same."""
+    return _page(request, context, token)
+
+
+@router.post("/pay/{token}")
+def present_voucher(
+    request: Request, context: With, token: Token, code: Annotated[str, Form(max_length=60)] = ""
+) -> Response:
+    """A voucher's code, typed or scanned from paper. Nobody tries many."""
+    stay = stay_of(context.parts.settings.secret(), token)
+    if stay is None:
+        return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    address, now = address_of(request), context.wall.now()
+    at_page, from_address = context.voucher_guesses, context.voucher_guesses_of_address
+    if at_page.closed_for(stay, _ANY, now) or from_address.closed_for(_ANY, address, now):
+        return _page(request, context, token, "wait", 429)
+    try:
+        redeem.present(context.parts, stay_id=stay, code=code, origin=address)
+    except Refused as refused:
+        at_page.failed(stay, _ANY, now)
+        from_address.failed(_ANY, address, now)
+        word = refused.slug if refused.slug in _REFUSALS else "voucher-not-now"
+        return _page(request, context, token, word, refused.status)
+    return _page(request, context, token, "taken")
+
+
+_REFUSALS = frozenset({"voucher-not-valid", "voucher-used", "voucher-not-issued", "voucher-over", "voucher-not-now"})
+
+
+def _page(request: Request, context: Context, token: str, voucher: str | None = None, status: int = 200) -> Response:
+    """The page, with a word on the voucher that was just presented."""
     try:
         bill = context.flows.bill_by_token(context.parts, token)
     except Refused:
@@ -33,6 +70,8 @@ def pay(request: Request, context: With, token: Annotated[str, Path(max_length=2
     return render(
         request,
         "pay.html",
+        status,
+        voucher=voucher,
         plate=masked(bill["plate"]),
         minutes=bill["minutes"],
         due_fen=bill["due_fen"],

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, insert, update
 
 from billing.close import FIRST_PREVIOUS, DayFacts, DoesNotBalance, Record, seal, street_hash
 from billing.ledger import Transaction
-from gateway.flows import audit
+from gateway.flows import audit, pass_income
 from gateway.flows.posting import day_bounds
 from gateway.flows.refusals import NotClosable, NotFound
+from gateway.flows.vouchers import day as voucher_day
 from gateway.store import books
 from gateway.store.tables import DayClose, LedgerTransaction, SiteBooks
 from gateway.wiring import Parts
@@ -71,6 +72,7 @@ def close_site(parts: Parts, site: str, day: date, operator: str | None = None) 
             return done
         previous = books.newest_close(connection, site)
         _refuse_out_of_order(connection, site, day, held, previous)
+        pass_income.earn_before_close(parts, connection, site, day, held)
         record = _seal(parts, connection, site, day, previous, operator=operator)
         connection.commit()
     parts.metrics.days_closed.inc()
@@ -163,6 +165,7 @@ def _seal(
         open_exceptions=[
             (kind, at.astimezone(zone).date()) for kind, at in books.open_exceptions(connection, site, end)
         ],
+        vouchers=voucher_day.close_section(connection, site, day, previous),
     )
     try:
         sealed = seal(

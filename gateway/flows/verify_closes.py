@@ -12,6 +12,7 @@ from billing.close import (
     Document,
     DoesNotBalance,
     Lines,
+    Passage,
     Record,
     read_document,
     read_lines,
@@ -19,12 +20,16 @@ from billing.close import (
     verify_chain,
 )
 from billing.ledger import Transaction
+from billing.vouchers import BookDay
 from gateway.flows.posting import day_bounds
 from gateway.flows.verify_scope import Failure, Look
+from gateway.flows.verify_stays import Policies
+from gateway.flows.vouchers import day as voucher_day
 from gateway.store import books
-from gateway.store.tables import DayClose, LedgerTransaction
+from gateway.store.tables import Bill, DayClose, LedgerTransaction
 
 _CLOSE = DayClose.__table__.c
+_BILL = Bill.__table__.c
 # A stay that was read just before the day's end may be voided just after it.
 _SETTLES_WITHIN = timedelta(minutes=10)
 # How far an event reaches that came late: an entry of last week splits the stay that ended on this day.
@@ -41,7 +46,7 @@ def failures(look: Look) -> Iterator[Failure]:
             before = _before(look, record)
         broken = verify_chain([record], after=before)
         why = broken.why if broken else None
-        why = why or _wrong_day(look, record, lines, sealed_at)
+        why = why or _wrong_day(look, record, lines, sealed_at, before)
         if why is not None:
             yield Failure("close", f"{record.site}:{record.day}", why)
         look.count("closes")
@@ -62,7 +67,7 @@ def _before(look: Look, record: Record) -> Record | None:
     return next((before for before, _, _ in found), None)
 
 
-def _wrong_day(look: Look, record: Record, compressed: bytes, sealed_at: datetime) -> str | None:
+def _wrong_day(look: Look, record: Record, compressed: bytes, sealed_at: datetime, before: Record | None) -> str | None:
     if record.kind != "close":
         return None
     document = read_document(record.canonical)
@@ -75,7 +80,9 @@ def _wrong_day(look: Look, record: Record, compressed: bytes, sealed_at: datetim
     stored = [transaction for transaction, _ in _stored(look, record.site, record.day)]
     return (
         _wrong_transactions(lines, stored)
-        or _wrong_figures(record, document, lines, stored)
+        or _wrong_figures(
+            record, document, lines, stored, voucher_day.close_section(look.connection, record.site, record.day, before)
+        )
         or _wrong_passages(look, record, lines, sealed_at)
     )
 
@@ -97,7 +104,9 @@ def _wrong_transactions(lines: Lines, stored: list[Transaction]) -> str | None:
     return None
 
 
-def _wrong_figures(record: Record, document: Document, lines: Lines, stored: list[Transaction]) -> str | None:
+def _wrong_figures(
+    record: Record, document: Document, lines: Lines, stored: list[Transaction], vouchers: list[BookDay]
+) -> str | None:
     """Sealed again from the rows, with what only that night knew taken from the close, it must give the same bytes."""
     facts = DayFacts(
         site=record.site,
@@ -111,6 +120,7 @@ def _wrong_figures(record: Record, document: Document, lines: Lines, stored: lis
             for carried in document.exceptions
             for _ in range(carried.count)
         ],
+        vouchers=vouchers,
     )
     try:
         again = seal(facts, sequence=record.sequence, previous_hash=record.previous_hash)
@@ -129,9 +139,21 @@ def _wrong_passages(look: Look, record: Record, lines: Lines, sealed_at: datetim
         at = there.get(passage.stay)
         if at is None:
             return f"stay {passage.stay} was sealed and is not there"
-        if passage.at not in at:
+        if passage.at not in at and not _went_on(look, record.site, passage):
             return f"stay {passage.stay} was sealed with its {passage.way} at {passage.at}"
     return None
+
+
+def _went_on(look: Look, site: str, passage: Passage) -> bool:
+    """Whether the vehicle did leave then and its policy let its stay go on when it came back: the bill of that exit is kept."""
+    if passage.way != "exit":
+        return False
+    bills = select(_BILL.policy_id, _BILL.policy_version).where(
+        _BILL.site_id == site, _BILL.stay_id == passage.stay, _BILL.kind == "exit", _BILL.until == passage.at
+    )
+    policies = Policies(look.connection)
+    found = [policies.of(policy_id, version) for policy_id, version in look.connection.execute(bills)]
+    return any(policy is not None and policy.lets_reenter for policy in found)
 
 
 def _wrong_books(look: Look) -> Iterator[Failure]:

@@ -10,13 +10,32 @@ from sqlalchemy import ColumnElement, and_, func, select
 from billing.ledger import NotAnAccount, Transaction, Unbalanced, check
 from gateway.flows.verify_scope import Failure, Look, chunks
 from gateway.store import books
-from gateway.store.tables import DayClose, LedgerTransaction, Payment, Posting, Stay
+from gateway.store.tables import (
+    ArrearsCredit,
+    Charge,
+    ChargePayment,
+    DayClose,
+    LedgerTransaction,
+    PassIncomeRun,
+    PassRefund,
+    Payment,
+    Posting,
+    Stay,
+    VoucherStatement,
+)
 
 # What can be referred to, and the column that holds its id.
-_CAUSES: dict[str, tuple[Any, Any]] = {
-    "stay": (Stay.site_id, Stay.id),
-    "payment": (Payment.site_id, Payment.id),
-    "close": (DayClose.site_id, DayClose.day),
+_CAUSES: dict[str, tuple[tuple[Any, Any], ...]] = {
+    "stay": ((Stay.site_id, Stay.id),),
+    "payment": (
+        (Payment.site_id, Payment.id),
+        (ChargePayment.site_id, ChargePayment.id),
+        (ArrearsCredit.site_id, ArrearsCredit.id),
+    ),
+    "charge": ((Charge.site_id, Charge.id), (PassIncomeRun.site_id, PassIncomeRun.id)),
+    "refund": ((PassRefund.site_id, PassRefund.id),),
+    "close": ((DayClose.site_id, DayClose.day),),
+    "voucher": ((VoucherStatement.site_id, VoucherStatement.id),),
 }
 
 
@@ -60,13 +79,14 @@ def _without_cause(look: Look, said: list[Transaction]) -> Iterator[Failure]:
         if kind not in _CAUSES:
             yield Failure("transaction", caused[0].id, f"nothing is known of a {kind}, which it says caused it")
             return
-        of_site, key = _CAUSES[kind]
         references = [transaction.reference for transaction in caused]
-        known: set[Any]
-        if kind == "close":
-            known = {day.isoformat() for day in look.connection.execute(select(key).where(of_site == site)).scalars()}
-        else:
-            known = set(look.connection.execute(select(key).where(of_site == site, key.in_(references))).scalars())
+        known: set[Any] = set()
+        for of_site, key in _CAUSES[kind]:
+            if kind == "close":
+                days = look.connection.execute(select(key).where(of_site == site)).scalars()
+                known.update(day.isoformat() for day in days)
+            else:
+                known.update(look.connection.execute(select(key).where(of_site == site, key.in_(references))).scalars())
         for transaction in caused:
             if transaction.reference not in known:
                 yield Failure(

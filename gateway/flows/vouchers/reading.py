@@ -1,0 +1,234 @@
+"""What the API reads of vouchers. Writes nothing."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, or_, select, true
+
+from billing.vouchers import number
+from gateway.flows.reading import Document, Sites, Slice, within
+from gateway.flows.refusals import NotFound
+from gateway.flows.vouchers import day as by_day
+from gateway.flows.vouchers.register import Issue, issues
+from gateway.flows.vouchers.statements import Statement, as_statement
+from gateway.store.tables import (
+    Voucher,
+    VoucherBook,
+    VoucherBuyer,
+    VoucherIssue,
+    VoucherMovement,
+    VoucherRedemption,
+    VoucherStatement,
+)
+
+Keyed = tuple[tuple[Any, ...], Document]
+
+
+class VoucherFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list is narrowed to; None for no bound."""
+
+    book: str | None = None
+    state: str | None = None
+    serial: int | None = None
+    stay: str | None = None
+
+
+def vouchers(connection: Connection, allowed: Sites, wanted: VoucherFilter, page: Slice) -> list[Keyed]:
+    """Vouchers by site and serial."""
+    conditions = [within(Voucher.site_id, allowed)]
+    for column, value in (
+        (Voucher.book_id, wanted.book),
+        (Voucher.state, wanted.state),
+        (Voucher.serial, wanted.serial),
+        (Voucher.stay_id, wanted.stay),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    if page.after is not None:
+        site, serial = page.after[0], int(page.after[1])
+        conditions.append(or_(Voucher.site_id > site, and_(Voucher.site_id == site, Voucher.serial > serial)))
+    rows = connection.execute(
+        select(*Voucher.__table__.c, VoucherBook.valid_from, VoucherBook.valid_to)
+        .join(VoucherBook, and_(VoucherBook.site_id == Voucher.site_id, VoucherBook.id == Voucher.book_id))
+        .where(*conditions)
+        .order_by(Voucher.site_id, Voucher.serial)
+        .limit(page.limit + 1)
+    )
+    return [
+        (
+            (row.site_id, number(row.serial)),
+            {
+                "site": row.site_id,
+                "serial": row.serial,
+                "voucher": number(row.serial),
+                "book": row.book_id,
+                "kind": row.kind,
+                "value": row.value,
+                "state": row.state,
+                "valid_from": row.valid_from,
+                "valid_to": row.valid_to,
+                "issue": row.issue_id,
+                "stay": row.stay_id,
+            },
+        )
+        for row in rows
+    ]
+
+
+def history(connection: Connection, allowed: Sites, site: str, serial: int) -> list[Document]:
+    """Every step of one voucher, the first one first. Raises `NotFound`."""
+    rows = connection.execute(
+        select(*VoucherMovement.__table__.c)
+        .where(
+            within(VoucherMovement.site_id, allowed), VoucherMovement.site_id == site, VoucherMovement.serial == serial
+        )
+        .order_by(VoucherMovement.sequence)
+    ).all()
+    if not rows:
+        raise NotFound
+    return [
+        {
+            "sequence": row.sequence,
+            "what": row.kind,
+            "from_state": row.from_state,
+            "to_state": row.to_state,
+            "at": row.at,
+            "business_day": row.business_day,
+            "amount_fen": row.fen,
+            "stay": row.stay_id,
+            "issue": row.issue_id,
+            "redemption": row.redemption_id,
+            "operator": row.operator,
+            "reason": row.reason,
+        }
+        for row in rows
+    ]
+
+
+def books(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
+    """Books by site and id."""
+    conditions = [within(VoucherBook.site_id, allowed)]
+    if page.after is not None:
+        site, book = page.after
+        conditions.append(or_(VoucherBook.site_id > site, and_(VoucherBook.site_id == site, VoucherBook.id > book)))
+    rows = connection.execute(
+        select(*VoucherBook.__table__.c)
+        .where(*conditions)
+        .order_by(VoucherBook.site_id, VoucherBook.id)
+        .limit(page.limit + 1)
+    )
+    return [
+        (
+            (row.site_id, row.id),
+            {
+                "id": row.id,
+                "site": row.site_id,
+                "kind": row.kind,
+                "value": row.value,
+                "first_serial": row.first_serial,
+                "last_serial": row.last_serial,
+                "valid_from": row.valid_from,
+                "valid_to": row.valid_to,
+                "buyer": row.buyer_id,
+                "title": row.title,
+            },
+        )
+        for row in rows
+    ]
+
+
+def buyers(connection: Connection, allowed: Sites) -> list[Document]:
+    """Merchants and visiting firms by site and id."""
+    rows = connection.execute(
+        select(*VoucherBuyer.__table__.c)
+        .where(within(VoucherBuyer.site_id, allowed))
+        .order_by(VoucherBuyer.site_id, VoucherBuyer.id)
+    )
+    return [
+        {"site": row.site_id, "id": row.id, "kind": row.kind, "name": row.name, "enabled": row.enabled} for row in rows
+    ]
+
+
+def register(
+    connection: Connection, allowed: Sites, page: Slice, *, household: str | None, month: str | None
+) -> list[tuple[tuple[Any, ...], Issue]]:
+    """The register of issues, the newest first."""
+    conditions = [within(VoucherIssue.site_id, allowed)]
+    if household is not None:
+        conditions.append(VoucherIssue.household_id == household)
+    if month is not None:
+        conditions.append(VoucherIssue.month == month)
+    after = None if page.after is None else (page.after[0], str(page.after[1]))
+    found = issues(connection, and_(*conditions), after=after, limit=page.limit + 1)
+    return [((one.at, one.id), one) for one in found]
+
+
+def redemptions(connection: Connection, allowed: Sites, page: Slice, *, state: str | None) -> list[Keyed]:
+    """Codes that were collected offline, the newest first."""
+    table = VoucherRedemption
+    conditions = [within(table.site_id, allowed), true() if state is None else table.state == state]
+    if page.after is not None:
+        at, key = page.after
+        conditions.append(or_(table.received_at < at, and_(table.received_at == at, table.id < key)))
+    rows = connection.execute(
+        select(*table.__table__.c)
+        .where(*conditions)
+        .order_by(table.received_at.desc(), table.id.desc())
+        .limit(page.limit + 1)
+    )
+    return [
+        (
+            (row.received_at, row.id),
+            {
+                "id": row.id,
+                "site": row.site_id,
+                "lane": f"{row.site_id}.{row.lane_id}",
+                "at": row.at,
+                "received_at": row.received_at,
+                "voucher": None if row.serial is None else number(row.serial),
+                "state": row.state,
+                "stay": row.stay_id,
+                "detail": row.detail,
+            },
+        )
+        for row in rows
+    ]
+
+
+def statements(
+    connection: Connection, allowed: Sites, *, month: str | None = None, buyer: str | None = None
+) -> list[Statement]:
+    """Buyers' months, by month and buyer."""
+    table = VoucherStatement
+    conditions = [within(table.site_id, allowed)]
+    conditions += [] if month is None else [table.month == month]
+    conditions += [] if buyer is None else [table.buyer_id == buyer]
+    rows = connection.execute(
+        select(*table.__table__.c).where(*conditions).order_by(table.month.desc(), table.site_id, table.buyer_id)
+    )
+    return [as_statement(row) for row in rows]
+
+
+def stock(connection: Connection, allowed: Sites, day: date) -> list[Document]:
+    """Each book on a day: what moved, and how it stood at the day's end. Books used up before are left out."""
+    sites = connection.execute(
+        select(VoucherBook.site_id).where(within(VoucherBook.site_id, allowed)).distinct().order_by(VoucherBook.site_id)
+    ).scalars()
+    found = []
+    for site in sites.all():
+        for one in by_day.report(connection, [VoucherMovement.site_id == site], day):
+            stands = msgspec.structs.asdict(one.stands)
+            found.append(
+                {
+                    "site": site,
+                    "book": one.book,
+                    "moved": one.moved,
+                    "waived_fen": one.fen,
+                    "stands": stands,
+                    "balances": one.stands.wrong() is None,
+                }
+            )
+    return found

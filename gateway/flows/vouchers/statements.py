@@ -1,0 +1,256 @@
+"""Buyers' months: what was used of a merchant's or visiting firm's books, posted once to its account.
+
+A buyer owes what its vouchers took off bills; that was waived when the vehicles left, and is taken off the waivers again. A month is
+made when the site has closed all of its days, so nothing in it changes any more: a later correction counts to the month in which
+it is booked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select
+
+from billing.ledger import Posting, Transaction
+from billing.vouchers import number, statement
+from gateway.flows import audit
+from gateway.flows.posting import book, business_day_for, closed_through
+from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.vouchers.refusals import MonthNotClosed
+from gateway.runtime.ids import derive
+from gateway.store import books
+from gateway.store.tables import VoucherBook, VoucherBuyer, VoucherMovement, VoucherStatement
+from gateway.wiring import Parts
+
+_MOVEMENT = VoucherMovement.__table__.c
+_WORTH = ("use", "revalue", "unuse")
+_MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
+LINES_MAX = 20_000
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """A buyer's month. `used` vouchers, less those that were taken back from a bill; `fen` is owed."""
+
+    id: str
+    site: str
+    buyer: str
+    month: str
+    used: int
+    fen: int
+    transaction: str | None
+    made_at: datetime
+
+
+def month_bounds(month: str) -> tuple[date, date]:
+    """`2026-03` as its first day and the first day after it. Raises `Invalid`."""
+    found = _MONTH.fullmatch(month)
+    if found is None:
+        raise Invalid("month: write it as YYYY-MM")
+    year, number_ = int(found[1]), int(found[2])
+    return date(year, number_, 1), date(year + number_ // 12, number_ % 12 + 1, 1)
+
+
+def make_statements(
+    parts: Parts, *, site: str, month: str, operator: str | None = None, origin: str = ""
+) -> list[Statement]:
+    """The month of each buyer of a site; made again it is the same. Raises `MonthNotClosed`, `Invalid`, `NotFound`."""
+    first, after = month_bounds(month)
+    made = []
+    with parts.store.writing() as connection:
+        held = closed_through(connection, [site])
+        if site not in held:
+            raise NotFound(f"there is no site {site[:60]}")
+        through = held[site]
+        if through is None or through < _day_before(after):
+            raise MonthNotClosed(f"{site} is closed through {through}, and {month} ends on {_day_before(after)}")
+        buyers = connection.execute(
+            select(VoucherBuyer.id).where(VoucherBuyer.site_id == site).order_by(VoucherBuyer.id).with_for_update()
+        ).scalars()
+        for buyer in buyers.all():
+            standing = _standing(connection, site, buyer, month)
+            made.append(standing or _make(connection, parts, site, buyer, (month, first, after), operator))
+        if operator is not None:
+            audit.record(
+                connection,
+                at=parts.clock.now(),
+                operator=operator,
+                action="voucher.statements",
+                site=site,
+                subject=month,
+                origin=origin,
+                detail={"buyers": len(made)},
+            )
+        connection.commit()
+    return made
+
+
+def make_due(parts: Parts) -> int:
+    """The months of all buyers that are closed and not made yet. Returns how many were made."""
+    with parts.store.reading() as connection:
+        due = sorted(set(_due(connection)))
+    return sum(len(make_statements(parts, site=site, month=month)) for site, month in due)
+
+
+def _due(connection: Connection) -> Iterator[tuple[str, str]]:
+    held = books.books_of(connection)
+    made = select(VoucherStatement.site_id, VoucherStatement.buyer_id, VoucherStatement.month)
+    have = {tuple(row) for row in connection.execute(made)}
+    days = connection.execute(
+        select(_MOVEMENT.site_id, VoucherBook.buyer_id, _MOVEMENT.business_day)
+        .join(VoucherBook, and_(VoucherBook.site_id == _MOVEMENT.site_id, VoucherBook.id == _MOVEMENT.book_id))
+        .where(VoucherBook.buyer_id.is_not(None), _MOVEMENT.kind.in_(_WORTH))
+        .distinct()
+    )
+    for site, buyer, day in days:
+        month = f"{day:%Y-%m}"
+        through = held[site][1] if site in held else None
+        if (site, buyer, month) not in have and through is not None and through >= _day_before(month_bounds(month)[1]):
+            yield site, month
+
+
+def lines(connection: Connection, statement_id: str, site: str) -> list[dict[str, Any]]:
+    """What a buyer's month is made of, voucher by voucher: the number, when, and what it took off. No plate, no stay."""
+    head = connection.execute(
+        select(VoucherStatement.buyer_id, VoucherStatement.month).where(
+            VoucherStatement.site_id == site, VoucherStatement.id == statement_id
+        )
+    ).first()
+    if head is None:
+        raise NotFound
+    rows = connection.execute(
+        select(
+            _MOVEMENT.serial,
+            _MOVEMENT.book_id,
+            _MOVEMENT.kind,
+            _MOVEMENT.at,
+            _MOVEMENT.fen,
+            VoucherBook.kind.label("voucher_kind"),
+            VoucherBook.value,
+        )
+        .join(VoucherBook, and_(VoucherBook.site_id == _MOVEMENT.site_id, VoucherBook.id == _MOVEMENT.book_id))
+        .where(*_of_month(site, head.buyer_id, *month_bounds(head.month)))
+        .order_by(_MOVEMENT.at, _MOVEMENT.serial, _MOVEMENT.sequence)
+        .limit(LINES_MAX)
+    )
+    return [
+        {
+            "voucher": number(row.serial),
+            "book": row.book_id,
+            "kind": row.voucher_kind,
+            "value": row.value,
+            "what": row.kind,
+            "at": row.at,
+            "amount_fen": row.fen,
+        }
+        for row in rows
+    ]
+
+
+def _of_month(site: str, buyer: str, first: date, after: date) -> list[ColumnElement[bool]]:
+    return [
+        _MOVEMENT.site_id == site,
+        _MOVEMENT.business_day >= first,
+        _MOVEMENT.business_day < after,
+        _MOVEMENT.kind.in_(_WORTH),
+        VoucherBook.buyer_id == buyer,
+    ]
+
+
+def worth(connection: Connection, site: str, buyer: str, first: date, after: date) -> tuple[int, dict[str, int]]:
+    """How many vouchers of a buyer were used in [first, after), and what they took off bills, by the bill's word for them."""
+    used = func.sum(case((_MOVEMENT.kind == "use", 1), (_MOVEMENT.kind == "unuse", -1), else_=0))
+    rows = connection.execute(
+        select(VoucherBook.kind, used, func.sum(_MOVEMENT.fen))
+        .select_from(VoucherMovement)
+        .join(VoucherBook, and_(VoucherBook.site_id == _MOVEMENT.site_id, VoucherBook.id == _MOVEMENT.book_id))
+        .where(*_of_month(site, buyer, first, after))
+        .group_by(VoucherBook.kind)
+    ).all()
+    return sum(int(count) for _, count, _ in rows), {f"{kind}_voucher": int(fen) for kind, _, fen in rows}
+
+
+def _make(
+    connection: Connection,
+    parts: Parts,
+    site: str,
+    buyer: str,
+    of_month: tuple[str, date, date],
+    operator: str | None,
+) -> Statement:
+    month, first, after = of_month
+    used, waived = worth(connection, site, buyer, first, after)
+    now = parts.clock.now()
+    made = Statement(
+        id=derive("vs", site, buyer, month),
+        site=site,
+        buyer=buyer,
+        month=month,
+        used=used,
+        fen=sum(waived.values()),
+        transaction=None,
+        made_at=now,
+    )
+    postings = tuple(Posting(account, fen) for account, fen in statement(buyer, waived).items())
+    if postings:
+        key = f"voucher:{buyer}:{month}"
+        through = closed_through(connection, [site])[site]
+        day, belongs_to = business_day_for(now, parts.settings.zone, through, books.books_of(connection)[site][0])
+        transaction = Transaction(
+            id=derive("t", site, key),
+            site=site,
+            business_day=day,
+            belongs_to=belongs_to,
+            at=now,
+            kind="voucher_statement",
+            reference_kind="voucher",
+            reference=made.id,
+            operator=operator,
+            idempotency_key=key,
+            reverses=None,
+            postings=postings,
+        )
+        made = msgspec.structs.replace(made, transaction=book(connection, [transaction])[0].id)
+    connection.execute(
+        insert(VoucherStatement).values(
+            site_id=site,
+            id=made.id,
+            buyer_id=buyer,
+            month=month,
+            used=made.used,
+            fen=made.fen,
+            transaction_id=made.transaction,
+            made_at=now,
+            operator=operator,
+        )
+    )
+    return made
+
+
+def _standing(connection: Connection, site: str, buyer: str, month: str) -> Statement | None:
+    row = connection.execute(
+        select(*VoucherStatement.__table__.c).where(
+            VoucherStatement.site_id == site, VoucherStatement.buyer_id == buyer, VoucherStatement.month == month
+        )
+    ).first()
+    return None if row is None else as_statement(row)
+
+
+def as_statement(row: Any) -> Statement:
+    return Statement(
+        id=row.id,
+        site=row.site_id,
+        buyer=row.buyer_id,
+        month=row.month,
+        used=row.used,
+        fen=row.fen,
+        transaction=row.transaction_id,
+        made_at=row.made_at,
+    )
+
+
+def _day_before(day: date) -> date:
+    return date.fromordinal(day.toordinal() - 1)

@@ -1,0 +1,285 @@
+"""The day's movement of vouchers in the close, what verify finds when somebody changes something, and buyers' months."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from billing.close import read_document
+from controllers.events import Opening
+from gateway.flows import payment
+from gateway.flows.close import close_day, close_missed
+from gateway.flows.verify import verify
+from gateway.flows.vouchers import books, register, statements
+from gateway.flows.vouchers.daily import tend
+from gateway.flows.vouchers.reading import stock
+from gateway.flows.vouchers.refusals import MonthNotClosed
+from gateway.store import books as store_books
+from gateway.store import tables as t
+from gateway.wiring import Parts
+from tests.gateway.books import Books
+from tests.gateway.trade import Street, local
+from tests.gateway.voucher_desk import Desk
+
+MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
+
+
+@pytest.fixture
+def street(parts: Parts) -> Street:
+    return Street(parts)
+
+
+@pytest.fixture
+def desk(street: Street) -> Desk:
+    return Desk(street)
+
+
+def close(desk: Desk, until: date) -> None:
+    list(close_missed(desk.parts, until))
+
+
+def sealed(desk: Desk, day: date) -> dict[str, dict[str, object]]:
+    with desk.parts.store.reading() as connection:
+        record = store_books.close_of(connection, "xinyi", day)
+    assert record is not None
+    return {one.book: msgspec.to_builtins(one) for one in read_document(record.canonical).vouchers}
+
+
+def uses(desk: Desk, code: str, plate: str, day: str = "2026-03-02") -> str:
+    """Three hours and a voucher; what is left is paid."""
+    desk.street.passes("in-1", plate, f"{day} 09:00")
+    desk.street.arrives("out-1", plate, f"{day} 12:00")
+    said = desk.present(plate, code)
+    if said.due_fen:
+        payment.take(desk.parts, stay_id=said.stay, channel="wechat", amount_fen=said.due_fen)
+    return said.stay
+
+
+class TestClose:
+    def test_a_site_without_vouchers_says_nothing_of_them(self, desk: Desk) -> None:
+        desk.street.clock.set(local("2026-03-03 02:00"))
+        close(desk, MONDAY)
+        with desk.parts.store.reading() as connection:
+            record = store_books.close_of(connection, "xinyi", MONDAY)
+        assert record is not None
+        assert b"vouchers" not in record.canonical, "as closes were before there were any"
+        desk.holds()
+
+    def test_the_days_movement_is_sealed_and_carried_on(self, desk: Desk) -> None:
+        codes = desk.issued("hour", 120, count=3)
+        book = desk.rows(t.VoucherBook)[0].id
+        uses(desk, codes[0], "浙A00001")
+        uses(desk, codes[1], "浙A00002", "2026-03-03")
+        desk.void(3, 3)
+        desk.street.clock.set(local("2026-03-04 02:00"))
+        close(desk, TUESDAY)
+        monday, tuesday = sealed(desk, MONDAY)[book], sealed(desk, TUESDAY)[book]
+        assert monday["moved"] == {"issue": 3, "make": 3, "present": 1, "use": 1}
+        assert monday["fen"] == 800
+        assert tuesday["moved"] == {"present": 1, "use": 1, "void": 1}
+        assert tuesday["stands"] == {
+            "made": 3, "stock": 0, "returned": 0, "scrapped": 0, "issued": 3, "used": 2, "void": 1, "expired": 0, "outstanding": 0
+        }  # fmt: skip
+        desk.holds()
+
+    def test_a_book_at_rest_is_left_out_and_comes_back(self, desk: Desk) -> None:
+        (code,) = desk.issued("whole_stay", 0)
+        book = desk.rows(t.VoucherBook)[0].id
+        desk.street.passes("in-1", "浙A12345", "09:00")
+        desk.street.arrives("out-1", "浙A12345", "12:00", id="out")
+        desk.present("浙A12345", code)
+        desk.street.clock.set(local("2026-03-04 02:00"))
+        close(desk, TUESDAY)
+        assert sealed(desk, TUESDAY) == {}
+        street = desk.street
+        late = street.read("in-1", "浙A12345", local("11:50"), buffered=True, id="late")
+        street.deliver(late)
+        assert desk.state(1) == "issued", "a shorter stay needs it no more"
+        street.clock.set(local("2026-03-05 02:00"))
+        close(desk, date(2026, 3, 4))
+        wednesday = sealed(desk, date(2026, 3, 4))[book]
+        assert wednesday["moved"] == {"release": 1, "unuse": 1}
+        assert wednesday["fen"] == -1200
+        assert wednesday["stands"]["outstanding"] == 1  # type: ignore[index]
+        desk.holds()
+
+    def test_a_closed_day_takes_no_movement(self, desk: Desk) -> None:
+        codes = desk.issued("whole_stay", 0)
+        desk.street.passes("in-1", "浙A12345", "23:00")
+        desk.street.clock.set(local("2026-03-03 02:00"))
+        close(desk, MONDAY)
+        street = desk.street
+        read = street.read("out-1", "浙A12345", local("23:55"), buffered=True, opening=Opening.HAND, id="o")
+        street.deliver(read)
+        desk.present("浙A12345", codes[0])
+        days = {(row.kind, row.business_day) for row in desk.rows(t.VoucherMovement)}
+        assert ("use", TUESDAY) in days
+        assert ("use", MONDAY) not in days
+        desk.holds()
+
+    def test_stock_is_reported_by_day(self, desk: Desk) -> None:
+        codes = desk.issued("hour", 120, count=3)
+        uses(desk, codes[0], "浙A00001")
+        uses(desk, codes[1], "浙A00002", "2026-03-03")
+        with desk.parts.store.reading() as connection:
+            (monday,), (tuesday,) = stock(connection, None, MONDAY), stock(connection, frozenset({"xinyi"}), TUESDAY)
+            assert stock(connection, frozenset({"archive"}), MONDAY) == []
+        assert (monday["moved"], monday["stands"]["used"], monday["balances"]) == (
+            {"issue": 3, "make": 3, "present": 1, "use": 1},
+            1,
+            True,
+        )
+        assert (tuesday["stands"]["used"], tuesday["stands"]["outstanding"]) == (2, 1)
+
+
+class TestVerify:
+    @pytest.mark.parametrize(
+        ("change", "what"),
+        [
+            ("UPDATE voucher SET state = 'issued', stay_id = NULL WHERE serial = 1", "voucher"),
+            ("UPDATE voucher SET state = 'void' WHERE serial = 2", "voucher"),
+            ("UPDATE voucher SET movements = movements + 1 WHERE serial = 2", "voucher"),
+            ("DELETE FROM voucher WHERE serial = 3", "voucher_book"),
+            ("DELETE FROM voucher_movement WHERE serial = 2 AND sequence = 2", "voucher"),
+            ("UPDATE voucher_movement SET from_state = 'void' WHERE serial = 2 AND sequence = 2", "voucher"),
+            ("UPDATE voucher_movement SET kind = 'return' WHERE serial = 2 AND sequence = 2", "voucher"),
+            ("UPDATE voucher_movement SET fen = fen + 1 WHERE serial = 1 AND kind = 'use'", "stay"),
+            ("UPDATE voucher_movement SET stay_id = 'xinyi.x' WHERE serial = 1 AND kind = 'use'", "stay"),
+            ("UPDATE voucher_issue SET last_serial = last_serial - 1", "voucher_book"),
+            ("DELETE FROM voucher_issue", "voucher_book"),
+            ("UPDATE voucher_book SET last_serial = 9", "voucher_book"),
+        ],
+    )
+    def test_what_was_changed_is_named(self, desk: Desk, change: str, what: str) -> None:
+        codes = desk.issued("hour", 120, count=3)
+        uses(desk, codes[0], "浙A00001")
+        desk.holds()
+        Books.change(desk, change)
+        report = verify(desk.parts)
+        assert report.first_failure is not None
+        assert report.first_failure.what == what, report.first_failure
+
+    def test_a_changed_movement_of_a_closed_day_is_named_by_the_close(self, desk: Desk) -> None:
+        desk.issued("hour", 120, count=3)
+        desk.street.clock.set(local("2026-03-03 02:00"))
+        close(desk, MONDAY)
+        desk.holds()
+        Books.change(desk, "UPDATE voucher_movement SET business_day = '2026-03-03' WHERE kind = 'issue'")
+        report = verify(desk.parts)
+        assert report.first_failure is not None
+        assert (report.first_failure.what, report.first_failure.id) == ("close", "xinyi:2026-03-02")
+
+    def test_what_was_checked_is_counted(self, desk: Desk) -> None:
+        codes = desk.issued("hour", 120, count=3)
+        uses(desk, codes[0], "浙A00001")
+        checked = verify(desk.parts).checked
+        assert (checked["voucher_books"], checked["voucher_stays"]) == (1, 1)
+
+
+@pytest.fixture
+def cafe(desk: Desk) -> list[str]:
+    books.register_buyer(desk.parts, site="xinyi", buyer="cafe", kind="merchant", name="转角咖啡", operator="registrar")
+    hours = desk.issued("hour", 120, count=3, buyer="cafe", valid_to=local("2026-06-01 00:00"))
+    amounts = desk.issued("amount", 500, count=2, buyer="cafe", valid_to=local("2026-06-01 00:00"))
+    return hours + amounts
+
+
+def march_closes(desk: Desk) -> None:
+    desk.street.clock.set(local("2026-04-01 02:00"))
+    close(desk, date(2026, 3, 31))
+
+
+class TestStatements:
+    def test_a_buyer_owes_what_its_vouchers_took_off(self, desk: Desk, cafe: list[str]) -> None:
+        own = desk.issued("whole_stay", 0)
+        uses(desk, cafe[0], "浙A00001")
+        uses(desk, cafe[3], "浙A00002", "2026-03-03")
+        uses(desk, own[0], "浙A00003", "2026-03-04")
+        march_closes(desk)
+        (made,) = statements.make_statements(desk.parts, site="xinyi", month="2026-03")
+        assert (made.buyer, made.used, made.fen) == ("cafe", 2, 1300)
+        accounts = desk.street.accounts()
+        assert accounts["assets:receivable:merchant-cafe"] == 1300
+        assert accounts["waived:whole_stay_voucher"] == 1200
+        assert "waived:hour_voucher" not in accounts, "nothing was given away: the merchant pays for it"
+        assert sum(accounts.values()) == 0
+        with desk.parts.store.reading() as connection:
+            lines = statements.lines(connection, made.id, "xinyi")
+        assert [(line["voucher"], line["amount_fen"]) for line in lines] == [("00000001", 800), ("00000004", 500)]
+        desk.holds()
+
+    def test_made_again_it_is_the_same(self, desk: Desk, cafe: list[str]) -> None:
+        uses(desk, cafe[0], "浙A00001")
+        march_closes(desk)
+        first = statements.make_statements(desk.parts, site="xinyi", month="2026-03")
+        desk.street.clock.set(local("2026-04-20 12:00"))
+        assert statements.make_statements(desk.parts, site="xinyi", month="2026-03", operator="fin") == first
+        assert desk.street.accounts()["assets:receivable:merchant-cafe"] == 800
+
+    def test_a_month_that_is_not_closed_is_not_billed(self, desk: Desk, cafe: list[str]) -> None:
+        uses(desk, cafe[0], "浙A00001")
+        desk.street.clock.set(local("2026-04-01 01:00"))
+        close(desk, date(2026, 3, 30))
+        with pytest.raises(MonthNotClosed, match="2026-03-31"):
+            statements.make_statements(desk.parts, site="xinyi", month="2026-03")
+        assert statements.make_due(desk.parts) == 0
+
+    def test_a_correction_after_the_month_counts_to_the_next(self, desk: Desk, cafe: list[str]) -> None:
+        street = desk.street
+        street.passes("in-1", "浙A12345", "2026-03-31 09:00")
+        street.arrives("out-1", "浙A12345", "2026-03-31 12:00", id="out")
+        desk.present("浙A12345", cafe[0])
+        march_closes(desk)
+        (march,) = statements.make_statements(desk.parts, site="xinyi", month="2026-03")
+        assert (march.used, march.fen) == (1, 800)
+        street.clock.set(local("2026-04-01 12:00"))
+        street.deliver(street.read("in-1", "浙A12345", local("2026-03-31 11:45"), buffered=True, id="late"))
+        street.clock.set(local("2026-05-01 02:00"))
+        close(desk, date(2026, 4, 30))
+        (april,) = statements.make_statements(desk.parts, site="xinyi", month="2026-04")
+        assert (april.used, april.fen) == (-1, -800)
+        assert "assets:receivable:merchant-cafe" not in desk.street.accounts()
+        desk.holds()
+
+    def test_a_month_of_nothing_is_a_month(self, desk: Desk, cafe: list[str]) -> None:
+        assert len(cafe) == 5
+        march_closes(desk)
+        (made,) = statements.make_statements(desk.parts, site="xinyi", month="2026-03")
+        assert (made.used, made.fen, made.transaction) == (0, 0, None)
+        desk.holds()
+
+    def test_the_daily_job_expires_and_bills_once(self, desk: Desk, cafe: list[str]) -> None:
+        uses(desk, cafe[0], "浙A00001")
+        desk.issued("hour", 60)
+        march_closes(desk)
+        assert tend(desk.parts) == "1 vouchers expired, 1 buyers' months made"
+        assert tend(desk.parts) == ""
+        desk.holds()
+
+    def test_a_changed_month_is_named(self, desk: Desk, cafe: list[str]) -> None:
+        uses(desk, cafe[0], "浙A00001")
+        march_closes(desk)
+        statements.make_statements(desk.parts, site="xinyi", month="2026-03")
+        Books.change(desk, "UPDATE voucher_statement SET fen = fen - 100")
+        report = verify(desk.parts)
+        assert report.first_failure is not None
+        assert report.first_failure.what == "voucher_statement"
+
+    def test_a_month_is_never_changed(self, desk: Desk, cafe: list[str]) -> None:
+        assert cafe
+        march_closes(desk)
+        statements.make_statements(desk.parts, site="xinyi", month="2026-03")
+        with pytest.raises(Exception, match="only ever grows"), desk.parts.store.writing() as connection:
+            connection.execute(text("DELETE FROM voucher_statement"))
+
+
+def test_closing_by_hand_and_by_the_job_say_the_same(desk: Desk) -> None:
+    desk.issued("hour", 120, count=3)
+    register.expire(desk.parts)
+    desk.street.clock.set(local("2026-03-03 02:00"))
+    close_day(desk.parts, date(2026, 3, 1))
+    first = close_day(desk.parts, MONDAY)
+    assert close_day(desk.parts, MONDAY) == first
