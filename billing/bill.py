@@ -148,7 +148,9 @@ class Bill(msgspec.Struct, frozen=True):
 
 
 class Figures(NamedTuple):
-    """What a bill comes to, without its lines: for counting many. `waived` by kind, rounding included."""
+    """What a bill comes to, without its lines: for counting many. `waived` by kind, rounding included; `charged` is empty where
+    no cap of the tariff asks for it.
+    """
 
     minutes: int
     gross_fen: int
@@ -180,7 +182,7 @@ def figures(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS)
         before_fen = after_fen
     if found.payable_fen < before_fen:
         waived["rounding"] = before_fen - found.payable_fen
-    charged = _charged(found.schedule, found.final, found.payable_fen)
+    charged = _charged(found.schedule, found.final, found.payable_fen) if found.counts_charges else {}
     return Figures(found.minutes, found.gross_fen, found.payable_fen, waived, _drawn(found.final), charged)
 
 
@@ -194,6 +196,7 @@ class _Reckoned(NamedTuple):
     gross_fen: int
     steps: Sequence[int]
     payable_fen: int
+    counts_charges: bool
 
 
 def _reckon(policy: Policy, stay: StayToPrice, benefits: Benefits) -> _Reckoned | int:
@@ -216,7 +219,7 @@ def _reckon(policy: Policy, stay: StayToPrice, benefits: Benefits) -> _Reckoned 
     final = outcome(schedule, used) if used else without
     steps = _steps(schedule, used, gross_fen)
     payable_fen = round_down(steps[-1] if steps else gross_fen, policy.payable_step_fen)
-    return _Reckoned(minutes, schedule, used, final, gross_fen, steps, payable_fen)
+    return _Reckoned(minutes, schedule, used, final, gross_fen, steps, payable_fen, tariff.counts_charges)
 
 
 def _free_minutes(tariff: Tariff, stay: StayToPrice) -> int:

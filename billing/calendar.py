@@ -26,6 +26,7 @@ MINUTES_PER_DAY: Final = 1440
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL: Final = _EPOCH.toordinal()
+_DAYS_LOOKED_AT: Final = 31
 _MINUTE: Final = timedelta(minutes=1)
 _FESTIVAL_OF: Final[dict[str, str]] = {holiday.value: holiday.name for holiday in chinese_calendar.Holiday}
 _INSTANT = re.compile(
@@ -101,6 +102,15 @@ def _steady_offset(day: int, zone: tzinfo) -> int | None:
     }
     offset = offsets.pop()
     return offset // _MINUTE if not offsets and offset is not None and not offset % _MINUTE else None
+
+
+def steady_offset(start: int, end: int, zone: tzinfo) -> int | None:
+    """Minutes east of UTC all through [start, end), minutes counted from 1970; None where clocks change, or nobody looked."""
+    first, last = start // MINUTES_PER_DAY, (end - 1) // MINUTES_PER_DAY
+    offset = _steady_offset(first, zone)
+    if last - first > _DAYS_LOOKED_AT:
+        return None
+    return offset if all(_steady_offset(day, zone) == offset for day in range(first + 1, last + 1)) else None
 
 
 def wall_clock(minute: int, zone: tzinfo) -> tuple[int, int]:

@@ -1,8 +1,7 @@
 """What recorded stays would have cost under another policy: each priced again in the order in which their bills were fixed.
 
 A world is one policy (or one policy's versions) with what it remembers of earlier stays: minutes drawn from allowances,
-what a vehicle was charged on a day, how often it came, and stays that another entry continues. Two worlds see the same
-stays; where they differ is the answer. Pure: recorded facts in, figures out.
+what a vehicle was charged on a day, and stays that another entry continues. Two worlds see the same stays; where they differ is the answer. Pure: recorded facts in, figures out.
 
 How each benefit is judged again is said in the documents ("Comparing policies"); in short: what depends on the policy is
 judged by the policy, what a vehicle is stays as it was recorded.
@@ -34,9 +33,9 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
     `key` tells one vehicle from another (None: its plate is deleted, and it is judged alone). `shown` is its plate's class.
     `households`, whose relative it is in the order in which they give, and `relation` are empty where that is not known.
-    `grace_days` and `limit_minutes`: what the version that billed it gave its passes and its allowance (`keeps_grace`: not to be
-    judged again). `paid_early_at`: the
-    moment of a payment before leaving. `counted` is false for what only leads up to the period.
+    `grace_days` and `limit_minutes`: what the version that billed it gave its passes and its allowance. `came_before`: how many
+    of the vehicle's entries of that local day were earlier. `paid_early_at`: the moment of a payment before leaving. `counted` is
+    false for what only leads up to the period.
     """
 
     id: str
@@ -50,8 +49,8 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     households: tuple[str, ...] = ()
     relation: str | None = None
     grace_days: Mapping[str, int] = {}
-    keeps_grace: bool = False
     limit_minutes: int = 0
+    came_before: int = 0
     paid_early_at: datetime | None = None
     counted: bool = True
 
@@ -94,7 +93,7 @@ class World:
     months_from: str
     drawn: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     charged: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    begun: dict[tuple[str, str, int], int] = field(default_factory=lambda: defaultdict(int))
+    joined: dict[tuple[str, str, int], int] = field(default_factory=lambda: defaultdict(int))
     last: dict[tuple[str, str], _Continued] = field(default_factory=dict)
 
     def reprice(self, one: Recorded) -> Repriced:
@@ -107,8 +106,9 @@ class World:
         entry = before.first_entry if before is not None else one.entry
         if policy.plausible_days_max is not None and one.exit - entry > timedelta(days=policy.plausible_days_max):
             raise ToAPerson
-        tariff = tariff_for(policy, one.stay.vehicle, one.stay.energy, one.stay.who)
-        used = before.free_stays_used if before is not None else self._free_stays_used(one, tariff)
+        who = _who(policy, one)
+        tariff = tariff_for(policy, one.stay.vehicle, one.stay.energy, who)
+        used = self._free_stays_used(one, tariff, before)
         pools = _pools(policy, one)
         for (pool, month), minutes in before.draws.items() if before is not None else ():
             self.drawn[one.site, pool, month] -= minutes  # it is priced as one: what it drew is its own again
@@ -117,7 +117,7 @@ class World:
             exit=max(one.exit, entry),
             vehicle=one.stay.vehicle,
             energy=one.stay.energy,
-            who=one.stay.who,
+            who=who,
             charged=self._charged(one, tariff, before),
             free_stays_used=used,
         )
@@ -134,21 +134,23 @@ class World:
     def _continues(self, one: Recorded, last: _Continued | None) -> _Continued | None:
         if last is None:
             return None
-        tariff = tariff_for(last.policy, one.stay.vehicle, one.stay.energy, one.stay.who)
+        tariff = tariff_for(last.policy, one.stay.vehicle, one.stay.energy, _who(last.policy, one))
         if tariff.reentry_minutes is None:
             return None
         gap = minute_of(one.entry) - minute_of(last.last_exit)
         return last if 0 <= gap <= tariff.reentry_minutes else None
 
-    def _free_stays_used(self, one: Recorded, tariff: Tariff) -> int:
-        """The vehicle's earlier stays of the same local day, whoever counts them."""
+    def _free_stays_used(self, one: Recorded, tariff: Tariff, before: _Continued | None) -> int:
+        """The vehicle's earlier stays of the same local day; an entry that went on with a stay began none."""
         if one.key is None:
             return one.stay.free_stays_used
-        zone = ZoneInfo(self.versions[0].timezone)
-        day, _ = wall_clock(minute_of(one.entry), zone)
-        begun = self.begun[one.site, one.key, day]
-        self.begun[one.site, one.key, day] = begun + 1
-        return begun if tariff.free_stays_per_day is not None else 0
+        day, _ = wall_clock(minute_of(one.entry), ZoneInfo(self.versions[0].timezone))
+        if before is not None:
+            self.joined[one.site, one.key, day] += 1
+            return before.free_stays_used
+        if tariff.free_stays_per_day is None:
+            return 0
+        return max(0, one.came_before - self.joined[one.site, one.key, day])
 
     def _charged(self, one: Recorded, tariff: Tariff, before: _Continued | None) -> Mapping[str, int]:
         if not tariff.counts_charges:
@@ -244,6 +246,12 @@ def _added(
     return Repriced(policy, stay, benefits, gross, payable, waived)
 
 
+def _who(policy: Policy, one: Recorded) -> str | None:
+    """The group whose tariff it has: by the lists it was on, of which its bill keeps all."""
+    listed = next((group for group in policy.groups if group in one.benefits.discount_registers), None)
+    return listed or (one.stay.who if one.stay.who in policy.groups else None)
+
+
 def _relative(policy: Policy, one: Recorded) -> bool:
     rule = policy.relative_allowance
     if rule is None:
@@ -276,11 +284,11 @@ def _free_class(policy: Policy, one: Recorded) -> str | None:
 
 def _pass(policy: Policy, one: Recorded, period: PassPeriod) -> PassPeriod:
     """The days of grace are the policy's; those of the version that billed it are in the recorded end."""
-    if one.keeps_grace:
-        return period
     offer = policy.pass_offer(period.id)
     days = (offer.grace_days if offer is not None else 0) - one.grace_days.get(period.id, 0)
-    if not days:
+    local = period.valid_to.astimezone(ZoneInfo(policy.timezone))
+    # What ends within a day was cut to the minutes of a household's space, or was sold so.
+    if not days or (local.hour, local.minute, local.second) != (0, 0, 0):
         return period
     return PassPeriod(period.id, period.valid_from, period.valid_to + timedelta(days=days))
 

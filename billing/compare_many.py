@@ -39,8 +39,8 @@ class Raw(NamedTuple):
     households: tuple[str, ...]
     relation: str | None
     grace_days: Mapping[str, int]
-    keeps_grace: bool
     limit_minutes: int
+    came_before: int
     paid_early_at: datetime | None
     booked_gross_fen: int
     booked_payable_fen: int
@@ -64,9 +64,9 @@ class Figure(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A stay whose bill changes, with what it was priced with in both worlds."""
+    """A stay whose bill changes, with what it was priced with in both worlds; `stays`: how many are like it."""
 
-    count: int
+    stays: int
     old: Repriced
     new: Repriced
 
@@ -96,7 +96,7 @@ class Counted:
         for key, example in other.examples.items():
             mine_too = self.examples.get(key)
             self.examples[key] = (
-                example if mine_too is None else mine_too._replace(count=mine_too.count + example.count)
+                example if mine_too is None else mine_too._replace(stays=mine_too.stays + example.stays)
             )
 
 
@@ -123,8 +123,8 @@ def recorded(raw: Raw) -> Recorded:
         households=raw.households,
         relation=raw.relation,
         grace_days=raw.grace_days,
-        keeps_grace=raw.keeps_grace,
         limit_minutes=raw.limit_minutes,
+        came_before=raw.came_before,
         paid_early_at=raw.paid_early_at,
         counted=raw.counted,
     )
@@ -169,7 +169,7 @@ def count(old: Sequence[Policy], new: Sequence[Policy], months_from: str, raws: 
             key = group, before.payable_fen, after.payable_fen
             known = counted.examples.get(key)
             counted.examples[key] = (
-                Example(1, before, after) if known is None else known._replace(count=known.count + 1)
+                Example(1, before, after) if known is None else known._replace(stays=known.stays + 1)
             )
     return counted
 

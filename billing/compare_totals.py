@@ -165,7 +165,7 @@ def _examples(counted: Counted, groups: set[str]) -> list[dict[str, Any]]:
                 for (of, old_fen, new_fen), example in counted.examples.items()
                 if of == group and (new_fen - old_fen) * direction > 0
             ]
-            changes.sort(key=lambda change: (-change[0].count, -abs(change[1]), change[0].old.stay.entry))
+            changes.sort(key=lambda change: (-change[0].stays, -abs(change[1]), change[0].old.stay.entry))
             found += [_example(group, example) for example, _ in changes[:EXAMPLES_A_DIRECTION]]
     return found
 
@@ -181,7 +181,7 @@ def _example(group: str, example: Example) -> dict[str, Any]:
         }
     return {
         "group": group,
-        "stays_like_it": example.count,
+        "stays_like_it": example.stays,
         "change_fen": example.new.payable_fen - example.old.payable_fen,
         **sides,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Days = Literal["all", "workday", "weekend", "holiday"]
 VEHICLES: Final[tuple[str, ...]] = ("small", "large", "motorcycle")
@@ -77,7 +77,16 @@ class Cap:
     across_stays: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+class Counted(NamedTuple):
+    """A band as units are cut by it: each `first` and the `unit` as (minutes, fen, rule); the tolerance of a last unit."""
+
+    first: tuple[tuple[int, int, str], ...]
+    unit: tuple[int, int, str]
+    tolerance_minutes: int
+    tolerance_rule: str
+
+
+@dataclass(frozen=True)
 class Tariff:
     """What a group of vehicles pays. `number` is its place in the file, from 1; `clock` holds, for each kind of day,
     the index of the band of each of its 1440 minutes (empty with `visit_fen`).
@@ -104,10 +113,28 @@ class Tariff:
         """Whether a cap counts what other stays of the vehicle were charged."""
         return (self.cap is not None and self.cap.across_stays) or self.month_cap_fen is not None
 
-    @property
+    @cached_property
+    def by_kind(self) -> bool:
+        """Whether its bands differ by the kind of day."""
+        return any(band.hours.days != "all" for band in self.bands)
+
+    @cached_property
+    def counted(self) -> tuple[Counted, ...]:
+        """Its bands, ready for cutting a stay into units."""
+        found = []
+        for place, band in enumerate(self.bands, start=1):
+            rule = f"tariff.{self.number}.band.{place}"
+            first = tuple(
+                (one.minutes, one.fen, f"{rule}.first.{number}") for number, one in enumerate(band.first, start=1)
+            )
+            unit = (band.unit.minutes, band.unit.fen, f"{rule}.unit")
+            found.append(Counted(first, unit, band.unit.tolerance_minutes, f"{rule}.unit.tolerance_minutes"))
+        return tuple(found)
+
+    @cached_property
     def needs_calendar(self) -> bool:
         """Whether a price depends on which days are holidays."""
-        return bool(self.free_day) or any(band.hours.days != "all" for band in self.bands)
+        return bool(self.free_day) or self.by_kind
 
 
 @dataclass(frozen=True, slots=True)

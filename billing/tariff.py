@@ -19,11 +19,12 @@ from billing.calendar import (
     kind_of_day,
     known_year,
     local_time,
+    steady_offset,
     wall_clock,
 )
 from billing.errors import CalendarUnknown, StayTooLong, UnknownVehicle
 from billing.money import waived_share
-from billing.policy_parts import VEHICLES, Band, Policy, Price, Tariff
+from billing.policy_parts import VEHICLES, Band, Policy, Tariff
 
 UNITS_MAX: Final = 200_000
 """At half-hour units more than eleven years: what is longer is not a stay."""
@@ -58,6 +59,8 @@ class Limit:
 
     def apply(self, left: list[int]) -> list[int]:
         """Within a group units are paid in time order until the room is used up; later ones cost nothing."""
+        if not self.rooms or sum(left) <= min(self.rooms):
+            return left
         rooms = list(self.rooms)
         result = left.copy()
         for index, group in enumerate(self.groups):
@@ -135,36 +138,51 @@ def cut(policy: Policy, tariff: Tariff, start: int, end: int, charged: Mapping[s
 
 
 def _units(tariff: Tariff, start: int, end: int, zone: ZoneInfo) -> tuple[tuple[Unit, ...], list[int]]:
+    if tariff.visit_fen is not None:
+        return _visits(tariff, tariff.visit_fen, start, end, zone)
     units: list[Unit] = []
     bands: list[int] = []
-    by_kind = any(band.hours.days != "all" for band in tariff.bands)
-    rules = [f"tariff.{tariff.number}.band.{index + 1}" for index in range(len(tariff.bands))]
-    further = [(band.unit, f"{rule}.unit") for band, rule in zip(tariff.bands, rules, strict=True)]
-    visit = (Price(MINUTES_PER_DAY, tariff.visit_fen or 0), f"tariff.{tariff.number}.visit_fen")
-    at = start
+    by_kind, counted, free_day = tariff.by_kind, tariff.counted, tariff.free_day
+    every_day = tariff.clock[0]
+    offset = steady_offset(start, end, zone)
+    at, number = start, 0
     while at < end:
+        if number >= UNITS_MAX:
+            raise StayTooLong(f"more than {UNITS_MAX} units")
+        day, clock = divmod(at + offset, MINUTES_PER_DAY) if offset is not None else wall_clock(at, zone)
+        band = tariff.clock[_kind_number(day)][clock] if by_kind else every_day[clock]
+        first, unit, tolerance_minutes, tolerance_rule = counted[band]
+        minutes, fen, rule = first[number] if number < len(first) else unit
+        if free_day:
+            fen, rule = _on_a_free_day(free_day, day, fen, rule)
+        stayed = minutes
+        if at + minutes >= end:
+            stayed = end - at
+            # The stay's last unit is let off by the tolerance of its band's `unit`, even if it is a `first`.
+            if fen and number and stayed <= tolerance_minutes:
+                fen, rule = 0, tolerance_rule
+        units.append(Unit(at, stayed, fen, rule, day, clock))
+        bands.append(band)
+        at += minutes
+        number += 1
+    return tuple(units), bands
+
+
+def _visits(tariff: Tariff, visit_fen: int, start: int, end: int, zone: ZoneInfo) -> tuple[tuple[Unit, ...], list[int]]:
+    """Units of a whole day each, from the start of charging."""
+    units: list[Unit] = []
+    for at in range(start, end, MINUTES_PER_DAY):
         if len(units) >= UNITS_MAX:
             raise StayTooLong(f"more than {UNITS_MAX} units")
         day, clock = wall_clock(at, zone)
-        if tariff.visit_fen is not None:
-            band, (price, rule) = -1, visit
-        else:
-            band = tariff.clock[_kind_number(day) if by_kind else 0][clock]
-            first = tariff.bands[band].first
-            number = len(units)
-            price, rule = (first[number], f"{rules[band]}.first.{number + 1}") if number < len(first) else further[band]
-        stayed = min(price.minutes, end - at)
-        fen = price.fen
-        if tariff.free_day:
-            feast = _festival(day)
-            if feast is not None and feast in tariff.free_day:
-                fen, rule = 0, f"free_day.{feast}"
-        if fen and units and at + price.minutes >= end and stayed <= _tolerance(tariff, band):
-            fen, rule = 0, f"{rules[band]}.unit.tolerance_minutes"
-        units.append(Unit(at, stayed, fen, rule, day, clock))
-        bands.append(band)
-        at += price.minutes
-    return tuple(units), bands
+        fen, rule = _on_a_free_day(tariff.free_day, day, visit_fen, f"tariff.{tariff.number}.visit_fen")
+        units.append(Unit(at, min(MINUTES_PER_DAY, end - at), fen, rule, day, clock))
+    return tuple(units), [-1] * len(units)
+
+
+def _on_a_free_day(free_day: frozenset[str], day: int, fen: int, rule: str) -> tuple[int, str]:
+    feast = _festival(day) if free_day else None
+    return (0, f"free_day.{feast}") if feast is not None and feast in free_day else (fen, rule)
 
 
 @lru_cache(maxsize=8192)
@@ -183,11 +201,6 @@ def _month(day: int) -> str:
     return f"{local.year:04d}-{local.month:02d}"
 
 
-def _tolerance(tariff: Tariff, band_index: int) -> int:
-    """The stay's last unit is let off by the tolerance of its band's `unit`, even if it is a `first`."""
-    return 0 if tariff.visit_fen is not None else tariff.bands[band_index].unit.tolerance_minutes
-
-
 def _limits(
     tariff: Tariff, start: int, units: Sequence[Unit], bands: Sequence[int], charged: Mapping[str, int]
 ) -> tuple[Limit, ...]:
@@ -199,8 +212,10 @@ def _limits(
             limits.append(_limit(f"tariff.{tariff.number}.band.{index + 1}.cap_fen", runs, band.cap_fen, {}))
     cap = tariff.cap
     if cap is not None:
-        windows: list[Hashable]
-        if cap.per == "24h":
+        windows: Sequence[Hashable]
+        if cap.per == "24h" and units and units[-1].start - start < MINUTES_PER_DAY:
+            windows = (0,) * len(units)
+        elif cap.per == "24h":
             windows = [(unit.start - start) // MINUTES_PER_DAY for unit in units]
         else:
             windows = [unit.day for unit in units]
@@ -216,6 +231,8 @@ def _limits(
 
 def _limit(rule: str, keys: Sequence[Hashable], fen: int, used: Mapping[Hashable, int]) -> Limit:
     """Units with equal keys share a group; None is in none."""
+    if len(set(keys)) == 1 and keys[0] is not None:
+        return Limit(rule, (0,) * len(keys), (max(0, fen - used.get(keys[0], 0)),))
     numbers: dict[Hashable, int] = {}
     groups = tuple([-1 if key is None else numbers.setdefault(key, len(numbers)) for key in keys])
     return Limit(rule, groups, tuple(max(0, fen - used.get(key, 0)) for key in numbers))

@@ -109,7 +109,8 @@ def _refused(_request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "10"
-    return problem(error.status, error.slug, error.detail, headers=headers)
+    errors = getattr(error, "errors", None)  # of a file: each with its line
+    return problem(error.status, error.slug, error.detail, headers=headers, more={"errors": errors} if errors else None)
 
 
 def _http(_request: Request, error: Exception) -> Response:

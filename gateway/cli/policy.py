@@ -1,15 +1,24 @@
-"""`parkgate policy`: validate a policy file, load it as a new version."""
+"""`parkgate policy`: validate a policy file, load it as a new version, say what a changed rule would cost."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from billing.money import yuan
 from billing.policy import POLICY_CHARACTERS_MAX, Policy, PolicyError, Problem, parse
-from gateway.cli.common import config_option, open_parts, operator_name, read_text
+from gateway.cli.common import config_option, day_of, open_parts, operator_name, read_text
 from gateway.cli.main import Refusal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from gateway.flows.compare import Side
 
 
 @click.group()
@@ -51,6 +60,117 @@ def policy_apply(file: str, config: Path | None) -> None:
     start = loaded.effective_from.isoformat()
     what = "loaded" if loaded.new else "was loaded before, nothing changed"
     click.echo(f"{loaded.policy_id} version {loaded.version} from {start}: {what}")
+    if loaded.new and loaded.started:
+        click.echo("its start has passed: who entered since then and is still inside pays by it", err=True)
+
+
+@policy.command("compare")
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--from", "from_day", required=True, callback=day_of, help="The first day on which stays left, YYYY-MM-DD."
+)
+@click.option("--to", "to_day", required=True, callback=day_of, help="The last one.")
+@click.option("--site", help="One site; default all whose stays were billed under OLD's id.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--xlsx", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a workbook.")
+@config_option
+def policy_compare(
+    old: str,
+    new: str,
+    from_day: date,
+    to_day: date,
+    site: str | None,
+    *,
+    as_json: bool,
+    xlsx: Path | None,
+    config: Path | None,
+) -> None:
+    """Re-price recorded stays under another policy: who pays more, who less, what income becomes. Changes nothing.
+
+    OLD and NEW are each a policy file, or the name of an applied policy: ID (every stay by the version of its entry) or ID:VERSION.
+    Rows of fewer than ten households are merged; there is no plate in it.
+    """
+    from gateway.cli.export import write_whole
+    from gateway.flows.compare import compare
+    from gateway.flows.compare_sheets import workbook
+    from gateway.flows.reading import Slice, sites
+    from gateway.flows.refusals import Refused
+
+    with open_parts(config) as parts, parts.store.reading() as connection:
+        try:
+            before, after = _side(connection, "OLD", old), _side(connection, "NEW", new)
+            found = compare(parts, connection, before, after, from_day=from_day, to_day=to_day, site=site)
+        except Refused as why:
+            raise Refusal(str(why)) from None
+        names = {one["id"]: one["name"] for one in sites(connection, None, Slice(None, 100_000), disabled=True)}
+    if not found["stays"] and not found["left_out"]:
+        click.echo(_nothing(found), err=True)
+    if xlsx is not None:
+        try:
+            write_whole(xlsx, workbook(found, names))
+        except OSError as error:
+            raise Refusal(f"--xlsx {xlsx}: {error.strerror or error}; give a file that can be written") from None
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        for line in comparison_lines(found):
+            click.echo(line)
+
+
+def _side(connection: Connection, which: str, given: str) -> Side:
+    """A file if there is one of this name, else an applied policy. Raises `Refused`, `Refusal`."""
+    from gateway.flows.compare import of_name, of_text
+
+    if Path(given).is_file():
+        return of_text(given, read_text(Path(given)))
+    if "/" in given or given.endswith(".toml"):
+        raise Refusal(
+            f"{which} {given}: there is no such file; give a policy file, or ID or ID:VERSION of an applied one"
+        )
+    return of_name(connection, given)
+
+
+def _nothing(found: Mapping[str, Any]) -> str:
+    where = f"at {found['site']}" if found["site"] else f"under {found['old']['policy']}"
+    return f"no stay that left from {found['from']} to {found['to']} was billed {where}; choose other days, or --site"
+
+
+def comparison_lines(found: Mapping[str, Any]) -> list[str]:
+    """The comparison as text: sums in yuan, one table a question."""
+    sides = [f"{found[side]['policy']} {','.join(map(str, found[side]['versions']))}" for side in ("old", "new")]
+    books = found["books"]
+    said = [f"{sides[0]} → {sides[1]}, left {found['from']} to {found['to']}, {found['site'] or 'all sites'}"]
+    said.append(
+        f"books: gross {yuan(books['gross_fen'])}, waived {yuan(books['waived_fen'])}, payable {yuan(books['payable_fen'])} yuan; "
+        f"{sides[0]} gives {yuan(books['priced_again_fen'])} for {books['stays_as_booked']} of {books['stays']} stays as booked"
+    )
+    said += [f"not counted: {count} stays ({why})" for why, count in found["left_out"].items()]
+    total = found["total"]
+    if total is None:
+        said.append(f"fewer than {found['fewest_households']} households: no figures")
+        return said
+    said.append(
+        f"income {yuan(total['old_payable_fen'])} → {yuan(total['new_payable_fen'])} yuan ({yuan(total['change_fen'])}); "
+        f"{total['pay_more']['stays']} stays pay {yuan(total['pay_more']['fen'])} more, "
+        f"{total['pay_less']['stays']} pay {yuan(total['pay_less']['fen'])} less, {total['pay_the_same']['stays']} the same"
+    )
+    for key in ("by_group", "by_vehicle", "by_site", "by_hour", "by_length"):
+        said += [
+            "",
+            f"{key.removeprefix('by_'):<16}{'stays':>9}{'old':>13}{'new':>13}{'change':>13}{'more':>8}{'less':>8}",
+        ]
+        said += [
+            f"{row['name']:<16}{row['stays']:>9}{yuan(row['old_payable_fen']):>13}{yuan(row['new_payable_fen']):>13}"
+            f"{yuan(row['change_fen']):>13}{row['pay_more']['stays']:>8}{row['pay_less']['stays']:>8}"
+            for row in found[key]
+        ]
+    for one in found["examples"]:
+        change = yuan(one["change_fen"])
+        said += ["", f"example ({one['group']}, {one['stays_like_it']} stays like it, {change} yuan):"]
+        for side, name in (("old", sides[0]), ("new", sides[1])):
+            said += [f"  {name}:", *(f"    {sentence}" for sentence in one[side]["zh"])]
+    return said
 
 
 def read_policy(file: str) -> Policy:
