@@ -18,7 +18,46 @@ _STAFF: Final = _EVERYBODY - {COMMITTEE}
 _TILL: Final = frozenset({CASHIER, CONSOLE})
 _BOOKS: Final = frozenset({FINANCE, REGISTRAR, MANAGER, AUDITOR})
 
+_SEALED: Final = frozenset({REGISTRAR, FINANCE})
+# Who reads each register; what of an entry: `registers_view`. A relative is known by its household, a gate needs neither.
+REGISTER_READERS: Final[dict[str, frozenset[str]]] = {
+    "households": _BOOKS | {CONSOLE},
+    "vehicles": _STAFF,
+    "relatives": _BOOKS | {CONSOLE},
+    "certificates": _SEALED,
+    "passes": _SEALED,
+    "free-vehicles": _STAFF,
+    "blocklist": _STAFF,
+}
+# One by one only where no trade of its own does it: passes are sold.
+_REGISTER_CHANGES: Final = {
+    "households": "end",
+    "vehicles": "end",
+    "relatives": "end",
+    "certificates": "end",
+    "free-vehicles": "end",
+    "blocklist": "lift",
+}
+
+
+def _registers() -> dict[tuple[str, str], frozenset[str]]:
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for kind, readers in REGISTER_READERS.items():
+        path = f"{PREFIX}/{kind}"
+        found["GET", path] = found["GET", f"{path}/{{entry}}"] = readers
+        found["GET", f"{path}/{{entry}}/history"] = readers & _BOOKS
+        found["POST", f"{path}/import"] = frozenset({REGISTRAR})
+    for kind, over in _REGISTER_CHANGES.items():
+        path = f"{PREFIX}/{kind}"
+        for method, where in (("POST", path), ("PATCH", f"{path}/{{entry}}"), ("POST", f"{path}/{{entry}}/{over}")):
+            found[method, where] = frozenset({REGISTRAR})
+    found["POST", f"{PREFIX}/certificates/{{entry}}/review"] = frozenset({REGISTRAR})
+    found["GET", f"{PREFIX}/free-classes"] = _EVERYBODY
+    return found
+
+
 MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
+    **_registers(),
     ("GET", "/api/v1/sites"): _EVERYBODY,
     ("GET", "/api/v1/gates"): _EVERYBODY,
     ("GET", "/api/v1/lanes"): _EVERYBODY,

@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from gateway.api import days, estate, exceptions, images, monitor, problems, stays, stream, token
+from gateway.api import days, estate, exceptions, images, monitor, problems, public, registers, stays, stream, token
 from gateway.api.access import PREFIX
 from gateway.api.context import Context, Health
+from gateway.api.figures import Figures
 from gateway.api.hardening import Hardening
 from gateway.api.live import Hub, LiveSource
 from gateway.api.ports import Flows
@@ -20,7 +21,7 @@ from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.wiring import Parts
 
-_ROUTERS = (token, estate, stays, exceptions, days, stream, images)
+_ROUTERS = (token, estate, stays, registers, exceptions, days, stream, images)
 _REFUSALS = {
     "401": "no valid credentials",
     "403": "not for this role or site",
@@ -60,6 +61,7 @@ def create_app(
         credentials=DeviceCredentials(parts.store),
         hub=hub,
         reports=Reports(parts.store, parts.settings.reports_max),
+        figures=Figures(parts, wall or SystemClock()),
         health=health,
     )
     api = APIRouter(prefix=PREFIX)
@@ -69,6 +71,7 @@ def create_app(
     app.include_router(monitor.router)
     app.include_router(pages.router)
     app.include_router(driver.router)
+    app.include_router(public.router)
     pages.mount_static(app)
     problems.install(app)
     app.add_middleware(Hardening)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from gateway.api import access
+from gateway.api.figures import Figures
 from gateway.api.live import Hub
 from gateway.api.ports import Flows
 from gateway.api.problems import NotAllowed, NotSignedIn
@@ -35,6 +36,7 @@ class Context:
     credentials: DeviceCredentials
     hub: Hub
     reports: Reports
+    figures: Figures
     health: Health | None = None
     throttle: Throttle = field(default_factory=Throttle)
 

@@ -8,13 +8,17 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.access import PREFIX
 from gateway.api.problems import problem
+from gateway.flows.registers_rows import KINDS
 from gateway.runtime.ids import random_token
 from gateway.runtime.logs import logger
 
 BODY_BYTES_MAX = 64 * 1024
 PICTURE_BYTES_MAX = 2 * 1024 * 1024
+REGISTER_BYTES_MAX = 16 * 1024 * 1024
 _PICTURES = "/api/v1/images/"
+_REGISTER_FILES = frozenset(f"{PREFIX}/{kind}/import" for kind in KINDS)
 
 _log = logger(__name__)
 
@@ -42,7 +46,7 @@ class Hardening:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = PICTURE_BYTES_MAX if scope["path"].startswith(_PICTURES) else BODY_BYTES_MAX
+        most = _most(scope["path"])
         started = False
 
         async def sending(message: Message) -> None:
@@ -73,6 +77,13 @@ class Hardening:
                 raise  # half an answer is out: the connection has to break
             answer = problem(500, "internal", f"this is our fault; incident {incident}", more={"incident": incident})
             await answer(scope, receive, sending)
+
+
+def _most(path: str) -> int:
+    """What a body here may have. The large ones are read by routes that have looked who sends them."""
+    if path.startswith(_PICTURES):
+        return PICTURE_BYTES_MAX
+    return REGISTER_BYTES_MAX if path in _REGISTER_FILES else BODY_BYTES_MAX
 
 
 def _announced(scope: Scope) -> int:

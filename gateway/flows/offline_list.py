@@ -66,21 +66,30 @@ def entries(connection: Connection, estate: Estate, site: str, now: datetime) ->
         admit(row.plate, row.valid_to + timedelta(days=offers.get(row.pass_id, 0)))
     vehicle, certificate = t.ResidentVehicle, t.Certificate
     if any(policy.low_income is not None for policy in versions):
-        certified = select(vehicle.plate, certificate.valid_from, certificate.valid_to).join(
+        certified = select(
+            vehicle.plate,
+            certificate.valid_from,
+            certificate.valid_to,
+            vehicle.valid_from.label("own_from"),
+            vehicle.valid_to.label("own_to"),
+        ).join(
             certificate,
             (certificate.site_id == vehicle.site_id) & (certificate.household_id == vehicle.household_id),
         )
         for owned in connection.execute(certified.where(vehicle.site_id == site)):
-            if owned.valid_from is None or owned.valid_from <= now:
-                admit(owned.plate, owned.valid_to)
+            if all(since is None or since <= now for since in (owned.valid_from, owned.own_from)):
+                admit(owned.plate, min((end for end in (owned.valid_to, owned.own_to) if end), default=None))
     registered = {one.id for policy in versions for one in policy.free_classes if one.register}
     free, blocked = t.FreeVehicle, t.BlockedVehicle
-    for listed in connection.execute(select(free.plate, free.class_id, free.valid_to).where(free.site_id == site)):
-        if listed.class_id in registered:
+    for listed in connection.execute(
+        select(free.plate, free.class_id, free.valid_from, free.valid_to).where(free.site_id == site)
+    ):
+        if listed.class_id in registered and (listed.valid_from is None or listed.valid_from <= now):
             admit(listed.plate, listed.valid_to)
     for barred in connection.execute(
         select(blocked.plate, blocked.valid_to).where(blocked.site_id == site, ~blocked.lifted)
     ):
+        # One that begins later counts as well: a list may outlive the moment at which it was made.
         if barred.valid_to is None or barred.valid_to > now:
             found.pop(barred.plate, None)
     return found

@@ -54,3 +54,10 @@ class NotClosable(Refused):
 
     status = 409
     slug = "not-closable"
+
+
+class AlreadyRegistered(Refused):
+    """The register has this entry, and it says something else; change or end it instead."""
+
+    status = 409
+    slug = "already-registered"

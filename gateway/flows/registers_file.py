@@ -20,7 +20,10 @@ _XLSX_UNPACKED_MAX = 512 * 1024 * 1024
 HEADINGS: dict[str, tuple[str, ...]] = {
     "site": ("小区", "小区编号", "小区名称"),
     "household": ("户号", "房号", "住户"),
-    "name": ("户名", "姓名", "户主"),
+    "name": ("户名", "姓名", "户主", "亲属姓名"),
+    "resident": ("住户姓名", "居民姓名", "所属居民"),
+    "evidence": ("证明", "证明材料", "证明编号", "凭证"),
+    "approver": ("审批人", "批准人", "审核人"),
     "area_m2": ("面积", "建筑面积", "面积(m2)", "面积(平方米)"),
     "plate": ("车牌", "车牌号", "车牌号码", "号牌"),
     "vehicle": ("车型", "车辆类型"),
@@ -51,14 +54,16 @@ def _heading(text: str) -> str:
 _MEANING = {_heading(word): name for name, words in HEADINGS.items() for word in (name, *words)}
 
 
-def read(data: bytes) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    """The canonical headings, and the rows as `(line, {heading: text})`, blank ones left out.
+def read(
+    data: bytes, *, unpacked_max: int = _XLSX_UNPACKED_MAX
+) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """The canonical headings, and the rows as `(line, {heading: text})`, blank ones left out. A workbook unpacks to at most so many bytes.
 
     Raises `UnreadableFile`, also while the rows are taken.
     """
     table = (
         row
-        for row in (_xlsx(data) if data[:4] == b"PK\x03\x04" else _csv(data))
+        for row in (_xlsx(data, unpacked_max) if data[:4] == b"PK\x03\x04" else _csv(data))
         if any(cell.strip() for cell in row[1])
     )
     first = next(table, None)
@@ -120,17 +125,15 @@ def _csv(data: bytes) -> Iterator[tuple[int, list[str]]]:
         raise UnreadableFile(f"line {line}: not CSV: {error}; correct the quotes") from None
 
 
-def _xlsx(data: bytes) -> Iterator[tuple[int, list[str]]]:
+def _xlsx(data: bytes, unpacked_max: int) -> Iterator[tuple[int, list[str]]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             unpacked = sum(entry.file_size for entry in packed.infolist())
-        book = (
-            load_workbook(io.BytesIO(data), read_only=True, data_only=True) if unpacked <= _XLSX_UNPACKED_MAX else None
-        )
+        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True) if unpacked <= unpacked_max else None
     except Exception as error:  # a broken workbook fails in many ways, deep in its parts
         raise _broken(error) from None
     if book is None:
-        raise UnreadableFile("the workbook unpacks to more than 512 MiB; split it")
+        raise UnreadableFile(f"the workbook unpacks to more than {unpacked_max >> 20} MiB; split it")
     try:
         if not book.worksheets:
             raise UnreadableFile("the workbook has no sheet")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -13,15 +14,20 @@ from zoneinfo import ZoneInfo
 from controllers.plate import normalise
 from gateway.flows.registers_file import EXTRA
 
+_PERIOD = ("valid_from", "valid_to")
+
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # kind: (columns that must be there, columns that may be missing)
-    "households": (("site", "household"), ("name", "area_m2")),
-    "vehicles": (("site", "household", "plate"), ("vehicle",)),
-    "relatives": (("site", "household", "plate", "relation"), ("valid_from", "valid_to")),
-    "certificates": (("site", "household", "number", "issuer"), ("valid_from", "valid_to")),
-    "passes": (("site", "plate", "pass", "valid_from", "valid_to"), ()),
-    "free-vehicles": (("site", "plate", "class"), ("valid_to",)),
-    "blocklist": (("site", "plate", "reason"), ("valid_to",)),
+    "households": (("site", "household"), ("name", "area_m2", *_PERIOD)),
+    "vehicles": (("site", "household", "plate"), ("vehicle", *_PERIOD)),
+    "relatives": (
+        ("site", "household", "plate", "relation"),
+        ("name", "resident", "evidence", "approver", *_PERIOD),
+    ),
+    "certificates": (("site", "household", "number", "issuer"), _PERIOD),
+    "passes": (("site", "plate", "pass", *_PERIOD), ()),
+    "free-vehicles": (("site", "plate", "class"), _PERIOD),
+    "blocklist": (("site", "plate", "reason"), _PERIOD),
 }
 
 RELATIONS: dict[str, tuple[str, ...]] = {
@@ -41,6 +47,10 @@ _VEHICLE_OF = {word: name for name, words in VEHICLE_WORDS.items() for word in (
 
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _AREA_MAX = Decimal(1_000_000)
+# "停车困难" is a complaint about parking; "困难户" is a household.
+_POVERTY = re.compile(
+    r"低保|低收入|特困|贫困|困难(户|家庭|群众|人员|证)|生活困难|救助证|low[\s_-]?income|hardship|poverty"
+)
 
 
 class BadRow(Exception):
@@ -60,131 +70,121 @@ class Known:
     classes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def read_row(kind: str, row: Mapping[str, str], known: Known) -> dict[str, Any]:
-    """The row of the kind's table, by column, without what only the store knows. Raises `BadRow`."""
+def read_row(
+    kind: str, row: Mapping[str, str], known: Known, *, needed: Collection[str] | None = None, site: str | None = None
+) -> dict[str, Any]:
+    """The columns of the kind's table that the cells give; a heading that is not there leaves its column alone.
+
+    `needed`: what must be there and have a value, by default what the kind's files must have. `site` is whose row it is where the
+    cells do not say so. Raises `BadRow`.
+    """
     if EXTRA in row:
         raise BadRow("more cells than headings")
-    site = _text(row, "site", 200)
-    if site not in known.sites:
-        named = known.sites_by_name.get(site)
-        if named is None:
-            raise BadRow(f"there is no site {site!r:.60}")
-        site = named
-    return {"site_id": site, **_READERS[kind](row, site, known)}
+    needed = KINDS[kind][0] if needed is None else needed
+    values: dict[str, Any] = {}
+    if site is None:
+        values["site_id"] = site = _site(row, known)
+    for name in (name for names in KINDS[kind] for name in names):
+        if name == "site" or (name not in row and name not in needed):
+            continue
+        if name in needed and not row.get(name, "").strip():
+            raise BadRow(f"{name} is missing")
+        values[column_of(kind, name)] = _CELLS[name](kind, name, row[name], site, known)
+    start, end = values.get("valid_from"), values.get("valid_to")
+    if start is not None and end is not None and start >= end:
+        raise BadRow(f"valid_to {row['valid_to']!r:.40} is before valid_from {row['valid_from']!r:.40}")
+    if kind == "blocklist" and "reason" in values:
+        values["lifted"] = False
+    return values
 
 
-def _household(row: Mapping[str, str], _site: str, _known: Known) -> dict[str, Any]:
-    return {
-        "id": _text(row, "household", 64),
-        "name": _text(row, "name", 200, needed=False),
-        "area_m2": _area(row.get("area_m2", "")),
-    }
+def column_of(kind: str, name: str) -> str:
+    """The column in which a heading's value stands."""
+    return "site_id" if name == "site" else _COLUMNS.get((kind, name)) or _COLUMN.get(name, name)
 
 
-def _vehicle(row: Mapping[str, str], site: str, known: Known) -> dict[str, Any]:
-    word = row.get("vehicle", "").strip()
-    if word and word not in _VEHICLE_OF:
-        raise BadRow(f"vehicle {word!r:.40} is none of {', '.join(VEHICLE_WORDS)}")
-    return {
-        "plate": _plate(row),
-        "household_id": _known_household(row, site, known),
-        "vehicle": _VEHICLE_OF[word] if word else None,
-    }
+def _site(row: Mapping[str, str], known: Known) -> str:
+    site = _text(row.get("site", ""), "site", 200)
+    if not site:
+        raise BadRow("site is missing")
+    if site in known.sites:
+        return site
+    named = known.sites_by_name.get(site)
+    if named is None:
+        raise BadRow(f"there is no site {site!r:.60}")
+    return named
 
 
-def _relative(row: Mapping[str, str], site: str, known: Known) -> dict[str, Any]:
-    word = _text(row, "relation", 40)
-    relation = _RELATION_OF.get(word, word)
-    if relation not in RELATIONS and relation not in known.relations:
-        raise BadRow(f"relation {word!r:.40} is none of {', '.join(RELATIONS)}")
-    return {
-        "plate": _plate(row),
-        "household_id": _known_household(row, site, known),
-        "relation": relation,
-        **_period(row, known.zone),
-    }
+def tells(words: str) -> bool:
+    """Whether a free text speaks of poverty. That stands in a certificate, which few may read, and nowhere else."""
+    return _POVERTY.search(unicodedata.normalize("NFKC", words).casefold()) is not None
 
 
-def _certificate(row: Mapping[str, str], site: str, known: Known) -> dict[str, Any]:
-    return {
-        "household_id": _known_household(row, site, known),
-        "number": _text(row, "number", 100, shown=False),
-        "issuer": _text(row, "issuer", 200),
-        **_period(row, known.zone),
-    }
+def _household(kind: str, _name: str, value: str, site: str, known: Known) -> str:
+    household = _text(value, "household", 64)
+    if kind != "households" and (site, household) not in known.households:
+        raise BadRow(f"site {site!r} has no household {household!r:.64}; import households first")
+    return household
 
 
-def _pass(row: Mapping[str, str], site: str, known: Known) -> dict[str, Any]:
-    pass_id = _text(row, "pass", 64)
-    offered = known.passes.get(site)
-    if offered is not None and pass_id not in offered:
-        raise BadRow(
-            f"pass {pass_id!r:.60} is not in the site's policy, which has {', '.join(sorted(offered)) or 'none'}"
-        )
-    period = _period(row, known.zone)
-    for key in ("valid_from", "valid_to"):
-        if period[key] is None:
-            raise BadRow(f"{key} is missing")
-    return {"plate": _plate(row), "pass_id": pass_id, **period}
-
-
-def _free_vehicle(row: Mapping[str, str], site: str, known: Known) -> dict[str, Any]:
-    class_id = _text(row, "class", 64)
-    classes = known.classes.get(site)
-    if classes is not None and class_id not in classes:
-        raise BadRow(
-            f"class {class_id!r:.60} is no class with a register in the site's policy, which has {', '.join(sorted(classes)) or 'none'}"
-        )
-    return {"plate": _plate(row), "class_id": class_id, "valid_to": _instant(row, "valid_to", known.zone, end=True)}
-
-
-def _blocked(row: Mapping[str, str], _site: str, known: Known) -> dict[str, Any]:
-    return {
-        "plate": _plate(row),
-        "reason": _text(row, "reason", 300),
-        "valid_to": _instant(row, "valid_to", known.zone, end=True),
-        "lifted": False,
-    }
-
-
-_READERS: dict[str, Callable[[Mapping[str, str], str, Known], dict[str, Any]]] = {
-    "households": _household,
-    "vehicles": _vehicle,
-    "relatives": _relative,
-    "certificates": _certificate,
-    "passes": _pass,
-    "free-vehicles": _free_vehicle,
-    "blocklist": _blocked,
-}
-
-
-def _text(row: Mapping[str, str], key: str, longest: int, *, needed: bool = True, shown: bool = True) -> str:
-    value = row.get(key, "").strip()
-    if not value and needed:
-        raise BadRow(f"{key} is missing")
-    if len(value) > longest:
-        raise BadRow(f"{key} is longer than {longest} characters")
-    if value and not value.isprintable():
-        raise BadRow(f"{key} holds characters that cannot be printed" + (f": {value!r:.40}" if shown else ""))
-    return value
-
-
-def _plate(row: Mapping[str, str]) -> str:
-    value = _text(row, "plate", 40)
+def _plate(_kind: str, _name: str, value: str, _site: str, _known: Known) -> str:
+    value = _text(value, "plate", 40)
     plate = normalise(value)
     if plate is None or not plate.isalnum() or len(plate) < 4:
         raise BadRow(f"plate {value!r:.40} is no number plate")
     return plate
 
 
-def _known_household(row: Mapping[str, str], site: str, known: Known) -> str:
-    household = _text(row, "household", 64)
-    if (site, household) not in known.households:
-        raise BadRow(f"site {site!r} has no household {household!r:.64}; import households first")
-    return household
+def _vehicle(_kind: str, _name: str, value: str, _site: str, _known: Known) -> str | None:
+    word = value.strip()
+    if word and word not in _VEHICLE_OF:
+        raise BadRow(f"vehicle {word!r:.40} is none of {', '.join(VEHICLE_WORDS)}")
+    return _VEHICLE_OF[word] if word else None
 
 
-def _area(value: str) -> float | None:
+def _relation(_kind: str, _name: str, value: str, _site: str, known: Known) -> str:
+    word = _text(value, "relation", 40)
+    relation = _RELATION_OF.get(word, word)
+    if relation not in RELATIONS and relation not in known.relations:
+        raise BadRow(f"relation {word!r:.40} is none of {', '.join(RELATIONS)}")
+    return relation
+
+
+def _pass(_kind: str, _name: str, value: str, site: str, known: Known) -> str:
+    pass_id = _text(value, "pass", 64)
+    offered = known.passes.get(site)
+    if offered is not None and pass_id not in offered:
+        raise BadRow(
+            f"pass {pass_id!r:.60} is not in the site's policy, which has {', '.join(sorted(offered)) or 'none'}"
+        )
+    return pass_id
+
+
+def _class(_kind: str, _name: str, value: str, site: str, known: Known) -> str:
+    class_id = _text(value, "class", 64)
+    classes = known.classes.get(site)
+    if classes is not None and class_id not in classes:
+        raise BadRow(
+            f"class {class_id!r:.60} is no class with a register in the site's policy, which has {', '.join(sorted(classes)) or 'none'}"
+        )
+    return class_id
+
+
+def _words(longest: int) -> _Cell:
+    def read(kind: str, name: str, value: str, _site: str, _known: Known) -> str:
+        words = _text(value, name, longest)
+        if kind != "certificates" and tells(words):
+            raise BadRow(f"{name} speaks of a low income; that stands in a certificate and nowhere else: leave it out")
+        return words
+
+    return read
+
+
+def _number(_kind: str, _name: str, value: str, _site: str, _known: Known) -> str:
+    return _text(value, "number", 100, shown=False)
+
+
+def _area(_kind: str, _name: str, value: str, _site: str, _known: Known) -> float | None:
     if not value.strip():
         return None
     try:
@@ -196,21 +196,47 @@ def _area(value: str) -> float | None:
     return float(area)
 
 
-def _period(row: Mapping[str, str], zone: ZoneInfo) -> dict[str, datetime | None]:
-    start, end = _instant(row, "valid_from", zone), _instant(row, "valid_to", zone, end=True)
-    if start is not None and end is not None and start >= end:
-        raise BadRow(f"valid_to {row['valid_to']!r:.40} is before valid_from {row['valid_from']!r:.40}")
-    return {"valid_from": start, "valid_to": end}
-
-
-def _instant(row: Mapping[str, str], key: str, zone: ZoneInfo, *, end: bool = False) -> datetime | None:
-    value = row.get(key, "").strip()
+def _instant(_kind: str, name: str, value: str, _site: str, known: Known) -> datetime | None:
+    value = value.strip()
     if not value:
         return None
     try:
-        return parse_instant(value, zone, end=end)
+        return parse_instant(value, known.zone, end=name == "valid_to")
     except ValueError:
-        raise BadRow(f"{key} {value!r:.40} is neither a day (YYYY-MM-DD) nor an instant (RFC 3339)") from None
+        raise BadRow(f"{name} {value!r:.40} is neither a day (YYYY-MM-DD) nor an instant (RFC 3339)") from None
+
+
+# Takes the kind, the heading, the cell, the site and what is known.
+_Cell = Callable[[str, str, str, str, Known], Any]
+_CELLS: dict[str, _Cell] = {
+    "household": _household,
+    "plate": _plate,
+    "vehicle": _vehicle,
+    "relation": _relation,
+    "pass": _pass,
+    "class": _class,
+    "number": _number,
+    "area_m2": _area,
+    "issuer": _words(200),
+    "name": _words(200),
+    "resident": _words(200),
+    "evidence": _words(200),
+    "approver": _words(100),
+    "reason": _words(300),
+    "valid_from": _instant,
+    "valid_to": _instant,
+}
+_COLUMN = {"household": "household_id", "pass": "pass_id", "class": "class_id"}
+_COLUMNS = {("households", "household"): "id"}
+
+
+def _text(value: str, name: str, longest: int, *, shown: bool = True) -> str:
+    value = value.strip()
+    if len(value) > longest:
+        raise BadRow(f"{name} is longer than {longest} characters")
+    if value and not value.isprintable():
+        raise BadRow(f"{name} holds characters that cannot be printed" + (f": {value!r:.40}" if shown else ""))
+    return value
 
 
 def parse_instant(value: str, zone: ZoneInfo, *, end: bool = False) -> datetime:

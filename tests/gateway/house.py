@@ -183,6 +183,8 @@ class Staff:
         return self.client.post(path, json=document, headers={**self.headers, **headers})
 
     def call(self, method: str, path: str, document: Any = None) -> Any:
+        if isinstance(document, bytes):
+            return self.client.request(method, path, content=document, headers=self.headers)
         return self.client.request(method, path, json=document, headers=self.headers)
 
 

@@ -19,6 +19,7 @@ from gateway.flows import estate, policies, registers
 from gateway.flows.refusals import Invalid
 from gateway.flows.registers import ImportReport, UnreadableFile
 from gateway.flows.registers_file import read
+from gateway.flows.registers_kinds import REGISTERS
 from gateway.flows.registers_rows import KINDS, parse_instant
 from gateway.flows.secrecy import CertificateNumbers
 from gateway.store import tables as t
@@ -67,6 +68,12 @@ def rows(parts: Parts, model: Any) -> list[Any]:
         return list(connection.execute(select(model).order_by(*model.__table__.primary_key.columns)))
 
 
+def everything(parts: Parts, kind: str) -> list[Any]:
+    """The register and its history."""
+    with parts.store.reading() as connection:
+        return [connection.execute(select(table)).fetchall() for table in (REGISTERS[kind].table, t.RegisterChange)]
+
+
 def counts(report: ImportReport) -> tuple[int, int, int]:
     assert report.ok, report.problems
     return report.added, report.changed, report.unchanged
@@ -106,13 +113,12 @@ def test_the_same_file_again_changes_nothing(street: Parts, kind: str) -> None:
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_one_bad_row_and_nothing_is_imported(street: Parts, kind: str) -> None:
     heading, lines = FILES[kind]
-    model = registers._TABLES[kind][0]
-    before = rows(street, model)
+    before = everything(street, kind)
     report = importing(
         street, kind, heading, *lines, "atlantis,101,浙A00001,small,2026-01-01,2026-12-31"[: 8 + 2 * heading.count(",")]
     )
     assert [problem.line for problem in report.problems] == [len(lines) + 2]
-    assert rows(street, model) == before
+    assert everything(street, kind) == before
 
 
 @on_one_database
@@ -283,6 +289,66 @@ def test_a_file_that_is_no_register_is_refused(street: Parts, data: bytes) -> No
 def test_a_column_of_remarks_is_left_alone(street: Parts) -> None:
     report = importing(street, "households", "序号,site,household,备注", "1,xinyi,301,corner house")
     assert counts(report) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_preview_says_what_would_change_and_changes_nothing(street: Parts, kind: str) -> None:
+    heading, lines = FILES[kind]
+    data = "\n".join((heading, *lines)).encode()
+    before = everything(street, kind)
+    audited = len(rows(street, t.AuditEntry))
+    report = registers.import_file(street, kind, data, preview=True)
+    new = len(lines) - (kind == "households")
+    assert (report.preview, *counts(report)) == (True, new, 0, len(lines) - new)
+    assert [one.action for one in report.changes] == ["add"] * new
+    assert everything(street, kind) == before
+    assert len(rows(street, t.AuditEntry)) == audited
+    done = registers.import_file(street, kind, data)
+    assert (counts(done), done.changes) == (counts(report), ())
+
+
+@on_one_database
+def test_a_column_that_is_not_there_leaves_what_stands(street: Parts) -> None:
+    full = "site,household,plate,relation,name,resident,evidence,approver,valid_from,valid_to"
+    importing(street, "relatives", full, "xinyi,101,浙A22222,parent,张老,张三,户口簿 12,王五,2026-01-01,2026-12-31")
+    contract = "site,household,plate,relation"
+    assert counts(importing(street, "relatives", contract, "xinyi,101,浙A22222,父亲")) == (0, 0, 1)
+    assert counts(importing(street, "relatives", contract, "xinyi,101,浙A22222,child")) == (0, 1, 0)
+    (kept,) = rows(street, t.Relative)
+    assert (kept.relation, kept.name, kept.resident, kept.evidence) == ("child", "张老", "张三", "户口簿 12")
+    assert kept.valid_to == datetime(2026, 12, 31, 16, tzinfo=UTC)
+    emptied = importing(street, "relatives", "小区,户号,车牌,关系,证明", "xinyi,101,浙A22222,child,")
+    assert counts(emptied) == (0, 1, 0)
+    assert rows(street, t.Relative)[0].evidence == ""
+
+
+@on_one_database
+@pytest.mark.parametrize("words", ["低保户", "Low-Income family", "困难家庭", "ｌｏｗ_ｉｎｃｏｍｅ"])
+def test_free_text_is_no_place_for_poverty(street: Parts, words: str) -> None:
+    report = importing(street, "households", "site,household,name", f"xinyi,301,{words}")
+    assert "certificate" in report.problems[0].reason
+    assert words not in report.problems[0].reason
+    report = importing(street, "blocklist", "site,plate,reason", f"xinyi,浙A66666,{words} 占用消防通道")
+    assert not report.ok
+    with pytest.raises(Invalid, match="certificate"):
+        registers.import_file(street, "households", b"site,household\nxinyi,301\n", reason=words)
+    registers.import_file(street, "households", b"site,household\nxinyi,301\n", source=f"{words}.csv")
+    assert rows(street, t.RegisterChange)[-1].file == ""
+    assert words not in str(rows(street, t.AuditEntry))
+
+
+@on_one_database
+def test_parking_that_is_difficult_is_no_poverty(street: Parts) -> None:
+    assert importing(street, "blocklist", "site,plate,reason", "xinyi,浙A66666,停车困难 占用消防通道").ok
+
+
+@on_one_database
+def test_an_end_before_a_beginning_that_stands_is_told(street: Parts) -> None:
+    importing(street, "relatives", FILES["relatives"][0], "xinyi,101,浙A22222,parent,2026-03-01,")
+    report = importing(
+        street, "relatives", "site,household,plate,relation,valid_to", "xinyi,101,浙A22222,parent,2026-02-01"
+    )
+    assert "before it begins" in report.problems[0].reason
 
 
 @on_one_database

@@ -29,6 +29,7 @@ from gateway.store.tables.registers import (
     FreeVehicle,
     Household,
     PassHeld,
+    RegisterChange,
     Relative,
     ResidentVehicle,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "Posting",
     "Presence",
     "Quarantine",
+    "RegisterChange",
     "Relative",
     "ResidentVehicle",
     "Shift",
