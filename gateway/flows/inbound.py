@@ -57,6 +57,10 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
 Inbound = EventIn | ResultIn | StatusIn | Rejected
 
 
+# In the place of the digest of an event whose plate was deleted: a hash of a plate can be tried. It is a repeat of anything.
+FORGOTTEN = bytes(16)
+
+
 def digest(event: PlateEvent) -> bytes:
     """What makes a repeat the same event: everything it says but whether it was buffered. 16 bytes."""
     said = msgspec.structs.replace(event, buffered=False)

@@ -25,7 +25,7 @@ class UserAccount(Base):
 
 
 class AuditEntry(Base):
-    """Who did what, when, from where, why. Only ever grows."""
+    """Who did what, when, from where, why. Only ever grows; of a line that stands only a person or an address may be taken out."""
 
     __tablename__ = "audit_entry"
     id: Mapped[Serial]

@@ -1,0 +1,147 @@
+"""What registers and agreements hold of a person, a time after it ended. A row that a bill may still be priced by stays.
+
+Each kind is a function of (connection, before) that ends up to `ROWS_AT_A_TIME` rows and says how many; the door is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, or_, select, update
+
+from gateway.flows.personal_data_door import forget_history, stranger
+from gateway.flows.registers_kinds import entry_of
+from gateway.flows.retention_vehicles import ROWS_AT_A_TIME, UNSETTLED
+from gateway.store import tables as t
+
+_STAY = t.Stay.__table__.c
+_GONE = "#"
+
+
+def registrations(connection: Connection, before: datetime) -> int:
+    """Vehicles of residents, relatives, passes and free classes, and their history."""
+    return sum(
+        _rows(connection, kind, model, table.c.valid_to < before, _priced_by(table.c.site_id, table.c.plate))
+        for kind, model in _REGISTRATIONS.items()
+        for table in (_table(model),)
+    ) + _plates(connection, t.PassVehicle, _table(t.PassVehicle).c.until < before, {"reason": ""})
+
+
+def names(connection: Connection, before: datetime) -> int:
+    """Of households that moved out, and of relatives whose registration ended."""
+    home, relative = _table(t.Household), _table(t.Relative)
+    return _blank(connection, home, home.c.valid_to < before, {"name": ""}) + _blank(
+        connection, relative, relative.c.valid_to < before, {"name": "", "resident": ""}
+    )
+
+
+def evidence(connection: Connection, before: datetime) -> int:
+    """Where the proof of a relation is kept."""
+    relative = _table(t.Relative)
+    return _blank(connection, relative, relative.c.valid_to < before, {"evidence": ""})
+
+
+def certificates(connection: Connection, before: datetime) -> int:
+    """Low-income certificates, whole."""
+    table = _table(t.Certificate)
+    of_household = exists().where(
+        _STAY.site_id == table.c.site_id, _STAY.household_id == table.c.household_id, UNSETTLED
+    )
+    return _rows(connection, "certificates", t.Certificate, table.c.valid_to < before, of_household)
+
+
+def blocklist(connection: Connection, before: datetime) -> int:
+    """Plates and reasons, after they were lifted or ended."""
+    table = _table(t.BlockedVehicle)
+    over = or_(
+        table.c.valid_to < before, and_(table.c.lifted, table.c.registered_at < before, table.c.valid_to.is_(None))
+    )
+    return _rows(connection, "blocklist", t.BlockedVehicle, over, None)
+
+
+def voucher_takers(connection: Connection, before: datetime) -> int:
+    """领用登记: who took vouchers, and the signature. The serials stay."""
+    table = _table(t.VoucherIssue)
+    empty = {"taker": "", "signature": "", "content_hash": bytes(32)}
+    return _blank(connection, table, table.c.at < before, empty)
+
+
+def agreements(connection: Connection, before: datetime) -> int:
+    """先离场后付费: whose vehicle it was, and where what was signed is kept."""
+    table = _table(t.PayLaterAgreement)
+    over = or_(
+        table.c.ended_at < before,
+        table.c.valid_to < before,
+        and_(table.c.state == "refused", table.c.decided_at < before),
+    )
+    return _plates(connection, t.PayLaterAgreement, over, {"evidence": "", "reason": ""})
+
+
+_REGISTRATIONS: Mapping[str, type[t.Base]] = {
+    "vehicles": t.ResidentVehicle,
+    "relatives": t.Relative,
+    "passes": t.PassHeld,
+    "free-vehicles": t.FreeVehicle,
+}
+
+
+def _table(model: type[t.Base]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def _priced_by(site: ColumnElement[str], plate: ColumnElement[str]) -> ColumnElement[bool]:
+    """A stay of the vehicle is not settled: it will be priced by what held at its entry."""
+    return exists().where(_STAY.site_id == site, _STAY.plate == plate, UNSETTLED)
+
+
+def _rows(
+    connection: Connection,
+    kind: str,
+    model: type[t.Base],
+    over: ColumnElement[bool],
+    needed: ColumnElement[bool] | None,
+) -> int:
+    """Whole rows of a register go, and their history with them."""
+    table = _table(model)
+    query = select(*table.c).where(over)
+    if needed is not None:
+        query = query.where(~needed)
+    found = connection.execute(query.limit(ROWS_AT_A_TIME)).mappings().all()
+    for row in found:
+        forget_history(connection, row["site_id"], kind, [entry_of(kind, row)])
+    _each(connection, table, delete(table), found)
+    return len(found)
+
+
+def _blank(connection: Connection, table: Table, over: ColumnElement[bool], empty: Mapping[str, Any]) -> int:
+    """Rows stay, without these columns. Whoever has none of them any more is not found again."""
+    still = or_(*(table.c[name] != value for name, value in empty.items()))
+    found = connection.execute(select(*table.primary_key.columns).where(over, still).limit(ROWS_AT_A_TIME))
+    rows = found.mappings().all()
+    _each(connection, table, update(table).values(**empty), rows)
+    return len(rows)
+
+
+def _plates(connection: Connection, model: type[t.Base], over: ColumnElement[bool], empty: Mapping[str, Any]) -> int:
+    """Rows stay, with a stranger in the place of the plate."""
+    table = _table(model)
+    named = ~table.c.plate.startswith(_GONE)
+    needed = _priced_by(table.c.site_id, table.c.plate)
+    found = connection.execute(
+        select(*table.primary_key.columns).where(over, named, ~needed).limit(ROWS_AT_A_TIME)
+    ).mappings()
+    rows = found.all()
+    for row in rows:
+        _each(connection, table, update(table).values(plate=stranger(), **empty), [row])
+    return len(rows)
+
+
+def _each(connection: Connection, table: Table, statement: Any, rows: Any) -> None:
+    if rows:
+        own = [column.name for column in table.primary_key.columns]
+        here = and_(*(table.c[name] == bindparam(f"of_{name}") for name in own))
+        connection.execute(statement.where(here), [{f"of_{name}": row[name] for name in own} for row in rows])
