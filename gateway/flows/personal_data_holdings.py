@@ -78,7 +78,7 @@ HOLDINGS: tuple[Holding, ...] = (
         },
         plate="plate",
         household="household_id",
-        words=("name", "evidence"),
+        words=("name",),
         household_words=("resident",),
         register="relatives",
     ),
@@ -134,7 +134,7 @@ HOLDINGS: tuple[Holding, ...] = (
             "signature": "签字",
         },
         household="household_id",
-        words=("taker", "signature"),
+        words=("taker",),
         # A hash of what was asked, the taker's name among it.
         erase={"taker": "", "signature": "", "purpose": "", "content_hash": bytes(32)},
     ),
@@ -187,7 +187,6 @@ HOLDINGS: tuple[Holding, ...] = (
             "reason": "原因",
         },
         plate="plate",
-        words=("evidence",),
         erase={"evidence": "", "reason": ""},
     ),
 )

@@ -36,7 +36,8 @@ from gateway.store.tables import Base
 GONE = "[-]"
 """What stands in a text where a person stood."""
 
-_KINDS = frozenset({Kind.WORDS, Kind.PAYLOAD})
+_KINDS = frozenset({Kind.WORDS, Kind.PAYLOAD, Kind.SIGNATURE, Kind.AGREEMENT})
+_HASHES = frozenset({"digest", "content_hash"})
 # Rows of these are not worth keeping without the words.
 _WHOLE_ROWS = frozenset({"quarantine"})
 # Not of a text, and yet made of what is shown to people.
@@ -118,7 +119,7 @@ def _texts() -> Iterator[tuple[Table, list[Column[Any]]]]:
         wanted = [
             table.c[column] for column, kind in columns.items() if kind in _KINDS or column in _ALSO.get(name, ())
         ]
-        wanted = [column for column in wanted if column.name != "digest"]
+        wanted = [column for column in wanted if column.name not in _HASHES]
         if wanted:
             yield table, wanted
 
