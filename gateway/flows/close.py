@@ -16,7 +16,9 @@ from billing.ledger import Transaction
 from gateway.flows import audit, pass_income
 from gateway.flows.posting import day_bounds
 from gateway.flows.refusals import NotClosable, NotFound
+from gateway.flows.saving import OutcomeWriter
 from gateway.flows.vouchers import day as voucher_day
+from gateway.flows.vouchers.counting import miscounted
 from gateway.store import books
 from gateway.store.tables import DayClose, LedgerTransaction, SiteBooks
 from gateway.wiring import Parts
@@ -155,6 +157,9 @@ def _seal(
 ) -> Record:
     zone = parts.settings.zone
     start, end = day_bounds(day, zone)
+    vouchers = voucher_day.close_section(connection, site, day, previous)
+    # Before the exceptions are counted, and of this day: what does not fit is carried over with it.
+    OutcomeWriter(connection).situations(miscounted(connection, site, vouchers, end - timedelta(microseconds=1)))
     facts = DayFacts(
         site=site,
         day=day,
@@ -165,7 +170,7 @@ def _seal(
         open_exceptions=[
             (kind, at.astimezone(zone).date()) for kind, at in books.open_exceptions(connection, site, end)
         ],
-        vouchers=voucher_day.close_section(connection, site, day, previous),
+        vouchers=vouchers,
     )
     try:
         sealed = seal(

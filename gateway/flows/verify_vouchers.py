@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-import msgspec
 from sqlalchemy import and_, func, or_, select
 
 from billing.close import read_document
 from billing.vouchers import MOVES, NOWHERE, Stock, number
 from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
+from gateway.flows.vouchers.counting import counted
 from gateway.flows.vouchers.day import steps, stocks
 from gateway.flows.vouchers.statements import month_bounds, worth
 from gateway.store import books
@@ -21,14 +21,12 @@ from gateway.store.tables import (
     Stay,
     Voucher,
     VoucherBook,
-    VoucherIssue,
     VoucherMovement,
     VoucherStatement,
 )
 
 _VOUCHER = Voucher.__table__.c
 _MOVEMENT = VoucherMovement.__table__.c
-_BOOK = VoucherBook.__table__.c
 
 
 def failures(look: Look) -> Iterator[Failure]:
@@ -106,57 +104,12 @@ def _standing_elsewhere(look: Look) -> Iterator[Failure]:
 
 def _books(look: Look) -> Iterator[Failure]:
     """Each book: as many vouchers as its range, issued = used + void + expired + outstanding, and the register says the same."""
-    standing: dict[tuple[str, str], dict[str, int]] = {}
-    by_state = select(_VOUCHER.site_id, _VOUCHER.book_id, _VOUCHER.state, func.count())
-    for site, book, state, count in look.connection.execute(
-        by_state.group_by(_VOUCHER.site_id, _VOUCHER.book_id, _VOUCHER.state)
-    ):
-        standing.setdefault((site, book), {})[state] = count
-    taken: dict[tuple[str, str], int] = {
-        (site, book): int(count)
-        for site, book, count in look.connection.execute(
-            select(
-                VoucherIssue.site_id,
-                VoucherIssue.book_id,
-                func.sum(VoucherIssue.last_serial - VoucherIssue.first_serial + 1),
-            ).group_by(VoucherIssue.site_id, VoucherIssue.book_id)
-        )
-    }
-    site_now = ""
-    led_to: dict[str, Stock] = {}
-    issued: dict[str, int] = {}
-    for row in look.connection.execute(select(*_BOOK).order_by(_BOOK.site_id, _BOOK.first_serial)).all():
-        if row.site_id != site_now:
-            moved = steps(look.connection, _MOVEMENT.site_id == row.site_id)
-            site_now, led_to = row.site_id, stocks(moved)
-            issued = {one.book: 0 for one in moved}
-            for one in moved:
-                issued[one.book] += one.count if one.kind == "issue" else 0
-        key = (row.site_id, row.id)
-        why = _wrong_book(row, led_to.get(row.id, Stock()), standing.get(key, {}))
-        if why is None and issued.get(row.id, 0) != taken.get(key, 0):
-            why = f"{issued.get(row.id, 0)} vouchers were issued, the register has {taken.get(key, 0)}"
-        if why is not None:
-            yield Failure("voucher_book", row.id, why)
-        look.count("voucher_books")
-
-
-def _wrong_book(row: Any, led_to: Stock, standing: dict[str, int]) -> str | None:
-    size = row.last_serial - row.first_serial + 1
-    if sum(standing.values()) != size:
-        return f"it has {size} serials and {sum(standing.values())} vouchers"
-    counted = msgspec.structs.replace(
-        led_to,
-        made=size,
-        stock=standing.get("stock", 0),
-        returned=standing.get("returned", 0),
-        used=standing.get("used", 0),
-        outstanding=standing.get("issued", 0) + standing.get("presented", 0),
-    )
-    gone = standing.get("void", 0) + standing.get("expired", 0)
-    if gone != counted.void + counted.expired + counted.scrapped:
-        return f"{gone} of its vouchers are void or expired, by their steps {counted.void + counted.expired + counted.scrapped}"
-    return counted.wrong()
+    sites = look.connection.execute(select(VoucherBook.site_id).distinct().order_by(VoucherBook.site_id)).scalars()
+    for site in sites.all():
+        for book, why in counted(look.connection, site):
+            if why is not None:
+                yield Failure("voucher_book", book, why)
+            look.count("voucher_books")
 
 
 def _wrong_bills(look: Look) -> Iterator[Failure]:

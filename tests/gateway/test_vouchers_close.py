@@ -283,3 +283,18 @@ def test_closing_by_hand_and_by_the_job_say_the_same(desk: Desk) -> None:
     close_day(desk.parts, date(2026, 3, 1))
     first = close_day(desk.parts, MONDAY)
     assert close_day(desk.parts, MONDAY) == first
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM voucher_issue", "UPDATE voucher SET state = 'void' WHERE serial = 2"])
+def test_a_book_that_does_not_fit_is_told_with_its_day(desk: Desk, change: str) -> None:
+    book = desk.rows(t.VoucherBook)[0].id if desk.issued("hour", 120, count=3) else ""
+    Books.change(desk, change)
+    desk.street.clock.set(local("2026-03-04 02:00"))
+    close(desk, TUESDAY)
+    (item,) = [row for row in desk.rows(t.ExceptionItem) if row.kind == "voucher_count"]
+    assert (item.subject, item.state, item.count) == (book, "open", 1)
+    with desk.parts.store.reading() as connection:
+        record = store_books.close_of(connection, "xinyi", MONDAY)
+    assert record is not None
+    carried = [(one.kind, one.age_days, one.count) for one in read_document(record.canonical).exceptions]
+    assert carried == [("voucher_count", 0, 1)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -30,6 +30,8 @@ _MOVEMENT = VoucherMovement.__table__.c
 _WORTH = ("use", "revalue", "unuse")
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 LINES_MAX = 20_000
+# How far back the job looks for months that were not made; older ones are made by hand.
+_LOOKS_BACK = timedelta(days=400)
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,17 +101,27 @@ def _due(connection: Connection) -> Iterator[tuple[str, str]]:
     held = books.books_of(connection)
     made = select(VoucherStatement.site_id, VoucherStatement.buyer_id, VoucherStatement.month)
     have = {tuple(row) for row in connection.execute(made)}
-    days = connection.execute(
-        select(_MOVEMENT.site_id, VoucherBook.buyer_id, _MOVEMENT.business_day)
-        .join(VoucherBook, and_(VoucherBook.site_id == _MOVEMENT.site_id, VoucherBook.id == _MOVEMENT.book_id))
-        .where(VoucherBook.buyer_id.is_not(None), _MOVEMENT.kind.in_(_WORTH))
-        .distinct()
-    )
-    for site, buyer, day in days:
-        month = f"{day:%Y-%m}"
+    sites = connection.execute(select(VoucherBuyer.site_id).distinct()).scalars().all()
+    for site in sites:
         through = held[site][1] if site in held else None
-        if (site, buyer, month) not in have and through is not None and through >= _day_before(month_bounds(month)[1]):
-            yield site, month
+        if through is None:
+            continue
+        days = connection.execute(
+            select(VoucherBook.buyer_id, _MOVEMENT.business_day)
+            .select_from(VoucherMovement)
+            .join(VoucherBook, and_(VoucherBook.site_id == _MOVEMENT.site_id, VoucherBook.id == _MOVEMENT.book_id))
+            .where(
+                _MOVEMENT.site_id == site,
+                _MOVEMENT.business_day >= through - _LOOKS_BACK,
+                _MOVEMENT.kind.in_(_WORTH),
+                VoucherBook.buyer_id.is_not(None),
+            )
+            .distinct()
+        )
+        months = {(buyer, f"{day:%Y-%m}") for buyer, day in days}
+        for buyer, month in sorted(months):
+            if (site, buyer, month) not in have and through >= _day_before(month_bounds(month)[1]):
+                yield site, month
 
 
 def lines(connection: Connection, statement_id: str, site: str) -> list[dict[str, Any]]:
