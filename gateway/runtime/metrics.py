@@ -83,6 +83,11 @@ class Metrics:
         )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
         self.job_failures = Counter("parkgate_job_failures", "Jobs that failed", ["job"], registry=self.registry)
+        self.calendar_known_through = Gauge(
+            "parkgate_calendar_known_through",
+            "The last year whose holidays are known; 0 where this year's are not",
+            registry=self.registry,
+        )
         self.leader = Gauge("parkgate_jobs_leader", "1 while this process schedules the jobs", registry=self.registry)
 
 
