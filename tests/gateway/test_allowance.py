@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from controllers.commands import Reason
 from controllers.events import Kind
 from gateway.flows import estate, quote
 from gateway.flows.pay_token import token
+from gateway.flows.verify import verify
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import House, site_file
 from tests.gateway.rules import Ruled, allowance, tariff
@@ -60,6 +63,20 @@ def test_one_bill_of_two_households_is_one_benefit_and_goes_back_as_it_was_drawn
     assert street.leaves(MOTHER, "11:10").payable_fen == 200
     assert street.draws() == {(FIRST, "2026-03"): 60, (OTHER, "2026-03"): 60}
     street.check()
+
+
+def test_verify_names_a_bill_whose_holders_give_something_else(parts: Parts) -> None:
+    street = two_households(parts)
+    stay = street.visit(MOTHER, "09:00", "11:00")
+    bill, facts = t.Bill.__table__, street.bill(stay).facts
+    for given, why in ((59, "its holders give"), (None, "its draws sum to")):
+        split = {FIRST: {"2026-03": given or 120}, **({OTHER: {"2026-03": 60}} if given else {})}
+        with parts.store.writing() as connection:
+            connection.execute(update(bill).where(bill.c.stay_id == stay.id).values(facts={**facts, "drawn_by": split}))
+            connection.commit()
+        found = verify(parts).first_failure
+        assert found is not None
+        assert why in found.why
 
 
 def test_each_household_gives_no_more_than_it_has_in_each_month(parts: Parts) -> None:

@@ -146,13 +146,12 @@ def test_two_workers_are_told_all_of_it_in_batches_of_their_own_and_twice(parts:
 
 
 def test_fifty_of_a_household_with_three_spaces_never_stand_on_a_fourth(parts: Parts) -> None:
+    """Each visit is told as a whole and at once with the others: nobody knew that another one was there."""
     street = Ruled(parts, tariff(), PASS.format(spaces=3))
     street.household("3-201", *[plate(number) for number in range(VEHICLES)], passes=True)
-    street.clock.set(local("09:01"))
-    came = [street.read("in-1", plate(n), local(f"08:{n:02}"), id=f"in-{n}", buffered=True) for n in range(VEHICLES)]
-    street.deliver(*came)
     street.clock.set(local("11:30"))
-    at_once(parts, [[exits(street, number)] for number in range(VEHICLES)])
+    came = [street.read("in-1", plate(n), local(f"08:{n:02}"), id=f"in-{n}", buffered=True) for n in range(VEHICLES)]
+    at_once(parts, [[[came[number], *exits(street, number)]] for number in range(VEHICLES)])
     taken: dict[int, int] = {}
     for bill in bills(street):
         for start, end in bill.facts["space"]["held"]:

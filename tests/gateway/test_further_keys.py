@@ -11,6 +11,7 @@ import pytest
 from controllers.commands import Reason
 from controllers.events import Kind, PlateColour
 from gateway.flows import quote
+from gateway.flows.close import close_day
 from gateway.flows.gather import gather
 from gateway.flows.pay_token import token
 from gateway.store.facts import FactLoader
@@ -200,6 +201,19 @@ def test_who_came_back_and_was_never_seen_to_leave_has_left_as_it_was_told(parts
     street.enters(VISITOR, "15:00")
     found = [(stay.state, stay.payable_fen, stay.paid_fen) for stay in street.stays()]
     assert found == [("left", 600, 600), ("missing_exit", 0, 0), ("inside", None, 0)]
+    street.check()
+
+
+def test_a_stay_that_goes_on_after_its_day_was_closed_breaks_no_seal(parts: Parts) -> None:
+    street = Ruled(parts, tariff(f"{CAP}\nreentry_minutes = 240"))
+    street.visit(VISITOR, "20:00", "23:50")
+    street.clock.set(local("2026-03-03 02:05"))
+    for day in ("2026-03-01 12:00", "2026-03-02 12:00"):
+        close_day(parts, local(day).date())
+    street.enters(VISITOR, "2026-03-03 02:30")
+    street.check()
+    stay = street.leaves(VISITOR, "2026-03-03 04:00")
+    assert (stay.gross_fen, stay.paid_fen, len(street.stays())) == (800, 800, 1)
     street.check()
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from controllers.commands import Reason
+from gateway.flows.verify import verify
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.rules import PASS, Ruled, tariff
 from tests.gateway.trade import local
@@ -149,3 +152,19 @@ def test_in_one_batch_both_leave_and_the_minutes_still_add_up(street: Ruled) -> 
     assert held(street, street.newest(HERS)) == [("08:00", "12:00")]
     assert held(street, street.newest(HIS)) == [("12:00", "15:00")]
     street.check()
+
+
+def test_verify_names_a_household_with_more_vehicles_than_spaces(street: Ruled) -> None:
+    street.enters(HERS, "08:00")
+    street.enters(HIS, "09:00")
+    street.leaves(HERS, "12:00")
+    his = street.leaves(HIS, "15:00")
+    bill = t.Bill.__table__
+    facts = street.bill(his).facts
+    facts["space"]["held"] = [[start - 10, end] for start, end in facts["space"]["held"]]
+    with street.parts.store.writing() as connection:
+        connection.execute(update(bill).where(bill.c.stay_id == his.id).values(facts=facts))
+        connection.commit()
+    found = verify(street.parts).first_failure
+    assert found is not None
+    assert (found.what, found.id) == ("household", "xinyi:3-201")
