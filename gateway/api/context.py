@@ -39,6 +39,9 @@ class Context:
     figures: Figures
     health: Health | None = None
     throttle: Throttle = field(default_factory=Throttle)
+    # A page is one driver's; behind one address of a mobile network are many.
+    voucher_guesses: Throttle = field(default_factory=Throttle)
+    voucher_guesses_of_address: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
 
 
 @dataclass(frozen=True)
