@@ -42,7 +42,7 @@ class EventPath:
             estate = self._estates.known(connection, _lanes(messages))
             messages = [self._clocks.believed(message, estate) for message in messages]
             with in_one_go(connection):
-                facts = gather(FactLoader(connection), estate, messages, self._zone)
+                facts = gather(FactLoader(connection), estate, messages, now, self._zone)
                 room = self._quarantine.room(estate.devices, now)
                 batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url, room=room)
                 Corridor(batch, self._secret).run(messages)

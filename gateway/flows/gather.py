@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from billing.policy import Policy
-from controllers.events import Kind
-from controllers.passages import SAME_PASSAGE
+from controllers.commands import Action
+from controllers.events import Kind, Outcome
+from controllers.passages import SAME_PASSAGE, Decision
 from gateway.flows.inbound import EventIn, Inbound, ResultIn
 from gateway.flows.pricing import months, standing
-from gateway.store.facts import Asked, EventKey, FactLoader, Facts, VehicleKey
+from gateway.store.facts import Asked, CommandFacts, EventKey, FactLoader, Facts, VehicleKey
 from gateway.store.records import Estate, EventRecord, PastStay, Registrations, SpaceClaim
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,25 +22,31 @@ _MARKS = {Kind.PASSED, Kind.REVERSED}
 _WAITING_MAX = timedelta(hours=1)
 # `passed` without saying what it completes: the lane's newest read, if it is no older.
 MARK_AFTER_READ_MAX = timedelta(minutes=3)
+# Nobody holds a command for expired so long before it is, whichever bridge's clock he goes by.
+_NOT_EXPIRED_FOR = timedelta(seconds=2)
 
 
-def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], zone: ZoneInfo) -> Facts:
+def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], now: datetime, zone: ZoneInfo) -> Facts:
     """Everything that deciding `batch` may ask. Locks the vehicles and balances it will change, always in the same order."""
     facts = Facts()
     events = [message for message in batch if isinstance(message, EventIn)]
     results = [message for message in batch if isinstance(message, ResultIn)]
     facts.commands = loader.commands({(one.site, one.result.command) for one in results})
+    telling = _telling(estate, facts, results, now)
     # A read and what completes it may be with two bridges at once, and neither knows the other's vehicle yet.
     loader.lock_reads(
         {(one.site, one.device, one.event.for_event or one.event.id) for one in events}
-        | {(one.site, one.device, one.event) for one in facts.commands.values() if one.event}
+        | {(one.site, one.device, one.event) for one in telling if one.event}
     )
     facts.unnamed = _name_marks(loader, estate, events)
     _events(loader, facts, events)
-    newest = _vehicles(estate, facts, events)
+    mistaken = _held_for_failed(facts, telling)
+    loader.lock_reads({(one.site, one.device, one.event) for one in mistaken if one.event})
+    telling += mistaken
+    newest = _vehicles(estate, facts, events, telling)
     if newest:
         _histories(loader, facts, newest, estate, seen=True)
-    sites = {one.site for one in events} | {one.site for one in results}
+    sites = {one.site for one in events} | {one.site for one in telling}
     _what_it_costs(loader, estate, facts, newest, events, zone, sites)
     return facts
 
@@ -61,10 +68,45 @@ def corrected(estate: Estate, message: EventIn) -> datetime:
     return message.event.at - timedelta(milliseconds=offset)
 
 
+def _telling(estate: Estate, facts: Facts, results: Sequence[ResultIn], now: datetime) -> list[CommandFacts]:
+    """The commands whose result may say something of a vehicle.
+
+    Most do not: a barrier obeyed in time on a lane whose sensor tells of the passage, a display showed. They change their
+    command and nothing else, so that nobody's history is loaded for them, and a `passed` at another bridge is not held up.
+    """
+    obeyed = {(one.site, one.result.command) for one in results if one.result.outcome is Outcome.DONE}
+    return [
+        command
+        for key, command in facts.commands.items()
+        if command.action == Action.OPEN
+        and not (
+            key in obeyed
+            and command.state in {"planned", "sent"}
+            and now + _NOT_EXPIRED_FOR < command.expires_at
+            and (lane := estate.lanes.get((command.site, command.lane))) is not None
+            and lane.passage_sensor
+        )
+    ]
+
+
+def _held_for_failed(facts: Facts, telling: Sequence[CommandFacts]) -> list[CommandFacts]:
+    """Obeyed after all, where an earlier command for the same read was not."""
+    known = {(one.site, one.id) for one in telling}
+    return [
+        command
+        for key, command in facts.commands.items()
+        if key not in known
+        and command.action == Action.OPEN
+        and (read := facts.events.get((command.site, command.device, command.event or ""))) is not None
+        and read.decision == Decision.FAILED
+    ]
+
+
 def _events(loader: FactLoader, facts: Facts, events: Sequence[EventIn]) -> None:
     own = {(one.site, one.device, one.event.id) for one in events}
     named = {(one.site, one.device, one.event.for_event) for one in events if one.event.for_event}
-    told = {(one.site, one.device, one.event) for one in facts.commands.values() if one.event}
+    opened = (one for one in facts.commands.values() if one.action == Action.OPEN)
+    told = {(one.site, one.device, one.event) for one in opened if one.event}
     known = loader.events(own | named | told)
     reads = {(one.site, one.device, one.event.id) for one in events if one.event.kind is Kind.PLATE}
     completions = loader.completions(reads)
@@ -76,7 +118,9 @@ def _events(loader: FactLoader, facts: Facts, events: Sequence[EventIn]) -> None
             facts.orphans[read].append(early)
 
 
-def _vehicles(estate: Estate, facts: Facts, events: Sequence[EventIn]) -> dict[VehicleKey, tuple[datetime, datetime]]:
+def _vehicles(
+    estate: Estate, facts: Facts, events: Sequence[EventIn], telling: Iterable[CommandFacts]
+) -> dict[VehicleKey, tuple[datetime, datetime]]:
     """The vehicles that the batch is about, each with the first and last instant in question."""
     spans: dict[VehicleKey, tuple[datetime, datetime]] = {}
     plates: dict[EventKey, tuple[str, datetime]] = {
@@ -101,7 +145,7 @@ def _vehicles(estate: Estate, facts: Facts, events: Sequence[EventIn]) -> dict[V
         found = plates.get((one.site, one.device, one.event.for_event or (named.event if named else "")))
         if found is not None:
             about(one.site, found[0], found[1], corrected(estate, one))
-    for command in facts.commands.values():
+    for command in telling:
         found = plates.get((command.site, command.device, command.event or ""))
         if found is not None:
             about(command.site, found[0], found[1])

@@ -244,6 +244,7 @@ COMMANDS = Keyed(
         _COMMAND.action,
         _COMMAND.reason,
         _COMMAND.state,
+        _COMMAND.expires_at,
     ),
     (_COMMAND.site_id, _COMMAND.id),
 )

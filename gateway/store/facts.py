@@ -49,6 +49,7 @@ class CommandFacts:
     action: str
     reason: str
     state: str
+    expires_at: datetime
 
 
 @dataclass(slots=True)

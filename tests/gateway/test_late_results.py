@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from controllers.events import Outcome
+from gateway.flows.gather import gather
+from gateway.flows.inbound import Inbound
+from gateway.store import tables as t
+from gateway.store.facts import FactLoader, Facts
 from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
 
@@ -42,3 +47,41 @@ def test_an_expiry_that_is_told_late_takes_nothing_back(street: Street) -> None:
     street.deliver(street.result(opened, Outcome.EXPIRED))
     assert street.situations() == {}
     assert street.stay("浙A00001").state == "inside"
+
+
+def asked_for(street: Street, message: Inbound) -> Facts:
+    parts = street.parts
+    with parts.store.deciding() as connection:
+        estate = parts.estates.known(connection)
+        now, zone = parts.clock.now(), parts.settings.zone
+        facts = gather(FactLoader(connection), estate, [message], now, zone)
+        connection.rollback()
+    return facts
+
+
+def test_an_opening_that_was_obeyed_asks_for_no_vehicle(street: Street) -> None:
+    """On a lane with a passage sensor it changes its command only: no other bridge waits for it."""
+    opened = street.arrives("in-1", "浙A00001", "09:00")
+    assert opened is not None
+    assert asked_for(street, street.result(opened, Outcome.DONE)).history == {}
+    assert asked_for(street, street.result(opened, Outcome.FAULT)).history != {}
+    street.clock.advance(seconds=7)
+    assert (
+        asked_for(street, street.result(opened, Outcome.DONE)).history != {}
+    )  # another bridge may hold it for expired
+
+
+def test_an_opening_after_one_that_failed_finds_its_vehicle(street: Street) -> None:
+    opened = street.arrives("in-1", "浙A00001", "09:00")
+    assert opened is not None
+    street.deliver(street.result(opened, Outcome.FAULT))
+    with street.parts.store.writing() as connection:
+        connection.execute(update(t.CommandRow).values(state="sent"))  # as a second command for the same read
+        connection.commit()
+    assert asked_for(street, street.result(opened, Outcome.DONE)).history != {}
+
+
+def test_without_a_passage_sensor_the_result_is_the_passage(street: Street) -> None:
+    opened = street.arrives("in-2", "浙A00001", "09:00")
+    assert opened is not None
+    assert asked_for(street, street.result(opened, Outcome.DONE)).history != {}
