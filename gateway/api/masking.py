@@ -14,7 +14,7 @@ def bill(document: dict[str, Any], role: str | None) -> dict[str, Any]:
     """A bill as a role may see it. `role` None is the driver and the public.
 
     A pass is masked as well: if only one of the two were renamed, the new name would say which it is. So is the line's rule,
-    which names the certificate's exemption or the pass.
+    which names the certificate's exemption or the pass, and the minutes, of which only a pass has any.
     """
     if role in SEES_LOW_INCOME:
         return document
@@ -22,7 +22,7 @@ def bill(document: dict[str, Any], role: str | None) -> dict[str, Any]:
 
 
 def _line(line: dict[str, Any]) -> dict[str, Any]:
-    return {**line, "kind": RESIDENT, "rule": RESIDENT} if line.get("kind") in _ONE_WORD else line
+    return {**line, "kind": RESIDENT, "rule": RESIDENT, "minutes": 0} if line.get("kind") in _ONE_WORD else line
 
 
 def reason(word: str | None) -> str | None:

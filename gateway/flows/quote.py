@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from billing.bill import Bill, CannotPrice
 from billing.explain import sentences
 from billing.money import yuan
+from billing.policy import Policy
 from controllers.passages import State
 from controllers.wording import duration
 from gateway.flows.pay_token import stay_of
@@ -40,9 +41,9 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
     except NotFound:
         return None
     stay, bill = found.stay, found.bill
-    zh, en = sentences(bill, "zh"), sentences(bill, "en")
+    zh, en = sentences(bill, "zh", found.policy), sentences(bill, "en", found.policy)
     if stay.paid_fen:
-        due = yuan(max(0, bill.payable_fen - stay.paid_fen))
+        due = yuan(max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen))
         zh.append(f"已付 {yuan(stay.paid_fen)} 元，还应付 {due} 元。")
         en.append(f"Paid before {yuan(stay.paid_fen)} yuan, still to pay {due} yuan.")
     if found.allowance_left is not None:
@@ -59,7 +60,7 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
         "gross_fen": bill.gross_fen,
         "payable_fen": bill.payable_fen,
         "paid_fen": stay.paid_fen,
-        "due_fen": max(0, bill.payable_fen - stay.paid_fen),
+        "due_fen": max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen),
         "allowance_left_minutes": found.allowance_left,
         "zh": zh,
         "en": en,
@@ -69,11 +70,12 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
 
 
 class _Found(NamedTuple):
-    """`allowance_left`: minutes of this month after this bill, for a vehicle that has an allowance."""
+    """`allowance_left`: minutes of this month after this bill, for a vehicle that has an allowance. `policy`: the bill's version."""
 
     stay: StayRecord
     bill: Bill
     allowance_left: int | None
+    policy: Policy | None
 
 
 def _bill(parts: Parts, stay_id: str, at: datetime | None) -> _Found:
@@ -89,7 +91,8 @@ def _bill(parts: Parts, stay_id: str, at: datetime | None) -> _Found:
     settling = Settling(batch, vehicle.key, stay)
     standing = settling.standing_bill()
     if at is None and standing is not None and (stay.exit_at is not None or stay.state != State.INSIDE):
-        return _Found(stay, standing.bill, _left(settling, standing.bill, standing.bill.drawn, at or now))
+        left = _left(settling, standing.bill, standing.bill.drawn, at or now)
+        return _Found(stay, standing.bill, left, _version(settling, standing.bill))
     if stay.entry_at is None:
         raise Invalid("no entry is known for this stay: there is nothing to price it from")
     until = at or stay.exit_at or now
@@ -102,7 +105,14 @@ def _bill(parts: Parts, stay_id: str, at: datetime | None) -> _Found:
         bill = settling.quote(until).bill
     except CannotPrice as problem:
         raise Invalid(str(problem)) from None
-    return _Found(stay, bill, _left(settling, bill, standing.bill.drawn if standing else {}, until))
+    left = _left(settling, bill, standing.bill.drawn if standing else {}, until)
+    return _Found(stay, bill, left, _version(settling, bill))
+
+
+def _version(settling: Settling, bill: Bill) -> Policy | None:
+    """The policy that a bill names, for what its rules say."""
+    found = settling.batch.estate.policies.get(bill.policy, ())
+    return next((one for one in found if one.version == bill.version), None)
 
 
 def _left(settling: Settling, bill: Bill, drawn: dict[str, int], at: datetime) -> int | None:
