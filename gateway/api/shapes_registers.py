@@ -160,6 +160,7 @@ class Pass(_Entry):
     model_config = ConfigDict(populate_by_name=True)
     plate: str
     pass_: str = Field(alias="pass")
+    exact: bool = Field(description="it was ended, and has no days of grace")
     registered_at: datetime
 
 

@@ -61,9 +61,9 @@ def entries(connection: Connection, estate: Estate, site: str, now: datetime) ->
     offers = {offer.id: offer.grace_days for policy in versions for offer in policy.passes}
     held = t.PassHeld
     for row in connection.execute(
-        select(held.plate, held.pass_id, held.valid_to).where(held.site_id == site, held.valid_from <= now)
+        select(held.plate, held.pass_id, held.valid_to, held.exact).where(held.site_id == site, held.valid_from <= now)
     ):
-        admit(row.plate, row.valid_to + timedelta(days=offers.get(row.pass_id, 0)))
+        admit(row.plate, row.valid_to + timedelta(days=0 if row.exact else offers.get(row.pass_id, 0)))
     vehicle, certificate = t.ResidentVehicle, t.Certificate
     if any(policy.low_income is not None for policy in versions):
         certified = select(

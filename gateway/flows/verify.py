@@ -12,7 +12,7 @@ from datetime import date
 
 import msgspec
 
-from gateway.flows import verify_closes, verify_ledger, verify_stays
+from gateway.flows import verify_closes, verify_ledger, verify_registers, verify_stays
 from gateway.flows.verify_scope import Failure, Look, Scope
 from gateway.wiring import Parts
 
@@ -51,3 +51,4 @@ def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
     yield from verify_closes.failures(look)
+    yield from verify_registers.failures(look)

@@ -37,7 +37,8 @@ def configure(level: str = "info", *, form: str = "json") -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=False)
+        # Never with what variables held: that would be whose bill failed, and why it was waived.
+        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
     stream = cast("TextIO", _StandardError())
     shared: list[structlog.typing.Processor] = [

@@ -111,6 +111,28 @@ def test_bad_rows_are_listed_and_a_long_list_is_cut(run: Run) -> None:
     assert "205 bad rows, nothing was imported" in lines[201]
 
 
+def test_an_import_is_tried_before_it_is_done(run: Run) -> None:
+    run("site", "apply", write("sites.toml", site_file("xinyi")))
+    run("registry", "import", "households", write("h.csv", "site,household,name\nxinyi,101,x\n"))
+    write("more.csv", "site,household,name\nxinyi,101,y\nxinyi,102,z\n")
+    code, out, err = run("registry", "import", "households", "more.csv", "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "line 2: change 101: name x → y",
+        "line 3: add 102",
+        "households: 1 would be added, 1 would be changed, 0 unchanged",
+    ]
+    code, out, _ = run("registry", "import", "households", "more.csv", "--json", "--reason", "yearly list")
+    done = json.loads(out)
+    assert (code, done["added"], done["changed"], done["preview"], done["problems"]) == (0, 1, 1, False, [])
+    refused(run("registry", "import", "households", "more.csv", "--reason", "低保"), "reason")
+    write("c.csv", "site,household,number,issuer\nxinyi,101,HZ-1,office\n")
+    code, out, _ = run("registry", "import", "certificates", "c.csv", "--dry-run")
+    assert out.splitlines() == ["line 2: add", "certificates: 1 would be added, 0 would be changed, 0 unchanged"]
+    bad = run("registry", "import", "households", write("bad.csv", "site,household\nxinyi,\n"), "--json")
+    assert (bad[0], json.loads(bad[1])["problems"]) == (2, [{"line": 2, "reason": "household is missing"}])
+
+
 def test_a_database_that_is_not_there_or_behind_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARKGATE_DATABASE_URL", "sqlite:///no/such/folder/p.db")
     refused(run("user", "list"), "cannot reach the database")

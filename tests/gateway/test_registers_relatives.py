@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.policy import PolicyError, parse
 from gateway.flows import estate, policies, registers, registers_edit
 from gateway.flows.refusals import Invalid
 from gateway.flows.registers_edit import Request
@@ -121,6 +122,12 @@ def test_two_registrars_at_once_do_not_pass_the_limit(street: Parts) -> None:
     for thread in threads:
         thread.join()
     assert len(refused) == 5
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "1.5", '"two"', "true"])
+def test_a_limit_is_a_whole_number(wrong: str) -> None:
+    with pytest.raises(PolicyError, match="vehicles_max"):
+        parse(POLICY + LIMIT.replace("vehicles_max = 2", f"vehicles_max = {wrong}"))
 
 
 HOURS = st.integers(0, 40)
