@@ -107,14 +107,16 @@ class Example(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Tables whose rows would be of fewer than `fewest_households` households merge them into `other`."""
+    """Tables whose rows would be of fewer than `fewest_households` households merge them into `other`; where all stays together
+    are of fewer, `books` and `total` are null and the tables empty.
+    """
 
     old: Compared
     new: Compared
     from_: str = Field(alias="from")
     to: str
     site: str | None
-    books: Books
+    books: Books | None
     fewest_households: int
     stays: int
     left_out: dict[str, int]

@@ -139,17 +139,17 @@ def _nothing(found: Mapping[str, Any]) -> str:
 def comparison_lines(found: Mapping[str, Any]) -> list[str]:
     """The comparison as text: sums in yuan, one table a question."""
     sides = [f"{found[side]['policy']} {','.join(map(str, found[side]['versions']))}" for side in ("old", "new")]
-    books = found["books"]
     said = [f"{sides[0]} → {sides[1]}, left {found['from']} to {found['to']}, {found['site'] or 'all sites'}"]
-    said.append(
-        f"books: gross {yuan(books['gross_fen'])}, waived {yuan(books['waived_fen'])}, payable {yuan(books['payable_fen'])} yuan; "
-        f"{sides[0]} gives {yuan(books['priced_again_fen'])} for {books['stays_as_booked']} of {books['stays']} stays as booked"
-    )
     said += [f"not counted: {count} stays ({why})" for why, count in found["left_out"].items()]
     total = found["total"]
     if total is None:
         said.append(f"fewer than {found['fewest_households']} households: no figures")
         return said
+    books = found["books"]
+    said.append(
+        f"books: gross {yuan(books['gross_fen'])}, waived {yuan(books['waived_fen'])}, payable {yuan(books['payable_fen'])} yuan; "
+        f"{sides[0]} gives {yuan(books['priced_again_fen'])} for {books['stays_as_booked']} of {books['stays']} stays as booked"
+    )
     said.append(
         f"income {yuan(total['old_payable_fen'])} → {yuan(total['new_payable_fen'])} yuan ({yuan(total['change_fen'])}); "
         f"{total['pay_more']['stays']} stays pay {yuan(total['pay_more']['fen'])} more, "

@@ -117,15 +117,17 @@ def compare(
     raws = list(known.stays(and_(chosen, _STAY.exit_at >= since, _STAY.exit_at < end), start, end))
     progress(len(raws))
     found = compare_work.run(old.texts, new.texts, f"{from_day:%Y-%m}", raws)
+    sums = document(found)
     return {
         "old": old.named(),
         "new": new.named(),
         "from": from_day.isoformat(),
         "to": to_day.isoformat(),
         "site": site,
-        "books": _books(connection, counted, found.figures, raws),
+        # What the books hold of a few is nobody's business either.
+        "books": _books(connection, counted, found.figures, raws) if sums["total"] is not None else None,
         "fewest_households": FEWEST_HOUSEHOLDS,
-        **document(found),
+        **sums,
     }
 
 

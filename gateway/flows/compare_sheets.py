@@ -100,15 +100,15 @@ def _summary(sheet: Worksheet, found: Document) -> None:
         ["起止日期（按离场日）", f"{found['from']} — {found['to']}"],
         ["范围", found["site"] or "全部"],
         ["停车次数", found["stays"]],
-        ["账上应收(元)", books["gross_fen"] / 100],
-        ["账上优免(元)", books["waived_fen"] / 100],
-        ["账上应付(元)", books["payable_fen"] / 100],
-        ["原规则重算应付(元)", books["priced_again_fen"] / 100],
-        ["原规则与账一致", "是" if books["reproduced"] else "否"],
-        ["与账一致的停车次数", books["stays_as_booked"]],
     ]
-    if total is not None:
+    if total is not None and books is not None:
         rows += [
+            ["账上应收(元)", books["gross_fen"] / 100],
+            ["账上优免(元)", books["waived_fen"] / 100],
+            ["账上应付(元)", books["payable_fen"] / 100],
+            ["原规则重算应付(元)", books["priced_again_fen"] / 100],
+            ["原规则与账一致", "是" if books["reproduced"] else "否"],
+            ["与账一致的停车次数", books["stays_as_booked"]],
             ["新规则应付(元)", total["new_payable_fen"] / 100],
             ["收入变化(元)", total["change_fen"] / 100],
             ["多付：次数", total["pay_more"]["stays"]],
