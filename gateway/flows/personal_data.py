@@ -194,7 +194,7 @@ def take_out(
     refuse(holds(connection, person, now))
     with door(connection, key, now):
         done = erasing.erase(parts, connection, person)
-        done.update(words.take_out(connection, hits, person.words))
+        done.update(words.take_out(connection, hits, person))
     return person, done
 
 
@@ -279,5 +279,5 @@ def afterwards(parts: Parts, person: Person, request: str) -> None:
     with parts.store.writing() as connection:
         file.zeroing(connection)
         with door(connection, f"{request} again", parts.clock.now()):
-            words.take_out(connection, hits, person.words)
+            words.take_out(connection, hits, person)
         connection.commit()

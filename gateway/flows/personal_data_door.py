@@ -12,6 +12,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 from gateway.runtime.ids import random_token
 from gateway.store import tables as t
 
+GONE = "[-]"
+"""What stands in a text where a person stood."""
+
 _HOLDERS = (t.AllowanceDraw, t.AllowanceBalance, t.Bill)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     LargeBinary,
+    Select,
     Table,
     Text,
     and_,
@@ -28,13 +29,10 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.flows.personal_data_door import forget_history
+from gateway.flows.personal_data_door import GONE, forget_history
 from gateway.flows.personal_data_subject import Person
 from gateway.store.personal import PERSONAL, Kind
 from gateway.store.tables import Base
-
-GONE = "[-]"
-"""What stands in a text where a person stood."""
 
 _KINDS = frozenset({Kind.WORDS, Kind.PAYLOAD, Kind.SIGNATURE, Kind.AGREEMENT})
 _HASHES = frozenset({"digest", "content_hash"})
@@ -44,6 +42,7 @@ _WHOLE_ROWS = frozenset({"quarantine"})
 _ALSO = {"command": ("payload",)}
 _WORDS_AT_A_TIME = 20
 _HISTORY = "register_change"
+_AUDIT = "audit_entry"
 
 Hits = dict[str, list[tuple[Any, ...]]]
 
@@ -61,14 +60,23 @@ def find(connection: Connection, person: Person) -> Hits:
                 conditions.append(table.c.site_id.in_([*person.sites, ""]))
             rows = connection.execute(select(*table.primary_key.columns).where(*conditions))
             keys.update((tuple(row), None) for row in rows)
+        if table.name == _AUDIT and person.household is not None:
+            keys.update((tuple(row), None) for row in connection.execute(_about_household(table, *person.household)))
         if keys:
             found[table.name] = list(keys)
     return found
 
 
-def take_out(connection: Connection, hits: Hits, words: Sequence[str]) -> Counter[str]:
+def _about_household(table: Table, site: str, number: str) -> Select[Any]:
+    """Lines whose subject is the household's number. In other texts it may mean anything."""
+    return select(*table.primary_key.columns).where(table.c.site_id == site, table.c.subject == number)
+
+
+def take_out(connection: Connection, hits: Hits, person: Person) -> Counter[str]:
     """Take the words out of these rows; how many by table. What only ever grows needs the door (`erasing`) open."""
     done: Counter[str] = Counter()
+    words = person.words
+    number = person.household[1] if person.household is not None else None
     columns_of = dict(_texts())
     for name, keys in hits.items():
         table = Base.metadata.tables[name]
@@ -92,6 +100,8 @@ def take_out(connection: Connection, hits: Hits, words: Sequence[str]) -> Counte
                 for column, before in zip(columns, row, strict=True)
                 if (after := _without(column, before, words)) != before
             }
+            if name == _AUDIT and row.subject == number:
+                changed["subject"] = GONE
             if changed:
                 values = {column: bindparam(f"is_{column}", type_=table.c[column].type) for column in changed}
                 statement = update(table).where(here).values(**values)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, or_, select, update
 
-from gateway.flows.personal_data_door import forget_history, stranger
+from gateway.flows.personal_data_door import GONE, forget_history, stranger
 from gateway.flows.registers_kinds import entry_of
 from gateway.flows.retention_vehicles import ROWS_AT_A_TIME, UNSETTLED
 from gateway.store import tables as t
@@ -113,8 +113,19 @@ def _rows(
     found = connection.execute(query.limit(ROWS_AT_A_TIME)).mappings().all()
     for row in found:
         forget_history(connection, row["site_id"], kind, [entry_of(kind, row)])
+    if "plate" in table.c:
+        _unname_lines(connection, {(row["site_id"], row["plate"]) for row in found})
     _each(connection, table, delete(table), found)
     return len(found)
+
+
+def _unname_lines(connection: Connection, vehicles: set[tuple[str, str]]) -> None:
+    """Lines of the audit trail about an entry of a register have its plate as their subject."""
+    line = t.AuditEntry.__table__.c
+    for site in sorted({site for site, _ in vehicles}):
+        plates = sorted(plate for one, plate in vehicles if one == site)
+        mine = update(t.AuditEntry).where(line.site_id == site, line.subject.in_(plates))
+        connection.execute(mine.values(subject=GONE))
 
 
 def _blank(connection: Connection, table: Table, over: ColumnElement[bool], empty: Mapping[str, Any]) -> int:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from billing.close import read_document
 from controllers.events import Kind
-from gateway.flows import personal_data, personal_data_requests
+from gateway.flows import audit, personal_data, personal_data_requests
 from gateway.flows.personal_data import AlreadyDecided, Asking, SamePerson
 from gateway.flows.personal_data_again import erase_again
 from gateway.flows.personal_data_holds import StillNeeded
@@ -396,6 +396,15 @@ def test_free_minutes_that_were_drawn_still_add_up(street: Street) -> None:
     assert [(one.drawn_minutes, one.holder.startswith("household:#")) for one in balances] == [(120, True)]
     assert {one.holder for one in rows(street, t.AllowanceDraw)} == {one.holder for one in balances}
     assert verify(street.parts).ok
+
+
+def test_a_line_about_the_household_is_about_nobody_afterwards(street: Street) -> None:
+    a_household(street)
+    for site, subject in (("xinyi", HOUSEHOLD), ("elsewhere", HOUSEHOLD), ("xinyi", "3-503")):
+        audit.note(street.parts, operator="li", action="note", site=site, subject=subject)
+    erased(street, HOME)
+    said = sorted((one.site_id, one.subject) for one in rows(street, t.AuditEntry) if one.action == "note")
+    assert said == [("elsewhere", HOUSEHOLD), ("xinyi", "3-503"), ("xinyi", "[-]")]
 
 
 def test_what_only_grows_is_shut_for_everybody_else(street: Street) -> None:

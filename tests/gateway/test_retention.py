@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, event, func, insert, select
 
 from controllers.events import Kind
-from gateway.flows import payment, quote
+from gateway.flows import audit, payment, quote
 from gateway.flows.close import close_missed
 from gateway.flows.retention import KINDS, retire, retire_daily
 from gateway.flows.retention_report import runs
@@ -252,7 +252,9 @@ def test_names_evidence_and_registrations_go_each_after_its_own_time(street: Str
         assert (relative.name, relative.resident, relative.evidence) == (name, name and "王小明", evidence)
     assert [one.name for one in rows(street, t.Household)] == ["王小明"]
     street.clock.set(day + timedelta(days=91))
+    audit.note(street.parts, operator="li", action="registry.end relatives", site="xinyi", subject="浙B67890")
     assert retire(street.parts) == "1 registrations"
+    assert "浙B67890" not in repr(rows(street, t.AuditEntry))
     assert rows(street, t.Relative) == []
     assert "王芳芳" not in repr(rows(street, t.RegisterChange))
     assert len(history(street)) == 1
@@ -291,8 +293,6 @@ def test_an_entry_of_the_blocklist_goes_after_its_end(street: Street) -> None:
 
 
 def test_addresses_of_the_audit_trail_go_and_who_did_what_stays(street: Street) -> None:
-    from gateway.flows import audit
-
     street.parts = with_settings(street.parts, retention_origins_days=183)
     audit.note(street.parts, operator="li", action="note", origin="192.0.2.7")
     before = len(rows(street, t.AuditEntry))
