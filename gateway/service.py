@@ -8,9 +8,13 @@ from typing import Any
 
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
+from gateway.flows.calendar_watch import watch_calendar
 from gateway.flows.outcome import Outcome
-from gateway.flows.retention import retire
+from gateway.flows.pass_income import earn_due
+from gateway.flows.retention import retire_daily
 from gateway.flows.sweep import sweep
+from gateway.flows.vouchers.daily import tend
+from gateway.flows.vouchers.offline import match_queued
 from gateway.jobs import Jobs, Periodic, start_jobs
 from gateway.runtime.logs import logger
 from gateway.store.checkpoint import Checkpointer
@@ -25,13 +29,21 @@ SWEEP_SECONDS = 15.0
 # More deaths than this have a reason that a fresh start of the whole process, by whoever supervises it, may take away.
 _MENDED_MAX = 20
 RETENTION_SECONDS = 3600.0
+COLLECTED_SECONDS = 60.0
+VOUCHERS_SECONDS = 3600.0
+PASS_INCOME_SECONDS = 3600.0
+CALENDAR_SECONDS = 3600.0
 
 
 def periodic(parts: Parts) -> list[Periodic]:
     """What the elected process does over and over, besides the daily close."""
     return [
         ("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
-        ("retention", RETENTION_SECONDS, lambda: retire(parts)),
+        ("vouchers-collected", COLLECTED_SECONDS, lambda: match_queued(parts) or ""),
+        ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),
+        ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),
+        ("pass-income", PASS_INCOME_SECONDS, lambda: earn_due(parts)),
+        ("retention", RETENTION_SECONDS, lambda: retire_daily(parts)),
     ]
 
 

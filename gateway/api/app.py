@@ -7,7 +7,27 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from gateway.api import days, estate, exceptions, images, monitor, problems, public, registers, stays, stream, token
+from gateway.api import (
+    allowances,
+    arrears,
+    charges,
+    days,
+    estate,
+    exceptions,
+    explain,
+    images,
+    monitor,
+    passes,
+    personal_data,
+    policies,
+    problems,
+    public,
+    registers,
+    stays,
+    stream,
+    token,
+    vouchers,
+)
 from gateway.api.access import PREFIX
 from gateway.api.context import Context, Health
 from gateway.api.figures import Figures
@@ -21,7 +41,7 @@ from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.wiring import Parts
 
-_ROUTERS = (token, estate, stays, registers, exceptions, days, stream, images)
+_ROUTERS = (token, estate, stays, explain, policies, registers, passes, charges, arrears, vouchers, allowances, exceptions, days, stream, images, personal_data)
 _REFUSALS = {
     "401": "no valid credentials",
     "403": "not for this role or site",

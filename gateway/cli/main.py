@@ -22,6 +22,7 @@ _COMMANDS: dict[str, str] = {
     "serve": "gateway.cli.serve:serve",
     "bill": "gateway.cli.bill:bill",
     "policy": "gateway.cli.policy:policy",
+    "explain": "gateway.cli.explain:explain",
     "db": "gateway.cli.db:db",
     "site": "gateway.cli.site:site",
     "user": "gateway.cli.user:user",
@@ -33,8 +34,11 @@ _COMMANDS: dict[str, str] = {
     "jobs": "gateway.cli.jobs:jobs",
     "bench": "gateway.cli.bench.command:bench",
     "simulate": "gateway.cli.simulate.command:simulate",
+    "charges": "gateway.cli.charges:charges",
+    "arrears": "gateway.cli.arrears:arrears",
     "backup": "gateway.cli.backup:backup",
     "restore": "gateway.cli.backup:restore",
+    "personal-data": "gateway.cli.personal_data:personal_data",
 }
 
 

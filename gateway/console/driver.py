@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from gateway.api.context import Context, With, address_of
 from gateway.console.rendering import language_of, render
+from gateway.flows import arrears
 from gateway.flows.pay_token import stay_of
 from gateway.flows.refusals import Refused
 from gateway.flows.vouchers import redeem
@@ -76,4 +77,5 @@ def _page(request: Request, context: Context, token: str, voucher: str | None = 
         minutes=bill["minutes"],
         due_fen=bill["due_fen"],
         sentences=bill[language_of(request)],
+        earlier=arrears.offered(context.parts, token),
     )

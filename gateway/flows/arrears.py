@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.ledger import Posting
 from controllers.passages import State
-from gateway.flows import payment
+from gateway.flows import pay_token, payment
 from gateway.flows.charges_books import Asked, By, Money, asked_as, check_money, payment_under, share, take
+from gateway.flows.pay_token import stay_of
 from gateway.flows.payment import batch_of, vehicle_of
 from gateway.flows.reading import Sites, Slice, at_each
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
@@ -110,6 +111,25 @@ def earlier(connection: Connection, stay_id: str) -> list[Owed]:
         return []  # the plate of an old stay is gone
     found = owed(connection, None, Slice(None, EARLIER_MAX), plate=plate)
     return [one for _, one in found if one.stay != stay_id][:EARLIER_MAX]
+
+
+def offered(parts: Parts, token: str) -> list[dict[str, Any]]:
+    """What the pay page offers besides its own stay: what the vehicle owes from other visits, each with its own page. Never demanded."""
+    stay_id = stay_of(parts.settings.secret(), token)
+    if stay_id is None:
+        return []
+    with parts.store.reading() as connection:
+        found = earlier(connection, stay_id)
+    zone, secret = parts.settings.zone, parts.settings.secret()
+    return [
+        {
+            "site": one.site_name,
+            "day": one.started_at.astimezone(zone).date().isoformat(),
+            "due_fen": one.due_fen,
+            "token": pay_token.token(secret, one.stay),
+        }
+        for one in found
+    ]
 
 
 def collect(

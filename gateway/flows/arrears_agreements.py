@@ -21,9 +21,11 @@ from gateway.flows.reading import Sites, Slice
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.runtime.ids import derive_in_site, random_token
 from gateway.store import tables as t
+from gateway.store.facts import STREET
 from gateway.wiring import Parts
 
-STREET = "street"
+__all__ = ["STREET", "Agreement", "Wanted", "agreements", "approve", "end", "propose", "refuse"]
+
 _AGREEMENT = t.PayLaterAgreement.__table__.c
 
 

@@ -207,6 +207,8 @@ def _what_it_costs(
     past, claims = _past(loader, estate, facts, spans, zone), _claims(loader, estate, facts, spans)
     facts.balances, facts.inside = balances(), inside()
     facts.arrears, facts.closed_through = arrears(), closed_through()
+    if estate.agreements and left:
+        facts.agreed = loader.agreed(left, estate.sites)
     if past is not None:
         facts.past = past()
     if claims is not None:

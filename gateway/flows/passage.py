@@ -204,12 +204,14 @@ class Corridor:
         )
 
     def _may_pay_later(self, vehicle: Vehicle, stay: StayRecord) -> bool:
-        """Sites where everybody leaves first; beyond the limit of arrears a vehicle is asked to pay."""
-        policy = self.batch.policy(stay.site, stay.entry_at or stay.started_at)
-        if policy is None or policy.exit_mode != "leave_first":
-            return False
-        limit = policy.pay_later.arrears_limit_fen if policy.pay_later else None
-        return limit is None or self.batch.facts.arrears.get(vehicle.key, 0) <= limit
+        """Sites where everybody leaves first, and vehicles by agreement; beyond the limit of arrears a vehicle is asked to pay."""
+        facts, policy = self.batch.facts, self.batch.policy(stay.site, stay.entry_at or stay.started_at)
+        if policy is not None and policy.exit_mode == "leave_first":
+            limit = policy.pay_later.arrears_limit_fen if policy.pay_later else None
+            if limit is None or facts.arrears.get(vehicle.key, 0) <= limit:
+                return True
+        at = stay.exit_at or self.batch.now
+        return any(agreed.covers(at) for agreed in facts.agreed.get(vehicle.key, ()))
 
     def _decide(self, read: EventRecord, verdict: Verdict) -> None:
         read.decision = Decision.OPEN if verdict.opens else Decision.REFUSE

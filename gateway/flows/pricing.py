@@ -66,7 +66,8 @@ def standing(policy: Policy, plate: str, colour: str | None, found: Registration
     passes, held_now = [], False
     for pass_id, valid_from, valid_to in found.passes:
         offer = policy.pass_offer(pass_id)
-        until = valid_to + timedelta(days=offer.grace_days if offer else 0)
+        grace = offer.grace_days if offer and (pass_id, valid_from) not in found.ended else 0
+        until = valid_to + timedelta(days=grace)
         passes.append(PassPeriod(id=pass_id, valid_from=valid_from, valid_to=until))
         held_now = held_now or valid_from <= at < until
     at_home = _valid(*found.household_period, at)

@@ -40,7 +40,7 @@ def one_free(facts: Facts, key: VehicleKey, household: str, at: datetime, spaces
     there = {
         claim.plate
         for claim in claims.values()
-        if claim.until is None and (claim.pass_to is None or at < claim.pass_to + grace)
+        if claim.until is None and ((over := claim.over(grace)) is None or at < over)
     }
     return len(there - {key[1]}) < spaces
 
@@ -59,15 +59,20 @@ def note(facts: Facts, stay: StayRecord, standing: BillRecord | None) -> None:
         plate=stay.plate,
         since=stay.entry_at,
         until=None if stay.state == State.INSIDE else stay.exit_at,
-        pass_to=_pass_to(facts, stay),
+        pass_to=_pass_to(facts, stay, ended=False),
         fixed_until=fixed_until,
         held=held,
+        ended_at=_pass_to(facts, stay, ended=True),
     )
 
 
-def _pass_to(facts: Facts, stay: StayRecord) -> datetime | None:
+def _pass_to(facts: Facts, stay: StayRecord, *, ended: bool) -> datetime | None:
+    """The end of the last pass of the vehicle that was ended, or of those that were not."""
     registered = facts.registrations.get((stay.site, stay.plate))
-    return max((valid_to for _, _, valid_to in registered.passes), default=None) if registered else None
+    if registered is None:
+        return None
+    ends = (to for name, since, to in registered.passes if ((name, since) in registered.ended) is ended)
+    return max(ends, default=None)
 
 
 def held(facts: Facts, stay: StayRecord, until: datetime, spaces: int, grace: timedelta) -> Pieces:
@@ -96,7 +101,8 @@ def _taken(claim: SpaceClaim, stay: StayRecord, end: int, grace: timedelta) -> I
     if (claim.since, claim.stay) < (stay.entry_at, stay.id):
         since = minute_of(claim.since) if claim.fixed_until is None else claim.fixed_until
         till = end if claim.until is None else minute_of(claim.until)
-        yield since, till if claim.pass_to is None else min(till, minute_of(claim.pass_to + grace))
+        over = claim.over(grace)
+        yield since, till if over is None else min(till, minute_of(over))
 
 
 def _where_free(changes: dict[int, int], spaces: int) -> Pieces:

@@ -12,7 +12,15 @@ from datetime import date
 
 import msgspec
 
-from gateway.flows import verify_closes, verify_ledger, verify_registers, verify_stays
+from gateway.flows import (
+    verify_closes,
+    verify_ledger,
+    verify_passes,
+    verify_registers,
+    verify_spaces,
+    verify_stays,
+    verify_vouchers,
+)
 from gateway.flows.verify_scope import Failure, Look, Scope
 from gateway.wiring import Parts
 
@@ -50,5 +58,8 @@ def verify(
 def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
+    yield from verify_spaces.failures(look)
     yield from verify_closes.failures(look)
+    yield from verify_vouchers.failures(look)
+    yield from verify_passes.failures(look)
     yield from verify_registers.failures(look)

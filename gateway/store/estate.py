@@ -66,7 +66,16 @@ def load_estate(connection: Connection) -> Estate:
         for row in connection.execute(select(state.site_id, state.device_id, state.clock_offset_ms))
         if abs(row.clock_offset_ms) >= _OFFSET_COUNTS_FROM_MS
     }
-    return Estate(sites=sites, devices=devices, lanes=lanes, policies=_policies(connection), offsets_ms=offsets)
+    agreement = t.PayLaterAgreement
+    agreed = connection.execute(select(agreement.id).where(agreement.state == "approved").limit(1)).first()
+    return Estate(
+        sites=sites,
+        devices=devices,
+        lanes=lanes,
+        policies=_policies(connection),
+        offsets_ms=offsets,
+        agreements=agreed is not None,
+    )
 
 
 def _policies(connection: Connection) -> dict[str, list[Policy]]:

@@ -175,6 +175,19 @@ _BILL_FACTS = (
     .scalar_subquery()
     .label("facts")
 )
+
+
+def _last_pass(*, exact: bool) -> Any:
+    """When the last of a stay's vehicle's passes ends, of those that days of grace follow, or of those that were ended."""
+    which = _PASS.exact if exact else ~_PASS.exact
+    return (
+        select(func.max(_PASS.valid_to))
+        .where(_PASS.site_id == _stay.site_id, _PASS.plate == _stay.plate, which)
+        .correlate(t.Stay.__table__)
+        .scalar_subquery()
+    )
+
+
 _CLAIM_COLUMNS = (
     _stay.site_id,
     _stay.household_id,
@@ -183,11 +196,8 @@ _CLAIM_COLUMNS = (
     _stay.entry_at,
     _stay.exit_at,
     _stay.state,
-    select(func.max(_PASS.valid_to))
-    .where(_PASS.site_id == _stay.site_id, _PASS.plate == _stay.plate)
-    .correlate(t.Stay.__table__)
-    .scalar_subquery()
-    .label("pass_to"),
+    _last_pass(exact=False).label("pass_to"),
+    _last_pass(exact=True).label("ended_at"),
     _BILL_FACTS,
 )
 CLAIMS_INSIDE = Keyed(
@@ -228,11 +238,23 @@ CLOSED_THROUGH = Keyed(
     share=True,
 )
 ARREARS = Keyed(
-    (_stay.site_id, _stay.plate, func.sum(_stay.payable_fen - _stay.paid_fen)),
+    (
+        _stay.site_id,
+        _stay.plate,
+        # What was written off is not owed.
+        func.sum(_stay.payable_fen - _stay.paid_fen - func.coalesce(_stay.posted["written_off_fen"].as_integer(), 0)),
+    ),
     (_stay.site_id, _stay.plate),
     _stay.state == "left",
     _stay.payable_fen > _stay.paid_fen,
     group_by=(_stay.site_id, _stay.plate),
+)
+_AGREEMENT = t.PayLaterAgreement.__table__.c
+# By a site, or by `street`.
+AGREEMENTS = Keyed(
+    (_AGREEMENT.site_id, _AGREEMENT.plate, _AGREEMENT.limit_fen, _AGREEMENT.valid_from, _AGREEMENT.valid_to),
+    (_AGREEMENT.site_id, _AGREEMENT.plate),
+    _AGREEMENT.state == "approved",
 )
 COMMANDS = Keyed(
     (
@@ -341,7 +363,8 @@ def _all_registers(postgres: bool) -> Any:
     held, relative, free, blocked = t.PassHeld, t.Relative, t.FreeVehicle, t.BlockedVehicle
     return union_all(
         certified,
-        part("pass", held, held.pass_id, nothing, (held.valid_from, held.valid_to), no),
+        # Of a pass `certified` says that it was ended: no days of grace follow it.
+        part("pass", held, held.pass_id, nothing, (held.valid_from, held.valid_to), held.exact),
         part(
             "relative", relative, relative.household_id, relative.relation, (relative.valid_from, relative.valid_to), no
         ),

@@ -17,6 +17,7 @@ from gateway.store import fact_queries as queries
 from gateway.store.keyed import key_set
 from gateway.store.prepared import Answer, find
 from gateway.store.records import (
+    Agreed,
     Balance,
     BillRecord,
     EventRecord,
@@ -52,6 +53,10 @@ class CommandFacts:
     expires_at: datetime
 
 
+# The reserved name under which an agreement for the whole street stands.
+STREET = "street"
+
+
 @dataclass(slots=True)
 class Facts:
     """What the database holds about a batch. Deciding changes it in memory, so that the next event sees the one before."""
@@ -70,6 +75,7 @@ class Facts:
     claims: dict[tuple[str, str], dict[str, SpaceClaim]] = field(default_factory=lambda: defaultdict(dict))
     closed_through: dict[str, date | None] = field(default_factory=dict)
     arrears: dict[VehicleKey, int] = field(default_factory=dict)
+    agreed: dict[VehicleKey, list[Agreed]] = field(default_factory=dict)
     commands: dict[tuple[str, str], CommandFacts] = field(default_factory=dict)
 
 
@@ -242,6 +248,23 @@ class FactLoader:
         answer = queries.ARREARS.ask(self._connection, keys)
         return lambda: {(row[0], row[1]): int(row[2]) for row in answer()}
 
+    def agreed(self, keys: Keys, sites: Collection[str]) -> dict[VehicleKey, list[Agreed]]:
+        """The pay-later agreements of vehicles, with what is owed where each holds. Two questions, where anybody has one."""
+        wanted = {*keys, *((STREET, plate) for _, plate in keys)}
+        rows = queries.AGREEMENTS.rows(self._connection, wanted)
+        if not rows:
+            return {}
+        plates = {row[1] for row in rows}
+        owed = self.arrears({(site, plate) for site in sites for plate in plates})()
+        found: dict[VehicleKey, list[Agreed]] = defaultdict(list)
+        for scope, plate, limit, since, until in rows:
+            street = sum(fen for (_, vehicle), fen in owed.items() if vehicle == plate)
+            for key in keys:
+                if key[1] == plate and scope in {key[0], STREET}:
+                    total = street if scope == STREET else owed.get(key, 0)
+                    found[key].append(Agreed(limit, since, until, total))
+        return found
+
     def commands(self, keys: Keys) -> dict[tuple[str, str], CommandFacts]:
         return {(row[0], row[1]): CommandFacts(*row) for row in queries.COMMANDS.rows(self._connection, keys)}
 
@@ -266,6 +289,8 @@ def _register(entry: Registrations, row: Any) -> None:
                 entry.certificates.append((row.valid_from, row.valid_to))
         case "pass":
             entry.passes.append((row.a, row.valid_from, row.valid_to))
+            if row.certified:
+                entry.ended.add((row.a, row.valid_from))
         case "relative":
             entry.relatives.append((row.a, row.b, row.valid_from, row.valid_to, row.registered_at))
         case "free":
@@ -282,7 +307,7 @@ def stay_record(row: Any) -> StayRecord:
 
 def _claim(row: Any) -> SpaceClaim:
     until = None if row.state == "inside" else row.exit_at
-    return SpaceClaim(row.id, row.plate, row.entry_at, until, row.pass_to, *space_of(row.facts or {}))
+    return SpaceClaim(row.id, row.plate, row.entry_at, until, row.pass_to, *space_of(row.facts or {}), row.ended_at)
 
 
 def bill_record(row: Any) -> BillRecord:

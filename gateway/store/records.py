@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -43,6 +43,8 @@ class Estate:
     lanes: dict[tuple[str, str], LaneFacts]
     policies: dict[str, list[Policy]]
     offsets_ms: dict[tuple[str, str], int]
+    # Whether any vehicle may pay later by agreement: where none may, no event asks for one.
+    agreements: bool = False
 
 
 @dataclass(slots=True)
@@ -151,7 +153,8 @@ class SpaceClaim:
     """A stay of a vehicle that came with a pass: it stands on one of its household's spaces, or waits for one.
 
     `held`: the minutes (counted from 1970) in which its bill says that it stood on one, fixed up to `fixed_until`; what comes after
-    that, up to `until` (None: it is inside), is not fixed yet. `pass_to`: when the last of its passes ends, days of grace not counted.
+    that, up to `until` (None: it is inside), is not fixed yet. `pass_to`: when the last of its passes ends, days of grace not counted;
+    `ended_at`: the same of those that were ended (a transfer, a refund), which have none.
     """
 
     stay: str
@@ -161,6 +164,12 @@ class SpaceClaim:
     pass_to: datetime | None
     fixed_until: int | None
     held: tuple[tuple[int, int], ...]
+    ended_at: datetime | None = None
+
+    def over(self, grace: timedelta) -> datetime | None:
+        """When it stands for its space no more; None where it has no pass on record."""
+        ends = [*([self.pass_to + grace] if self.pass_to else ()), *([self.ended_at] if self.ended_at else ())]
+        return max(ends, default=None)
 
 
 def space_of(facts: dict[str, Any]) -> tuple[int | None, tuple[tuple[int, int], ...]]:
@@ -169,6 +178,22 @@ def space_of(facts: dict[str, Any]) -> tuple[int | None, tuple[tuple[int, int], 
     if said is None:
         return None, ()
     return said["until"], tuple((start, end) for start, end in said["held"])
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """A pay-later agreement of a vehicle, and what it owes where the agreement holds (at the site, or on the whole street), in fen."""
+
+    limit_fen: int
+    valid_from: datetime
+    valid_to: datetime | None
+    owed_fen: int
+
+    def covers(self, at: datetime) -> bool:
+        """Whether the vehicle may leave first at this instant: beyond the limit it is asked to pay its stay, as everybody is."""
+        return (
+            self.valid_from <= at and (self.valid_to is None or at < self.valid_to) and self.owed_fen <= self.limit_fen
+        )
 
 
 @dataclass(slots=True)
@@ -195,6 +220,8 @@ class Registrations:
     vehicle: str | None = None
     certificates: list[tuple[datetime | None, datetime | None]] = field(default_factory=list)
     passes: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    # Those of them, by id and start, that were ended and so have no days of grace.
+    ended: set[tuple[str, datetime]] = field(default_factory=set)
     relatives: list[tuple[str, str, datetime | None, datetime | None, datetime]] = field(default_factory=list)
     free: list[tuple[str, datetime | None, datetime | None]] = field(default_factory=list)
     blocked: list[tuple[datetime | None, datetime | None]] = field(default_factory=list)

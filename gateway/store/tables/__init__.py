@@ -1,5 +1,6 @@
 """The schema, one module a part of the trade."""
 
+from gateway.store.tables.arrears import ArrearsCredit, ArrearsReminder, ArrearsWriteOff, PayLaterAgreement
 from gateway.store.tables.base import Base, Instant
 from gateway.store.tables.estate import Device, DeviceState, Gate, Lane, Merchant, OfflineList, PolicyVersion, Site
 from gateway.store.tables.money import (
@@ -22,7 +23,18 @@ from gateway.store.tables.movement import (
     Quarantine,
     Stay,
 )
+from gateway.store.tables.passes import (
+    Charge,
+    ChargePayment,
+    ParkingPass,
+    PassIncome,
+    PassIncomeRun,
+    PassPeriod,
+    PassRefund,
+    PassVehicle,
+)
 from gateway.store.tables.people import AuditEntry, JobLease, JobRun, UserAccount
+from gateway.store.tables.personal_data import Erasing, PersonalDataRequest, RetentionRun
 from gateway.store.tables.registers import (
     BlockedVehicle,
     Certificate,
@@ -46,15 +58,21 @@ from gateway.store.tables.vouchers import (
 __all__ = [
     "AllowanceBalance",
     "AllowanceDraw",
+    "ArrearsCredit",
+    "ArrearsReminder",
+    "ArrearsWriteOff",
     "AuditEntry",
     "Base",
     "Bill",
     "BlockedVehicle",
     "Certificate",
+    "Charge",
+    "ChargePayment",
     "CommandRow",
     "DayClose",
     "Device",
     "DeviceState",
+    "Erasing",
     "ExceptionItem",
     "FreeVehicle",
     "Gate",
@@ -67,8 +85,16 @@ __all__ = [
     "LedgerTransaction",
     "Merchant",
     "OfflineList",
+    "ParkingPass",
     "PassHeld",
+    "PassIncome",
+    "PassIncomeRun",
+    "PassPeriod",
+    "PassRefund",
+    "PassVehicle",
+    "PayLaterAgreement",
     "Payment",
+    "PersonalDataRequest",
     "PlateEventRow",
     "PolicyVersion",
     "Posting",
@@ -77,6 +103,7 @@ __all__ = [
     "RegisterChange",
     "Relative",
     "ResidentVehicle",
+    "RetentionRun",
     "Shift",
     "Site",
     "SiteBooks",
