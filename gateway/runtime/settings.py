@@ -90,12 +90,49 @@ class Settings(BaseSettings):
         default=0, ge=0, le=100, description="how long a batch waits for company after its first message; 0: never"
     )
     batch_max: int = Field(default=200, ge=1, le=5_000, description="events in one transaction, at most")
+    retention_at: str = "03:30"
     retention_pictures_days: int = Field(default=90, ge=7, description="how long devices' pictures are kept")
     retention_records_days: int = Field(
-        default=365, ge=30, description="how long finished commands, resolved exceptions and the quarantine are kept"
+        default=365, ge=30, description="how long finished commands and resolved exceptions are kept"
+    )
+    retention_quarantine_days: int = Field(
+        default=90, ge=7, description="how long payloads are kept that could not be read"
     )
     retention_plates_days: int = Field(
-        default=730, ge=90, description="how long after a vehicle's last visit its plate is kept; its events with it"
+        default=365, ge=90, description="how long after a vehicle's last visit its plate is kept; its events with it"
+    )
+    retention_registrations_days: int = Field(
+        default=365, ge=30, description="how long after its end a vehicle's registration is kept, and its history"
+    )
+    retention_names_days: int = Field(
+        default=90, ge=0, description="how long after their end names of residents and relatives are kept"
+    )
+    retention_evidence_days: int = Field(
+        default=365, ge=0, description="how long after its end the reference to a relation's proof is kept"
+    )
+    retention_certificates_days: int = Field(
+        default=180, ge=30, description="how long after its end a low-income certificate is kept"
+    )
+    retention_blocklist_days: int = Field(
+        default=90, ge=0, description="how long after its end an entry of the blocklist is kept"
+    )
+    retention_vouchers_days: int = Field(
+        default=1095, ge=30, description="how long it is kept who took vouchers, and the signature"
+    )
+    retention_agreements_days: int = Field(
+        default=1095, ge=30, description="how long after its end it is kept whose a pay-later agreement was"
+    )
+    retention_origins_days: int = Field(
+        default=183, ge=183, description="how long addresses in the audit trail are kept; the law asks for six months"
+    )
+    retention_requests_days: int = Field(
+        default=1095, ge=365, description="how long requests about personal data are kept"
+    )
+    voucher_household_month_max: int = Field(
+        default=20, ge=0, le=5_000, description="visitor vouchers that one household may take in a month; 0: no limit"
+    )
+    print_font: str = Field(
+        default="", description="a TrueType file with Chinese for printed sheets; empty: the first known one of the system"
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(
@@ -113,7 +150,7 @@ class Settings(BaseSettings):
         Broker(value)
         return value
 
-    @field_validator("close_at")
+    @field_validator("close_at", "retention_at")
     @classmethod
     def _close_at(cls, value: str) -> str:
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
