@@ -21,7 +21,7 @@ from gateway.flows.reading import Sites, Slice
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.runtime.ids import derive_in_site, random_token
 from gateway.store import tables as t
-from gateway.store.facts import STREET
+from gateway.store.records import STREET
 from gateway.wiring import Parts
 
 __all__ = ["STREET", "Agreement", "Wanted", "agreements", "approve", "end", "propose", "refuse"]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, and_, func, select
 
 from gateway.flows.reading import BARRIER_UNKNOWN, Sites, at_each, exception_document, health, vehicles_inside, within
-from gateway.store.tables import DeviceState, ExceptionItem, Gate, Lane, Payment, PlateEventRow, Site
+from gateway.store.tables import ChargePayment, DeviceState, ExceptionItem, Gate, Lane, Payment, PlateEventRow, Site
 
 EXCEPTIONS_SHOWN = 20
 LANES_MAX = 5_000
@@ -116,10 +116,14 @@ def _exceptions(connection: Connection, allowed: Sites) -> Document:
 
 
 def _received(connection: Connection, allowed: Sites, now: datetime, zone: ZoneInfo) -> int:
+    """What was taken since midnight: for stays, and for passes, charges and other sites' arrears."""
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    found: int | None = connection.execute(
-        select(func.sum(Payment.amount_fen)).where(
-            at_each(Payment.site_id, allowed), Payment.at >= midnight, Payment.at < midnight + timedelta(days=1)
-        )
-    ).scalar_one()
-    return int(found or 0)
+    found = 0
+    for payment in (Payment, ChargePayment):
+        taken: int | None = connection.execute(
+            select(func.sum(payment.amount_fen)).where(
+                at_each(payment.site_id, allowed), payment.at >= midnight, payment.at < midnight + timedelta(days=1)
+            )
+        ).scalar_one()
+        found += int(taken or 0)
+    return found

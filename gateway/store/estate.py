@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from billing.policy import Policy, parse
 from gateway.store import tables as t
-from gateway.store.records import Estate, LaneFacts, SiteFacts
+from gateway.store.records import STREET, Estate, LaneFacts, SiteFacts
 
 _OFFSET_COUNTS_FROM_MS = 2_000
 _RELOAD_SECONDS = 5.0
@@ -67,7 +67,10 @@ def load_estate(connection: Connection) -> Estate:
         if abs(row.clock_offset_ms) >= _OFFSET_COUNTS_FROM_MS
     }
     agreement = t.PayLaterAgreement
-    agreed = connection.execute(select(agreement.id).where(agreement.state == "approved").limit(1)).first()
+    places = [*sorted(sites), STREET]
+    agreed = connection.execute(
+        select(agreement.id).where(agreement.site_id.in_(places), agreement.state == "approved").limit(1)
+    ).first()
     return Estate(
         sites=sites,
         devices=devices,

@@ -17,6 +17,7 @@ from gateway.store import fact_queries as queries
 from gateway.store.keyed import key_set
 from gateway.store.prepared import Answer, find
 from gateway.store.records import (
+    STREET,
     Agreed,
     Balance,
     BillRecord,
@@ -51,10 +52,6 @@ class CommandFacts:
     reason: str
     state: str
     expires_at: datetime
-
-
-# The reserved name under which an agreement for the whole street stands.
-STREET = "street"
 
 
 @dataclass(slots=True)

@@ -34,6 +34,10 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     policy_id: str
 
 
+# The reserved name under which a pay-later agreement for the whole street stands.
+STREET = "street"
+
+
 @dataclass(slots=True)
 class Estate:
     """Everything configured, held in memory and loaded again when it changes."""

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.api.app import create_app
 from gateway.flows import charges_money, passes, users
+from gateway.flows.board import board
 from gateway.flows.charges_books import Money
 from gateway.flows.passes_terms import Wanted
 from gateway.flows.refusals import Refused
@@ -186,3 +187,11 @@ def test_a_day_is_earned_once_whoever_comes_first(office: Office) -> None:
     at_once(*[office.earns for _ in range(4)])
     assert office.accounts()["income:pass"] == -(MONTH_FEN * 4 // 31)
     office.books_hold()
+
+
+@on_sqlite
+def test_the_board_counts_what_is_taken_for_passes(office: Office) -> None:
+    office.sells()
+    with office.parts.store.reading() as connection:
+        shown = board(connection, None, office.clock.now(), office.parts.settings.zone)
+    assert shown["money"]["received_fen"] == MONTH_FEN
