@@ -41,7 +41,24 @@ from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.wiring import Parts
 
-_ROUTERS = (token, estate, stays, explain, policies, registers, passes, charges, arrears, vouchers, allowances, exceptions, days, stream, images, personal_data)
+_ROUTERS = (
+    token,
+    estate,
+    stays,
+    explain,
+    policies,
+    registers,
+    passes,
+    charges,
+    arrears,
+    vouchers,
+    allowances,
+    exceptions,
+    days,
+    stream,
+    images,
+    personal_data,
+)
 _REFUSALS = {
     "401": "no valid credentials",
     "403": "not for this role or site",

@@ -132,7 +132,8 @@ class Settings(BaseSettings):
         default=20, ge=0, le=5_000, description="visitor vouchers that one household may take in a month; 0: no limit"
     )
     print_font: str = Field(
-        default="", description="a TrueType file with Chinese for printed sheets; empty: the first known one of the system"
+        default="",
+        description="a TrueType file with Chinese for printed sheets; empty: the first known one of the system",
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(

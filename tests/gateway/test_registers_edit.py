@@ -239,7 +239,9 @@ class TestEnds:
 
 @on_one_database
 @pytest.mark.parametrize("kind", list(REGISTERS))
-@pytest.mark.parametrize("token", ["", "x", "W10", "WzEwMDFd", "WyIiXQ", "!!!", "W251bGxd", "WyJhIiwiYiIsImMiLCJkIl0", "é"])
+@pytest.mark.parametrize(
+    "token", ["", "x", "W10", "WzEwMDFd", "WyIiXQ", "!!!", "W251bGxd", "WyJhIiwiYiIsImMiLCJkIl0", "é"]
+)
 def test_an_id_that_is_none_is_not_found(street: Parts, kind: str, token: str) -> None:
     with pytest.raises(NotFound), street.store.reading() as connection:
         registers_edit.find(connection, kind, f"xinyi.{token}", None)
