@@ -51,6 +51,17 @@ class Benefits:
     vouchers: tuple[Voucher, ...] = ()
     discount_registers: frozenset[str] = frozenset()
 
+    @property
+    def has_nothing(self) -> bool:
+        """Whether nothing but a discount of the policy could lower its bill."""
+        return (
+            self.free_class is None
+            and not self.low_income
+            and not self.passes
+            and self.allowance is None
+            and not self.vouchers
+        )
+
 
 NO_BENEFITS: Final = Benefits()
 

@@ -213,8 +213,9 @@ def _reckon(policy: Policy, stay: StayToPrice, benefits: Benefits) -> _Reckoned 
         return minutes
     start = entry + (free_minutes if tariff.free_minutes_deducted else 0)
     schedule = cut(policy, tariff, start, exit_, stay.charged)
-    used = needed(schedule, in_order(policy, schedule, stay.vehicle, minutes, benefits))
     without = outcome(schedule, ())
+    nothing = benefits.has_nothing and not policy.discounts
+    used = [] if nothing else needed(schedule, in_order(policy, schedule, stay.vehicle, minutes, benefits))
     gross_fen = without.payable_fen
     final = outcome(schedule, used) if used else without
     steps = _steps(schedule, used, gross_fen)

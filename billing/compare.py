@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from billing.benefits import Benefits, PassPeriod
+from billing.benefits import Benefits, PassPeriod, Voucher
 from billing.bill import Figures, StayToPrice, figures
 from billing.calendar import date_of, minute_of, wall_clock
 from billing.policy import Policy, in_force
@@ -80,6 +80,7 @@ class _Continued:
     last_exit: datetime
     figures: Figures
     draws: Mapping[tuple[str, str], int]
+    vouchers: tuple[Voucher, ...]
     payable_fen: int
 
 
@@ -121,14 +122,15 @@ class World:
             charged=self._charged(one, tariff, before),
             free_stays_used=used,
         )
-        benefits = self._benefits(policy, one, pools)
+        kept = before.vouchers if before is not None else ()
+        benefits = self._benefits(policy, one, pools, kept)
         stay, found = _priced(policy, tariff, stay, benefits, one.paid_early_at)
         draws = self._draw(policy, one.site, pools, found.drawn)
         if vehicle is not None:
             self._remember(vehicle, tariff, before, found.charged)
             if tariff.reentry_minutes is not None:
                 payable = max(found.payable_fen, before.payable_fen) if before is not None else found.payable_fen
-                self.last[vehicle] = _Continued(policy, entry, used, one.exit, found, draws, payable)
+                self.last[vehicle] = _Continued(policy, entry, used, one.exit, found, draws, benefits.vouchers, payable)
         return _added(policy, stay, benefits, found, before)
 
     def _continues(self, one: Recorded, last: _Continued | None) -> _Continued | None:
@@ -144,12 +146,12 @@ class World:
         """The vehicle's earlier stays of the same local day; an entry that went on with a stay began none."""
         if one.key is None:
             return one.stay.free_stays_used
+        if before is None and tariff.free_stays_per_day is None:
+            return 0
         day, _ = wall_clock(minute_of(one.entry), ZoneInfo(self.versions[0].timezone))
         if before is not None:
             self.joined[one.site, one.key, day] += 1
             return before.free_stays_used
-        if tariff.free_stays_per_day is None:
-            return 0
         return max(0, one.came_before - self.joined[one.site, one.key, day])
 
     def _charged(self, one: Recorded, tariff: Tariff, before: _Continued | None) -> Mapping[str, int]:
@@ -192,14 +194,16 @@ class World:
                     rest -= taken
         return draws
 
-    def _benefits(self, policy: Policy, one: Recorded, pools: Sequence[str]) -> Benefits:
+    def _benefits(self, policy: Policy, one: Recorded, pools: Sequence[str], kept: tuple[Voucher, ...]) -> Benefits:
         was = one.benefits
+        if was.has_nothing and not kept and not policy.free_classes and one.relation is None:
+            return was
         return Benefits(
             free_class=_free_class(policy, one),
             low_income=was.low_income,
             passes=tuple(_pass(policy, one, period) for period in was.passes),
             allowance=self._allowance(policy, one, pools),
-            vouchers=was.vouchers,
+            vouchers=kept + was.vouchers,
             discount_registers=was.discount_registers,
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -200,18 +200,49 @@ def _length(one: Recorded) -> str:
     return next((name for most, name in LENGTHS if minutes <= most), LONGEST)
 
 
-def shares(raws: Sequence[Raw], parts: int) -> Iterator[list[Raw]]:
-    """Raw stays in so many parts that know nothing of each other: all of a site are in one, in the order given."""
-    by_site: dict[str, int] = defaultdict(int)
-    for raw in raws:
-        by_site[raw.site] += 1
-    sizes = [0] * parts
-    place: dict[str, int] = {}
-    for site, number in sorted(by_site.items(), key=lambda item: (-item[1], item[0])):
-        smallest = sizes.index(min(sizes))
-        place[site] = smallest
-        sizes[smallest] += number
+def shares(raws: Sequence[Raw], parts: int) -> list[list[Raw]]:
+    """Raw stays in at most so many parts that know nothing of each other, each in the order given.
+
+    Stays of one vehicle are together, and so are vehicles whose households' balances meet.
+    """
+    nodes = _Nodes()
+    of = [nodes.of(raw) for raw in raws]
+    sizes: Counter[int] = Counter(nodes.root(node) for node in of)
+    load = [0] * parts
+    place: dict[int, int] = {}
+    for root, number in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        smallest = load.index(min(load))
+        place[root] = smallest
+        load[smallest] += number
     found: list[list[Raw]] = [[] for _ in range(parts)]
-    for raw in raws:
-        found[place[raw.site]].append(raw)
-    yield from (share for share in found if share)
+    for raw, node in zip(raws, of, strict=True):
+        found[place[nodes.root(node)]].append(raw)
+    return [share for share in found if share]
+
+
+class _Nodes:
+    """Vehicles and households, joined where they share a balance (union-find)."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str, str], int] = {}
+        self._parent: list[int] = []
+
+    def of(self, raw: Raw) -> int:
+        """The vehicle of a stay, joined with the households whose relative it is."""
+        vehicle = self._number((raw.site, "vehicle", raw.key if raw.key is not None else f"?{raw.id}"))
+        for household in raw.households:
+            self._parent[self.root(self._number((raw.site, "household", household)))] = self.root(vehicle)
+        return vehicle
+
+    def root(self, node: int) -> int:
+        parent = self._parent
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    def _number(self, name: tuple[str, str, str]) -> int:
+        number = self._numbers.setdefault(name, len(self._numbers))
+        if number == len(self._parent):
+            self._parent.append(number)
+        return number
