@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 from collections.abc import Sequence
@@ -34,8 +33,6 @@ def run(old: Sequence[str], new: Sequence[str], months_from: str, raws: Sequence
 
 def _behind_the_gates() -> None:
     os.nice(_NICENESS)
-    # It only ever grows, and ends soon: looking for cycles among a million tuples took half of the time.
-    gc.disable()
 
 
 def _share(old: tuple[str, ...], new: tuple[str, ...], months_from: str, raws: list[Raw]) -> Counted:
