@@ -22,6 +22,7 @@ from gateway.flows import audit
 from gateway.flows.charges_refusals import SecondPersonNeeded
 from gateway.flows.posting import book, business_day_for
 from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
+from gateway.flows.shifts import open_shift
 from gateway.runtime.ids import derive, random_token
 from gateway.store import books
 from gateway.store import tables as t
@@ -190,20 +191,8 @@ def account_of(desk: Desk, channel: str) -> tuple[str, str | None]:
     """Where money of a channel stands: (account, shift). Cash stands in the cashier's shift; one without gets one."""
     if channel != "cash":
         return f"assets:channel:{channel}", None
-    shift = _open_shift(desk, desk.by.operator or desk.by.role or "service")
+    shift = open_shift(desk.connection, desk.site, desk.by.operator or desk.by.role or "service", desk.now)
     return f"assets:cash:{shift}", shift
-
-
-def _open_shift(desk: Desk, cashier: str) -> str:
-    """The cashier's open shift, opened where there is none."""
-    found: str | None = desk.connection.execute(
-        select(t.Shift.id).where(t.Shift.site_id == desk.site, t.Shift.cashier == cashier, t.Shift.closed_at.is_(None))
-    ).scalar()
-    if found is not None:
-        return found
-    opened = derive("shift", desk.site, cashier, desk.now.isoformat())
-    desk.connection.execute(insert(t.Shift).values(site_id=desk.site, id=opened, cashier=cashier, opened_at=desk.now))
-    return opened
 
 
 class Asked(msgspec.Struct, frozen=True):

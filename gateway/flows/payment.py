@@ -27,6 +27,7 @@ from gateway.flows.pricing import implausible
 from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
+from gateway.flows.shifts import open_shift
 from gateway.flows.vehicle import Vehicle
 from gateway.runtime.ids import derive, random_token
 from gateway.store import tables as t
@@ -42,10 +43,7 @@ _VEHICLE = select(t.Stay.plate, t.Stay.started_at).where(
 _SAME_KEY = select(
     t.Payment.id, t.Payment.stay_id, t.Payment.channel, t.Payment.amount_fen, t.Payment.content_hash
 ).where(t.Payment.site_id == bindparam("site"), t.Payment.idempotency_key == bindparam("key"))
-_OPEN_SHIFT = select(t.Shift.id).where(
-    t.Shift.site_id == bindparam("site"), t.Shift.cashier == bindparam("cashier"), t.Shift.closed_at.is_(None)
-)
-_PAYMENT, _SHIFT = insert(t.Payment), insert(t.Shift)
+_PAYMENT = insert(t.Payment)
 _REFERENCE_MAX = 128
 
 
@@ -90,7 +88,7 @@ def take(
         settling = Settling(batch, vehicle.key, stay)
         _fix_what_is_due(settling, amount_fen, now)
         payment_id = derive("p", site, key)
-        shift = _shift(connection, site, operator or role or "service", now) if channel == "cash" else None
+        shift = open_shift(connection, site, operator or role or "service", now) if channel == "cash" else None
         _book(settling, channel, shift, amount_fen, now, operator, payment_id)
         settled = Verdict(True, Reason.PAID, "paid")
         opens = open_lane(batch, parts, FactLoader(connection), vehicle, stay, settled, payment_id)
@@ -193,16 +191,6 @@ def _fix_what_is_due(settling: Settling, amount_fen: int, now: datetime) -> None
         due = stay.due_fen
     if due != amount_fen:
         raise AmountNotDue(f"due at this moment: {max(0, due)} fen, not {amount_fen}")
-
-
-def _shift(connection: Connection, site: str, cashier: str, now: datetime) -> str:
-    """The cashier's open shift; one without gets one."""
-    for found in find(connection, _OPEN_SHIFT, site=site, cashier=cashier):
-        opened: str = found.id
-        return opened
-    opened = derive("shift", site, cashier, now.isoformat())
-    put(connection, _SHIFT, {"site_id": site, "id": opened, "cashier": cashier, "opened_at": now})
-    return opened
 
 
 def _book(

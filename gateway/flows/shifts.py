@@ -1,0 +1,39 @@
+"""班次: the shift into which a cashier's cash goes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.runtime.ids import derive
+from gateway.store import tables as t
+from gateway.store.prepared import find, put
+
+_OPEN_SHIFT = select(t.Shift.id).where(
+    t.Shift.site_id == bindparam("site"), t.Shift.cashier == bindparam("cashier"), t.Shift.closed_at.is_(None)
+)
+# Of two that open the first one at the same instant the second waits for the first, and then finds its shift.
+_UNLESS_OPEN: dict[str, Any] = {
+    "postgresql": postgres_insert(t.Shift).on_conflict_do_nothing(),
+    "sqlite": sqlite_insert(t.Shift).on_conflict_do_nothing(),
+}
+
+
+def open_shift(connection: Connection, site: str, cashier: str, now: datetime) -> str:
+    """The cashier's open shift at a site; one without gets one."""
+    found = find(connection, _OPEN_SHIFT, site=site, cashier=cashier)
+    if not found:
+        row = {
+            "site_id": site,
+            "id": derive("shift", site, cashier, now.isoformat()),
+            "cashier": cashier,
+            "opened_at": now,
+        }
+        put(connection, _UNLESS_OPEN[connection.dialect.name], row)
+        found = find(connection, _OPEN_SHIFT, site=site, cashier=cashier)
+    opened: str = found[0].id
+    return opened
