@@ -347,5 +347,7 @@ def test_a_policy_without_these_keys_asks_nothing_more(parts: Parts) -> None:
     street.clock.set(local("12:00"))
     exit_ = street.read("out-1", VISITOR, local("12:00"))
     with parts.store.writing() as connection:
-        facts = gather(Unasked(connection), parts.estates.known(connection), [exit_], parts.settings.zone)
+        facts = gather(
+            Unasked(connection), parts.estates.known(connection), [exit_], parts.clock.now(), parts.settings.zone
+        )
     assert len(facts.stays["xinyi", VISITOR]) == 1
