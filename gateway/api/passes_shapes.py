@@ -185,6 +185,7 @@ class SiteRun(BaseModel):
     charged: list[dict[str, Any]]
     standing: int = Field(description="charged before")
     without_area: list[str] = Field(description="households whose home has no size on record")
+    overlapping: list[str] = Field(description="passes not extended: a vehicle has the same pass in that month already")
     gross_fen: int
     waived_fen: int
     payable_fen: int

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from datetime import date, datetime
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
@@ -121,14 +121,14 @@ def export(staff: Asking, context: With, wanted: Wanted) -> FileResponse:
 def propose(staff: Asking, context: With, wanted: Wanted) -> Response:
     """Propose an erasure. 409 `still-needed` while the vehicle is inside, owes, or a dispute is open, saying so."""
     subject = subject_of(wanted.plate, wanted.household)
-    return json(context.parts, personal_data.propose(context.parts, subject, _asking(staff, wanted)), 201)
+    return json(context.parts, _seen(staff, personal_data.propose(context.parts, subject, _asking(staff, wanted))), 201)
 
 
 @router.post("/personal-data/erasures/{request_id}/approval", responses={200: {"model": PersonalDataRequest}})
 def approve(staff: Asking, context: With, request_id: RequestId) -> Response:
     """Erase, as a second member of staff. 409 `second-person-needed` for whoever proposed it."""
     done = personal_data.approve(context.parts, request_id, operator=staff.name, origin=staff.origin, sites=staff.sites)
-    return json(context.parts, done)
+    return json(context.parts, _seen(staff, done))
 
 
 @router.post("/personal-data/erasures/{request_id}/rejection", responses={200: {"model": PersonalDataRequest}})
@@ -137,7 +137,7 @@ def reject(staff: Asking, context: With, request_id: RequestId, why: Why) -> Res
     done = personal_data.reject(
         context.parts, request_id, operator=staff.name, origin=staff.origin, reason=why.reason, sites=staff.sites
     )
-    return json(context.parts, done)
+    return json(context.parts, _seen(staff, done))
 
 
 @router.get("/personal-data/requests", responses={200: {"model": PersonalDataRequests}})
@@ -153,11 +153,16 @@ def requests(
     return json(context.parts, _requests(context, staff, state, cursor, limit))
 
 
+def _seen(staff: Staff, document: dict[str, Any]) -> dict[str, Any]:
+    """What was erased or handed over, by table, tells a certificate from a pass: not to a manager."""
+    return document if staff.role in SEES_LOW_INCOME else {**document, "done": {}}
+
+
 def _requests(context: Context, staff: Staff, state: State | None, cursor: str | None, limit: int) -> dict[str, object]:
     part = instants_only(slice_of(cursor, limit))
     after = None if part.after is None else (part.after[0], str(part.after[1]))
     found = personal_data_requests.listed(context.parts, staff.sites, state, after, limit)
-    return page([(key, document) for key, document in found], limit)
+    return page([(key, _seen(staff, document)) for key, document in found], limit)
 
 
 @router.get("/personal-data/retention", responses={200: {"model": RetentionRuns}})

@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from billing.policy import PolicyError
+from billing.policy import Policy, PolicyError
+from gateway.api.access import SEES_LOW_INCOME
 from gateway.api.answers import json
 from gateway.api.context import Asking, With
 from gateway.api.problems import NotAllowed
@@ -107,6 +108,11 @@ def compare(
     with context.reports.reading() as connection:
         old = _side(connection, "old", wanted.old, wanted.old_text)
         new = _side(connection, "new", wanted.new, wanted.new_text)
+        if (
+            staff.role not in SEES_LOW_INCOME
+            and len({_exempts_parking(one) for one in (*old.versions, *new.versions)}) > 1
+        ):
+            raise Invalid("low_income: what certificates exempt from is compared by finance")
         found = comparing.compare(
             context.parts,
             connection,
@@ -123,6 +129,10 @@ def compare(
     name = f"{old.newest.id}-{found['from']}-{found['to']}.xlsx"
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     return Response(workbook(found, names), media_type=_XLSX, headers=headers)
+
+
+def _exempts_parking(policy: Policy) -> bool:
+    return policy.low_income is not None and "parking" in policy.low_income.exempts
 
 
 def _side(connection: Connection, which: str, name: str | None, text: str | None) -> comparing.Side:

@@ -59,4 +59,8 @@ def run(month: str, site: str | None, preview: bool, as_json: bool, config: Path
         )
         for household in one.without_area[:20]:
             click.echo(f"{one.site:<{wide}}  household {household}: no area_m2, no property fee; import its size")
+        for passed in one.overlapping[:20]:
+            click.echo(
+                f"{one.site:<{wide}}  pass {passed}: a vehicle has the same pass in that month already; not extended"
+            )
     click.echo(f"{month}: {'preview, nothing was written' if preview else 'done'}")

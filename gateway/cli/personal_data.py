@@ -138,7 +138,7 @@ def erase(
         raise Refusal("say whom (--plate or --household), or which request (--approve, --reject), or --again FILE")
     with open_parts(config) as parts:
         try:
-            who, origin, sites = _who(parts, user, password_stdin)
+            who, origin, sites, _ = _who(parts, user, password_stdin)
             if again is not None:
                 _again(parts, again, who)
                 return
@@ -242,8 +242,8 @@ def scrub(config: Path | None) -> None:
 def _asking(
     parts: Parts, user: str | None, password_stdin: bool, identity: str | None, reason: str | None, role: str
 ) -> Asking:
-    who, origin, sites = _who(parts, user, password_stdin)
-    return _grounds(who, origin, sites, identity, reason, role)
+    who, origin, sites, own = _who(parts, user, password_stdin)
+    return _grounds(who, origin, sites, identity, reason, "manager" if "manager" in {own, role} else role)
 
 
 def _grounds(
@@ -261,12 +261,12 @@ def _grounds(
     )
 
 
-def _who(parts: Parts, user: str | None, password_stdin: bool) -> tuple[str, str, frozenset[str] | None]:
-    """Name, origin and sites of who acts: an account with its password, or the login name of this computer."""
+def _who(parts: Parts, user: str | None, password_stdin: bool) -> tuple[str, str, frozenset[str] | None, str | None]:
+    """Name, origin, sites and role of who acts: an account with its password, or the login name of this computer."""
     from gateway.flows.users import authenticate
 
     if user is None:
-        return operator_name(), "command line", None
+        return operator_name(), "command line", None, None
     if not password_stdin:
         raise Refusal("--user needs --password-stdin: send the password as one line")
     found = authenticate(parts.store, user, sys.stdin.readline(4096).rstrip("\r\n"))
@@ -274,7 +274,7 @@ def _who(parts: Parts, user: str | None, password_stdin: bool) -> tuple[str, str
         raise Refusal("the name or the password is wrong")
     if found.role not in _ROLES:
         raise Refusal(f"{found.name} is a {found.role}; a registrar or a manager may do this")
-    return found.name, "command line", frozenset(found.sites) or None
+    return found.name, "command line", frozenset(found.sites) or None, found.role
 
 
 def _again(parts: Parts, file: Path, who: str) -> None:

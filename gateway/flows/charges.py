@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from billing.passes import month_end
 from billing.policy import Policy
 from gateway.flows.charges_books import Asked, By, Desk, asked_as, hold
 from gateway.flows.charges_posting import ToCharge, month_of, put
+from gateway.flows.charges_refusals import PassOverlaps
 from gateway.flows.passes import put_period
 from gateway.flows.passes_held import bring, held_of, refuse_overlaps
 from gateway.flows.passes_records import Rules, SoldPass, SoldPeriod, homes, load, low_income_at
@@ -46,13 +48,17 @@ class ChargedNow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did at one site. `standing`: charged before; `without_area`: households whose home has no size."""
+    """What a run did at one site. `standing`: charged before; `without_area`: households whose home has no size.
+
+    `overlapping`: passes that were not extended, since a vehicle of theirs has the same pass in that month already.
+    """
 
     site: str
     month: str
     charged: list[ChargedNow]
     standing: int
     without_area: list[str]
+    overlapping: list[str]
     gross_fen: int
     waived_fen: int
     payable_fen: int
@@ -94,9 +100,10 @@ def _run_site(parts: Parts, site: str, first: date, by: By, *, preview: bool) ->
             for household, fee in _fees(policy, sizes, exempt)
             if (household, "property_fee", "") not in standing
         ]
-        wanted += _passes(desk, first, policy, exempt)
+        overlapping: list[str] = []
+        wanted += _passes(desk, first, policy, exempt, overlapping)
         ids = put(desk, month, wanted, policy)
-        report = _report(site, month, ids, wanted, len(standing), _without_area(policy, sizes))
+        report = _report(site, month, ids, wanted, len(standing), _without_area(policy, sizes), overlapping)
         if wanted and not preview:
             desk.audit("charges.run", month, charges=len(wanted))
             connection.commit()
@@ -114,8 +121,11 @@ def _without_area(policy: Policy, sizes: dict[str, Decimal | None]) -> list[str]
     return [household for household, area in sizes.items() if not area] if policy.property_fee is not None else []
 
 
-def _passes(desk: Desk, first: date, policy: Policy, exempt: set[str]) -> Iterator[ToCharge]:
-    """The passes that are billed monthly and do not reach into the month yet: each gets its period."""
+def _passes(desk: Desk, first: date, policy: Policy, exempt: set[str], overlapping: list[str]) -> Iterator[ToCharge]:
+    """The passes that are billed monthly and do not reach into the month yet: each gets its period.
+
+    One that cannot goes to `overlapping`: it stops nobody else's month.
+    """
     sold_pass = t.ParkingPass
     ids = desk.connection.execute(
         select(sold_pass.id)
@@ -134,7 +144,11 @@ def _passes(desk: Desk, first: date, policy: Policy, exempt: set[str]) -> Iterat
             continue
         assert sold.household is not None
         charged = pass_fee(policy, offer, 1, low_income=sold.household in exempt)
-        period = _extend(desk, sold, first, charged, policy)
+        try:
+            period = _extend(desk, sold, first, charged, policy)
+        except PassOverlaps:
+            overlapping.append(sold.id)
+            continue
         yield ToCharge(household=sold.household, charged=charged, pass_id=sold.id, period_id=period.id)
 
 
@@ -153,8 +167,8 @@ def _extend(desk: Desk, sold: SoldPass, first: date, charged: Charged, policy: P
         first,
     )
     before = held_of(sold, desk.zone)
+    refuse_overlaps(desk, replace(sold, periods=[*sold.periods, period]), before)
     put_period(desk, sold, period, policy, asked)
-    refuse_overlaps(desk, sold, before)
     bring(desk, sold, before, what="renew", reason=f"monthly charges {month}")
     return period
 
@@ -170,7 +184,13 @@ def _standing(connection: Connection, site: str, month: str) -> set[tuple[str, s
 
 
 def _report(
-    site: str, month: str, ids: list[str], wanted: list[ToCharge], standing: int, without_area: list[str]
+    site: str,
+    month: str,
+    ids: list[str],
+    wanted: list[ToCharge],
+    standing: int,
+    without_area: list[str],
+    overlapping: list[str],
 ) -> SiteRun:
     return SiteRun(
         site=site,
@@ -190,6 +210,7 @@ def _report(
         ],
         standing=standing,
         without_area=without_area,
+        overlapping=overlapping,
         gross_fen=sum(one.charged.gross_fen for one in wanted),
         waived_fen=sum(one.charged.waived_fen for one in wanted),
         payable_fen=sum(one.charged.payable_fen for one in wanted),

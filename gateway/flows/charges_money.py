@@ -15,6 +15,7 @@ from gateway.flows.charges_books import (
     Desk,
     Money,
     account_of,
+    another,
     asked_as,
     check_channel,
     check_money,
@@ -129,6 +130,8 @@ def pay_back(parts: Parts, charge_id: str, channel: str, by: By) -> int:
         row = _row(desk, charge_id)
         if row.reversed_at is None or not row.paid_fen:
             raise AmountNotDue("nothing is to be paid back for this charge")
+        # Money leaves a drawer: who took the charge back does not hand it out.
+        another(row.reversed_by or "", by)
         key = f"charge:{charge_id}:paid-back"
         done = select(t.LedgerTransaction.id).where(
             t.LedgerTransaction.site_id == desk.site, t.LedgerTransaction.idempotency_key == key

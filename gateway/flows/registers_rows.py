@@ -45,6 +45,8 @@ VEHICLE_WORDS: dict[str, tuple[str, ...]] = {
 _RELATION_OF = {word: name for name, words in RELATIONS.items() for word in (name, *words)}
 _VEHICLE_OF = {word: name for name, words in VEHICLE_WORDS.items() for word in (name, *words)}
 
+# Within these an instant can be told in every zone, and days of grace be added to it.
+_LONG_AGO, _FOR_EVER = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _AREA_MAX = Decimal(1_000_000)
 # "停车困难" is a complaint about parking; "困难户" is a household.
@@ -243,14 +245,21 @@ def _text(value: str, name: str, longest: int, *, shown: bool = True) -> str:
 def parse_instant(value: str, zone: ZoneInfo, *, end: bool = False) -> datetime:
     """A day means its first instant in the zone, or with `end` the first of the next day, so that an end is inclusive.
 
-    An instant is exact; without an offset it is in the zone. Raises `ValueError`.
+    An instant is exact; without an offset it is in the zone. "For ever", as lists write it (9999-12-31), is the last day
+    that is known here. Raises `ValueError`.
     """
     day = _DAY.fullmatch(value)
     try:
         if day:
             midnight = datetime(int(day[1]), int(day[2]), int(day[3]), tzinfo=zone)
-            return (midnight + timedelta(days=1) if end else midnight).astimezone(UTC)
-        instant = datetime.fromisoformat(value)
-        return (instant if instant.tzinfo is not None else instant.replace(tzinfo=zone)).astimezone(UTC)
+            found = (midnight + timedelta(days=1) if end and midnight < _FOR_EVER else midnight).astimezone(UTC)
+        else:
+            instant = datetime.fromisoformat(value)
+            found = (instant if instant.tzinfo is not None else instant.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:
         raise ValueError(value) from None
+    if end and found >= _FOR_EVER:
+        return _FOR_EVER
+    if not _LONG_AGO <= found < _FOR_EVER:
+        raise ValueError(value)
+    return found

@@ -308,7 +308,7 @@ class TestStays:
             {"cursor": "WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAsImIiXQ"},
             {"state": "lost"},
             {"from": "soon"},
-            {"to": "9999-12-31"},
+            {"from": "9999-12-31"},
             {"plate": "x" * 41},
         ],
     )

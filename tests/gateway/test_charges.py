@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from gateway.cli.main import main
-from gateway.flows import charges, charges_money, passes_refund
+from gateway.flows import charges, charges_money, passes_refund, registers
 from gateway.flows.charges_money import ChargeFilter
-from gateway.flows.charges_refusals import NotReversible
+from gateway.flows.charges_refusals import NotReversible, SecondPersonNeeded
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import AmountNotDue, Invalid, KeyReused, NotFound
 from gateway.flows.verify import verify
@@ -124,6 +124,8 @@ def test_a_wrong_charge_is_reversed_by_name_and_may_be_charged_again(office: Off
     assert "assets:receivable:property_fee" not in accounts
     assert accounts["income:property_fee"] == -FEE_102
     office.books_hold()
+    with pytest.raises(SecondPersonNeeded):  # money leaves a drawer: not by who took the charge back
+        charges_money.pay_back(office.parts, charge, "cash", FINANCE)
     assert charges_money.pay_back(office.parts, charge, "cash", TILL) == 1000
     assert charges_money.pay_back(office.parts, charge, "cash", TILL) == 1000
     assert office.drawer() == 0
@@ -284,3 +286,22 @@ def test_a_refund_of_an_unknown_pass_or_charge_is_not_found(office: Office) -> N
         passes_refund.propose(office.parts, "xinyi.nothing", "why", REGISTRAR)
     with pytest.raises(NotFound):
         charges_money.reverse(office.parts, "atlantis.nothing", "why", FINANCE)
+
+
+def test_a_pass_that_overlaps_another_stops_nobody_elses_month(office: Office) -> None:
+    office.sells(fen=None, billed="monthly")
+    rows = [
+        {
+            "site": "xinyi",
+            "plate": "浙A10101",
+            "pass": "resident-monthly",
+            "valid_from": "2026-04-10",
+            "valid_to": "2026-04-20",
+        }
+    ]
+    assert registers.import_rows(office.parts, "passes", rows).ok
+    office.charges("2026-03")
+    run = office.charges("2026-04")
+    assert len(run.overlapping) == 1
+    assert {(one.household, one.kind) for one in run.charged} >= {("101", "property_fee"), ("102", "property_fee")}
+    office.books_hold()

@@ -377,6 +377,12 @@ def test_the_api(street: Street) -> None:
         assert answer.status_code == 200, answer.text
         assert answer.json()["total"]["change_fen"] == 1200
     assert staff["guard"].post("/api/v1/policies/compare", wanted).status_code == 403
+    # What certificates exempt from would count them: finance may ask, a committee may not.
+    exempting = {**wanted, "new_text": DEARER.replace('exempts = ["parking", ', "exempts = [")}
+    assert exempting != wanted
+    assert staff["finance"].post("/api/v1/policies/compare", exempting).status_code == 200
+    refused = staff["committee"].post("/api/v1/policies/compare", exempting)
+    assert (refused.status_code, "low_income" in refused.json()["detail"]) == (422, True)
     sheet = staff["finance"].post("/api/v1/policies/compare?format=xlsx", wanted)
     assert load_workbook(io.BytesIO(sheet.content))["概要"]["A2"].value == "原规则"
     house.hires("archivist", "committee", "archive")

@@ -378,3 +378,20 @@ def test_any_bytes_are_a_table_or_refused(data: bytes) -> None:
 def test_any_text_is_an_instant_or_a_value_error(text: str) -> None:
     with suppress(ValueError):
         assert parse_instant(text, ZoneInfo("Asia/Shanghai"), end=True).tzinfo is not None
+
+
+@on_one_database
+@pytest.mark.parametrize("end", ["9999-12-31", "9999-12-30", "9999-12-31T23:59:59Z", "2199-12-31"])
+def test_for_ever_is_a_date_that_every_zone_can_tell(street: Parts, end: str) -> None:
+    """As lists write it; days of grace are added to it, and it is shown in local time."""
+    assert importing(street, "free-vehicles", "site,plate,class,valid_to", f"xinyi,浙A77777,ambulance,{end}").ok
+    (kept,) = rows(street, t.FreeVehicle)
+    assert kept.valid_to is not None
+    assert kept.valid_to.year in {2199, 2200}
+
+
+@on_one_database
+@pytest.mark.parametrize("start", ["0001-01-01", "1899-12-31", "2200-01-02", "9999-12-31"])
+def test_a_start_that_cannot_be_meant_is_refused(street: Parts, start: str) -> None:
+    lines = "site,plate,class,valid_from,valid_to", f"xinyi,浙A77777,ambulance,{start},"
+    assert "valid_from" in importing(street, "free-vehicles", *lines).problems[0].reason

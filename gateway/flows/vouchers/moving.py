@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,6 +19,9 @@ from gateway.runtime.ids import random_token
 from gateway.store import books
 from gateway.store.tables import Voucher, VoucherMovement
 from gateway.wiring import Parts
+
+# How long after a code was handed over without a network it is still taken.
+COLLECTED_WITHIN = timedelta(hours=48)
 
 _VOUCHER = Voucher.__table__.c
 _MOVE = (

@@ -24,7 +24,7 @@ from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
 from gateway.flows.vehicle import Vehicle
 from gateway.flows.vouchers.books import hold_site
-from gateway.flows.vouchers.moving import Why, content_of, lock, move, words
+from gateway.flows.vouchers.moving import COLLECTED_WITHIN, Why, content_of, lock, move, words
 from gateway.flows.vouchers.redeem import attach, check_stay, check_voucher, lock_voucher, read_code, stay_in
 from gateway.flows.vouchers.refusals import VoucherNotNow, VoucherUsed
 from gateway.runtime.ids import derive
@@ -37,7 +37,6 @@ _BEFORE = timedelta(minutes=10)
 _AFTER = timedelta(minutes=2)
 """A code is collected from a vehicle that stands at the exit: its read was a little before, or after by another clock."""
 
-GIVE_UP_AFTER = timedelta(hours=48)
 _SWEPT_AT_ONCE = 200
 
 REUSED, REFUSED, UNMATCHED = "voucher_reused", "voucher_refused", "voucher_unmatched"
@@ -255,7 +254,7 @@ def _match(parts: Parts, site: str, redemption: str) -> Redemption:
                 stay = None
         if stay is not None:
             _becomes(connection, standing, "done", "", stay=stay)
-        elif now - standing.received_at >= GIVE_UP_AFTER:
+        elif now - standing.received_at >= COLLECTED_WITHIN:
             detail = "no stay with something due left there at that time"
             _becomes(connection, standing, "refused", detail)
             about = Situation(

@@ -108,7 +108,7 @@ def withdraw(parts: Parts, *, stay_id: str, serial: int, reason: str, operator: 
         if found is None:
             raise NotFound("the stay has presented no such voucher")
         if found.state != "presented":
-            raise VoucherNotNow("a bill has used it: correct the stay instead")
+            raise VoucherNotNow("a bill has used it; it comes back only if that bill is taken back")
         voucher_use.step(batch, found, "withdraw", "issued", now, operator=operator)
         batch.facts.vouchers[stay.id].remove(found)
         stay.vouchers -= 1

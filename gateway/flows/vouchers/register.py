@@ -13,7 +13,7 @@ from gateway.flows import audit
 from gateway.flows.posting import closed_through
 from gateway.flows.pricing import months
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
-from gateway.flows.vouchers.moving import Why, check_range, content_of, key_of, lock, move, words
+from gateway.flows.vouchers.moving import COLLECTED_WITHIN, Why, check_range, content_of, key_of, lock, move, words
 from gateway.flows.vouchers.refusals import QuotaReached, VoucherOver, VoucherState
 from gateway.runtime.ids import derive
 from gateway.store.tables import Household, Voucher, VoucherBook, VoucherIssue, VoucherMovement
@@ -158,7 +158,8 @@ def expire(parts: Parts) -> int:
     over = (
         select(VoucherBook.site_id, VoucherBook.id, VoucherBook.first_serial, VoucherBook.last_serial)
         .where(
-            VoucherBook.valid_to <= now,
+            # Codes collected without a network arrive later, and were handed over in time.
+            VoucherBook.valid_to <= now - COLLECTED_WITHIN,
             select(Voucher.serial)
             .where(
                 Voucher.site_id == VoucherBook.site_id,
