@@ -137,7 +137,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/days/{day}/export"): _BOOKS,
     ("POST", "/api/v1/days/{day}/close"): frozenset({FINANCE}),
     ("POST", "/api/v1/personal-data/exports"): frozenset({REGISTRAR, MANAGER}),
-    ("POST", "/api/v1/personal-data/erasures"): frozenset({REGISTRAR, MANAGER}),
+    ("POST", "/api/v1/personal-data/erasures"): frozenset({REGISTRAR}),
     ("POST", "/api/v1/personal-data/erasures/{request_id}/approval"): frozenset({REGISTRAR, MANAGER}),
     ("POST", "/api/v1/personal-data/erasures/{request_id}/rejection"): frozenset({REGISTRAR, MANAGER}),
     ("GET", "/api/v1/personal-data/requests"): frozenset({REGISTRAR, MANAGER}),

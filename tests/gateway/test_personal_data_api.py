@@ -99,6 +99,11 @@ def test_a_rejection_has_a_reason(staff: dict[str, Any]) -> None:
     assert (done.status_code, done.json()["state"]) == (200, "rejected")
 
 
+def test_a_manager_asks_for_no_erasure(staff: dict[str, Any]) -> None:
+    """Why it is refused would tell who has a pass, and so who has a certificate. A manager decides what was proposed."""
+    assert staff["manager"].post(f"{PATH}/erasures", BODY).status_code == 403
+
+
 def test_what_cannot_be_used_is_refused(staff: dict[str, Any]) -> None:
     for body, status in (
         ({"plate": "浙A12345", "identity": "x", "reason": "y"}, 404),
@@ -109,7 +114,7 @@ def test_what_cannot_be_used_is_refused(staff: dict[str, Any]) -> None:
         ({"plate": "沪C24680", "identity": " ", "reason": "y"}, 422),
     ):
         for what in ("exports", "erasures"):
-            answer = staff["manager"].post(f"{PATH}/{what}", body)
+            answer = staff["registrar"].post(f"{PATH}/{what}", body)
             assert answer.status_code == status, answer.text
             assert answer.headers["content-type"] == "application/problem+json"
 
