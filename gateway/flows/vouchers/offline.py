@@ -272,7 +272,7 @@ def _match(parts: Parts, site: str, redemption: str) -> Redemption:
 def _stay_at(connection: Connection, standing: Row[Any]) -> str | None:
     """The stay that was at the exit then and still owes something: the last before the instant, else the first after it."""
     rows = connection.execute(
-        select(Stay.id, Stay.exit_at, Stay.payable_fen, Stay.paid_fen).where(
+        select(Stay.id, Stay.exit_at, Stay.payable_fen, Stay.paid_fen, Stay.posted).where(
             Stay.site_id == standing.site_id,
             Stay.exit_at >= standing.at - _BEFORE,
             Stay.exit_at <= standing.at + _AFTER,
@@ -280,7 +280,8 @@ def _stay_at(connection: Connection, standing: Row[Any]) -> str | None:
             Stay.state.in_((State.LEFT.value, State.INSIDE.value)),
         )
     ).all()
-    owing = [row for row in rows if (row.payable_fen or 0) > row.paid_fen]
+    # What was written off is owed no more.
+    owing = [row for row in rows if (row.payable_fen or 0) - row.posted.get("written_off_fen", 0) > row.paid_fen]
     before = [row for row in owing if row.exit_at <= standing.at]
     if before:
         return str(max(before, key=lambda row: (row.exit_at, row.id)).id)
