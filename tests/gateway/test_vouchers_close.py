@@ -255,7 +255,9 @@ class TestStatements:
         uses(desk, cafe[0], "浙A00001")
         desk.issued("hour", 60)
         march_closes(desk)
-        assert tend(desk.parts) == "1 vouchers expired, 1 buyers' months made"
+        assert tend(desk.parts) == "1 buyers' months made"
+        desk.street.clock.advance(hours=48)
+        assert tend(desk.parts) == "1 vouchers expired"
         assert tend(desk.parts) == ""
         desk.holds()
 
