@@ -132,8 +132,10 @@ def test_online_and_offline_at_once(desk: Desk) -> None:
     won = [
         one for one in answers if isinstance(one, redeem.Presented) or getattr(one, "state", "") in {"done", "queued"}
     ]
-    assert len(won) == 1, answers
+    # Brought in for the stay that has it by now, the collected code has its way as well.
+    assert len({one.stay for one in won}) == 1, answers
     assert free_of_charge(desk.street) == 1
+    assert len(desk.rows(t.VoucherRedemption)) <= 1
     desk.holds()
 
 
