@@ -77,5 +77,6 @@ def _page(request: Request, context: Context, token: str, voucher: str | None = 
         minutes=bill["minutes"],
         due_fen=bill["due_fen"],
         sentences=bill[language_of(request)],
+        allowance=bill["allowance"],
         earlier=arrears.offered(context.parts, token),
     )

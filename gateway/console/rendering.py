@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from billing.explain import duration
 from gateway.console.words import WORDS, Language, exception_word, for_script, language, word
 
 LANGUAGE_COOKIE = "parkgate_language"
@@ -76,6 +77,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         path=request.url.path,
         t=say,
         word=named,
+        duration=lambda minutes: duration(minutes, lang),
         exception_word=lambda kind: exception_word(lang, kind),
         script_data=lambda: script_data(for_script(lang)),
         **values,

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
 from billing.policy import Policy, in_force
 from gateway.flows.reading import Slice
@@ -17,8 +17,11 @@ from gateway.wiring import Parts
 
 _BALANCE = t.AllowanceBalance.__table__.c
 _DRAW = t.AllowanceDraw.__table__.c
+_STAY = t.Stay.__table__.c
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _ID_MAX = 64
+# Several a day, all month long.
+_STAYS_OF_A_VEHICLE_MAX = 100
 
 Found = list[tuple[tuple[Any, ...], dict[str, Any]]]
 
@@ -130,3 +133,26 @@ def movements(connection: Connection, site: str, holder: str, month: str, page: 
         )
         for row in rows
     ]
+
+
+def of_vehicle(
+    connection: Connection, vehicle: tuple[str, str], month: str, *, other_than: str
+) -> list[tuple[datetime, int]]:
+    """When stays of one vehicle (site and plate) last drew from a month, and how many minutes each, the newest first.
+
+    Without the stay `other_than`, and without those that gave everything back. For whoever drives it: nothing of the holder.
+    """
+    drawn_at, minutes = func.max(_DRAW.at), func.sum(_DRAW.minutes)
+    site, plate = vehicle
+    own = and_(_DRAW.site_id == _STAY.site_id, _DRAW.stay_id == _STAY.id)
+    rows = connection.execute(
+        select(drawn_at, minutes)
+        .select_from(t.Stay)
+        .join(t.AllowanceDraw, own)
+        .where(_STAY.site_id == site, _STAY.plate == plate, _STAY.id != other_than, _DRAW.month == month)
+        .group_by(_DRAW.stay_id)
+        .having(minutes > 0)
+        .order_by(drawn_at.desc(), _DRAW.stay_id)
+        .limit(_STAYS_OF_A_VEHICLE_MAX)
+    )
+    return [(at, int(count)) for at, count in rows]

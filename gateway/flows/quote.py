@@ -10,7 +10,7 @@ from billing.explain import sentences
 from billing.money import yuan
 from billing.policy import Policy
 from controllers.passages import State
-from controllers.wording import duration
+from gateway.flows import allowance
 from gateway.flows.pay_token import stay_of
 from gateway.flows.payment import batch_of, vehicle_of
 from gateway.flows.pricing import implausible, months
@@ -32,7 +32,11 @@ def bill_document(parts: Parts, stay_id: str, at: datetime | None = None) -> dic
 
 
 def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
-    """What the pay page shows; None for a token that nobody signed. The plate is masked."""
+    """What the pay page shows; None for a token that nobody signed. The plate is masked.
+
+    `allowance` of a relative's vehicle, else None: what is left of the month with this bill, what this bill draws, and what the
+    vehicle's other stays drew from that month. Never whose minutes they are, nor who else has of them.
+    """
     stay_id = stay_of(parts.settings.secret(), token)
     if stay_id is None:
         return None
@@ -46,12 +50,6 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
         due = yuan(max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen))
         zh.append(f"已付 {yuan(stay.paid_fen)} 元，还应付 {due} 元。")
         en.append(f"Paid before {yuan(stay.paid_fen)} yuan, still to pay {due} yuan.")
-    if found.allowance_left is not None:
-        # What is left, never whose it is.
-        zh.append(f"亲属免费 本月余 {duration(found.allowance_left)}。")
-        en.append(
-            f"Relative allowance left this month: {found.allowance_left // 60} h {found.allowance_left % 60} min."
-        )
     return {
         "plate": f"{stay.plate[:2]}···{stay.plate[-2:]}",
         "entry_at": stay.entry_at,
@@ -61,7 +59,7 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
         "payable_fen": bill.payable_fen,
         "paid_fen": stay.paid_fen,
         "due_fen": max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen),
-        "allowance_left_minutes": found.allowance_left,
+        "allowance": None if found.left is None else _allowance(parts, stay, bill, found.left),
         "zh": zh,
         "en": en,
         "policy": bill.policy,
@@ -69,12 +67,32 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
     }
 
 
+def _allowance(parts: Parts, stay: StayRecord, bill: Bill, left: _Left) -> dict[str, Any]:
+    with parts.store.reading() as connection:
+        draws = allowance.of_vehicle(connection, (stay.site, stay.plate), left.month, other_than=stay.id)
+    return {
+        "month": left.month,
+        "left_minutes": left.minutes,
+        "drawn_minutes": sum(bill.drawn.values()),
+        "draws": [
+            {"day": at.astimezone(parts.settings.zone).date().isoformat(), "minutes": minutes} for at, minutes in draws
+        ],
+    }
+
+
+class _Left(NamedTuple):
+    """Of a vehicle's allowance: the local month in question, and its minutes after a bill."""
+
+    month: str
+    minutes: int
+
+
 class _Found(NamedTuple):
-    """`allowance_left`: minutes of this month after this bill, for a vehicle that has an allowance. `policy`: the bill's version."""
+    """`left`: None for a vehicle without an allowance. `policy`: the bill's version."""
 
     stay: StayRecord
     bill: Bill
-    allowance_left: int | None
+    left: _Left | None
     policy: Policy | None
 
 
@@ -115,11 +133,11 @@ def _version(settling: Settling, bill: Bill) -> Policy | None:
     return next((one for one in found if one.version == bill.version), None)
 
 
-def _left(settling: Settling, bill: Bill, drawn: dict[str, int], at: datetime) -> int | None:
+def _left(settling: Settling, bill: Bill, drawn: dict[str, int], at: datetime) -> _Left | None:
     """What would be left of the month of `at` with this bill, where `drawn` is drawn already."""
     batch, stay, holders = settling.batch, settling.stay, settling.what.holders
     if not holders:
         return None
     month = months(at, at, batch.zone)[0]
     left = batch.allowance_left(stay.site, holders, batch.policy(stay.site, stay.entry_at or stay.started_at), at)
-    return max(0, left + drawn.get(month, 0) - bill.drawn.get(month, 0))
+    return _Left(month, max(0, left + drawn.get(month, 0) - bill.drawn.get(month, 0)))

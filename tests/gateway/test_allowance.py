@@ -9,12 +9,13 @@ from sqlalchemy import update
 
 from controllers.commands import Reason
 from controllers.events import Kind
+from gateway.api.app import create_app
 from gateway.flows import estate, quote
 from gateway.flows.pay_token import token
 from gateway.flows.verify import verify
 from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.house import House, site_file
+from tests.gateway.house import Client, House, site_file
 from tests.gateway.rules import Ruled, allowance, tariff
 from tests.gateway.trade import local
 
@@ -204,15 +205,18 @@ def test_of_two_households_the_exit_shows_what_both_have_left(parts: Parts) -> N
     assert opened.show[-1] == "亲属免费 本月余 30 分"
 
 
+def the_page(street: Ruled, plate: str) -> dict[str, Any]:
+    page = quote.bill_by_token(street.parts, token(street.parts.settings.secret(), street.newest(plate).id))
+    assert page is not None
+    return page
+
+
 def test_the_drivers_page_says_what_is_left_and_never_whose(parts: Parts) -> None:
     street = two_households(parts)
     street.enters(MOTHER, "09:00")
     street.clock.set(local("11:30"))
-    page = quote.bill_by_token(parts, token(parts.settings.secret(), street.newest(MOTHER).id))
-    assert page is not None
-    assert page["allowance_left_minutes"] == 0
-    assert "亲属免费 本月余 0 分。" in page["zh"]
-    assert "Relative allowance left this month: 0 h 0 min." in page["en"]
+    page = the_page(street, MOTHER)
+    assert page["allowance"] == {"month": "2026-03", "left_minutes": 0, "drawn_minutes": 120, "draws": []}
     assert "3-201" not in repr(page)
     assert street.draws() == {}, "a look draws nothing"
 
@@ -221,10 +225,57 @@ def test_a_visitors_page_says_nothing_of_an_allowance(parts: Parts) -> None:
     street = two_households(parts)
     street.enters("浙A12345", "09:00")
     street.clock.set(local("11:30"))
-    page = quote.bill_by_token(parts, token(parts.settings.secret(), street.newest("浙A12345").id))
-    assert page is not None
-    assert page["allowance_left_minutes"] is None
+    page = the_page(street, "浙A12345")
+    assert page["allowance"] is None
     assert not any("亲属" in sentence for sentence in page["zh"])
+
+
+def test_the_drivers_page_has_this_vehicles_draws_of_the_month_and_nobody_elses(parts: Parts) -> None:
+    """What another vehicle of the family drew is missing from the balance, and stands nowhere."""
+    street = Ruled(parts, tariff(), allowance(600))
+    street.relative("3-201", MOTHER)
+    street.relative("3-201", SON)
+    street.visit(MOTHER, "2026-03-02 09:00", "2026-03-02 10:00")
+    street.visit(SON, "2026-03-02 10:00", "2026-03-02 11:10")
+    street.visit(MOTHER, "2026-03-03 09:00", "2026-03-03 10:30")
+    # Driven off from the exit: its draw was given back in full.
+    street.enters(MOTHER, "2026-03-04 08:00")
+    street.arrives("out-1", MOTHER, "2026-03-04 09:00", id="away")
+    street.deliver(street.mark("out-1", Kind.REVERSED, local("2026-03-04 09:00:20"), "away"))
+    street.clock.set(local("2026-03-04 09:15"))
+    page = the_page(street, MOTHER)
+    assert page["allowance"] == {
+        "month": "2026-03",
+        "left_minutes": 600 - 60 - 70 - 90 - 75,
+        "drawn_minutes": 75,
+        "draws": [{"day": "2026-03-03", "minutes": 90}, {"day": "2026-03-02", "minutes": 60}],
+    }
+    assert SON not in repr(page)
+    street.arrives("out-1", MOTHER, "2026-03-04 09:20", id="really")
+    fixed = the_page(street, MOTHER)["allowance"]
+    assert (fixed["drawn_minutes"], fixed["left_minutes"], len(fixed["draws"])) == (80, 300, 2), "this stay is no other"
+    client = Client(create_app(parts))
+    address = f"/pay/{token(parts.settings.secret(), street.newest(MOTHER).id)}"
+    shown = " ".join(client.get(address).text.replace("<strong>", "").replace("</strong>", "").split())
+    assert "亲属免费 本月余 5 小时 0 分" in shown
+    assert "本次停车使用 1 小时 20 分" in shown
+    assert "<li>2026-03-03 1 小时 30 分</li> <li>2026-03-02 1 小时 0 分</li>" in shown
+    assert "Relative allowance left this month: <strong>5 h 0 min" in client.get(f"{address}?lang=en").text
+
+
+def test_a_month_of_its_own_has_a_history_of_its_own(parts: Parts) -> None:
+    """A stay over the end of a month drew from both: the page of April has what it drew from April."""
+    street = Ruled(parts, tariff(), allowance(600))
+    street.relative("3-201", MOTHER)
+    street.visit(MOTHER, "2026-03-31 23:00", "2026-04-01 00:30")
+    street.enters(MOTHER, "2026-04-02 09:00")
+    street.clock.set(local("2026-04-02 10:20"))
+    assert the_page(street, MOTHER)["allowance"] == {
+        "month": "2026-04",
+        "left_minutes": 600 - 30 - 80,
+        "drawn_minutes": 80,
+        "draws": [{"day": "2026-04-01", "minutes": 30}],
+    }
 
 
 # ---------------------------------------------------------------------- who may ask
