@@ -166,7 +166,7 @@ def test_editors_of_other_systems(hushu_text, hushu):
 def test_further_keys_are_carried(hushu_text):
     policy = parse(
         hushu_text.replace("free_minutes = 30", "free_minutes = 30\nreentry_minutes = 10").replace(
-            "[property_fee]", "review_months = 12\n[matching]\nlead = 2\nfen_max = 3000\n[property_fee]"
+            "[property_fee]", "[matching]\nlead = 2\nfen_max = 3000\n[property_fee]"
         )
     )
     assert policy.tariffs[0].reentry_minutes == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,16 @@ def test_where_the_policy_asks_for_none_none_is_due(street: Parts) -> None:
         connection.commit()
     certify(street, "archive,101,HZ-000-111,民政局,2025-01-01,", "xinyi,101,HZ-000-222,民政局,2025-01-01,")
     assert [number for number, _ in due(street, "2027-01-01")] == ["····-222"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_streets_own_rules_have_certificates_looked_at_each_year(parts: Parts) -> None:
+    estate.apply(parts, site_file("xinyi"))
+    policies.apply(parts, (Path(__file__).parents[2] / "rules" / "hushu.toml").read_text("utf-8"))
+    assert registers.import_rows(parts, "households", [{"site": "xinyi", "household": "101"}]).ok
+    certify(parts, "xinyi,101,HZ-000-111,民政局,2026-02-01,")
+    assert due(parts, "2027-01-31") == []
+    assert due(parts, "2027-02-01") == [("····-111", "2027-02-01")]
 
 
 @pytest.mark.parametrize("number", ["1", "12", "123", "12345678", "浙民低保字第 42 号"])
