@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.calendar import days_between, kind_of_day, local_time, minute_at, minute_of
@@ -66,8 +67,7 @@ class Benefits:
 NO_BENEFITS: Final = Benefits()
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A stretch of minutes in which a time benefit may cover at most so many."""
 
     start: int
@@ -76,8 +76,7 @@ class Window:
     month: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """One benefit in its place in the order. Exactly one of the four ways it lowers a bill is set."""
 
     kind: str
@@ -89,27 +88,25 @@ class Applied:
     percent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
+class Cover(NamedTuple):
     """The minutes that one benefit covers, in order, with the month each draw is from."""
 
-    pieces: tuple[Interval, ...] = ()
-    drawn: Mapping[str, int] = field(default_factory=dict)
+    pieces: Sequence[Interval] = ()
+    drawn: Mapping[str, int] = MappingProxyType({})
 
     @property
     def minutes(self) -> int:
         return sum(end - start for start, end in self.pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a stay costs under some benefits, not rounded: `left` for each unit before amounts and discounts,
     `payable_fen` after them, and the cover of each benefit.
     """
 
-    left: tuple[int, ...]
+    left: Sequence[int]
     payable_fen: int
-    covers: tuple[Cover, ...]
+    covers: Sequence[Cover]
 
 
 def parse_voucher(text: str) -> Voucher:
@@ -168,28 +165,28 @@ def in_order(policy: Policy, schedule: Schedule, vehicle: str, minutes: int, ben
     return applied + _discount(policy, vehicle, benefits.discount_registers)
 
 
-def needed(schedule: Schedule, applied: Sequence[Applied]) -> list[Applied]:
+def needed(schedule: Schedule, applied: Sequence[Applied], nothing: Outcome) -> tuple[Sequence[Applied], Outcome]:
     """Nothing is used up for nothing (rule 8): from the last to the first, what leaves the bill the same is left.
 
-    Where the cap of a night reaches over two days' caps, waiving its first units can make room for dearer later ones;
-    a benefit that would raise the bill so is left alone too.
+    With what is used, its outcome; `nothing` is the outcome without any. Where the cap of a night reaches over two days' caps,
+    waiving its first units can make room for dearer later ones; a benefit that would raise the bill so is left alone too.
     """
     if not applied:
-        return []
+        return (), nothing
     kept = list(applied)
-    payable_fen = outcome(schedule, kept).payable_fen
+    found = outcome(schedule, kept)
     for index in reversed(range(len(kept))):
-        without = kept[:index] + kept[index + 1 :]
-        without_fen = outcome(schedule, without).payable_fen
-        if without_fen <= payable_fen:
-            kept, payable_fen = without, without_fen
-    return kept if payable_fen < outcome(schedule, ()).payable_fen else []
+        others = kept[:index] + kept[index + 1 :]
+        without = outcome(schedule, others) if others else nothing
+        if without.payable_fen <= found.payable_fen:
+            kept, found = others, without
+    return (kept, found) if found.payable_fen < nothing.payable_fen else ((), nothing)
 
 
 def outcome(schedule: Schedule, applied: Sequence[Applied]) -> Outcome:
     """Apply benefits in their order."""
     if any(benefit.whole_stay for benefit in applied):
-        return Outcome((0,) * len(schedule.units), 0, (Cover(),) * len(applied))
+        return Outcome([0] * len(schedule.cut.at), 0, [Cover()] * len(applied))
     uncovered: list[Interval] = [(schedule.start, schedule.end)]
     covers = []
     for benefit in applied:
@@ -202,7 +199,7 @@ def outcome(schedule: Schedule, applied: Sequence[Applied]) -> Outcome:
             payable_fen = max(0, payable_fen - benefit.amount_fen)
         elif benefit.percent:
             payable_fen -= waived_percent(payable_fen, benefit.percent)
-    return Outcome(tuple(left), payable_fen, tuple(covers))
+    return Outcome(left, payable_fen, covers)
 
 
 def _cover(windows: Sequence[Window], uncovered: list[Interval]) -> tuple[Cover, list[Interval]]:
@@ -227,7 +224,7 @@ def _cover(windows: Sequence[Window], uncovered: list[Interval]) -> tuple[Cover,
         uncovered = rest
         if window.month and most < window.most:
             drawn[window.month] = drawn.get(window.month, 0) + window.most - most
-    return Cover(tuple(pieces), drawn), uncovered
+    return Cover(pieces, drawn), uncovered
 
 
 def _pass(policy: Policy, schedule: Schedule, vehicle: str, period: PassPeriod) -> Applied | None:

@@ -214,13 +214,13 @@ def _reckon(policy: Policy, stay: StayToPrice, benefits: Benefits) -> _Reckoned 
     start = entry + (free_minutes if tariff.free_minutes_deducted else 0)
     schedule = cut(policy, tariff, start, exit_, stay.charged)
     without = outcome(schedule, ())
-    nothing = benefits.has_nothing and not policy.discounts
-    used = [] if nothing else needed(schedule, in_order(policy, schedule, stay.vehicle, minutes, benefits))
-    gross_fen = without.payable_fen
-    final = outcome(schedule, used) if used else without
-    steps = _steps(schedule, used, gross_fen)
-    payable_fen = round_down(steps[-1] if steps else gross_fen, policy.payable_step_fen)
-    return _Reckoned(minutes, schedule, used, final, gross_fen, steps, payable_fen, tariff.counts_charges)
+    used: Sequence[Applied] = ()
+    final = without
+    if policy.discounts or not benefits.has_nothing:
+        used, final = needed(schedule, in_order(policy, schedule, stay.vehicle, minutes, benefits), without)
+    steps = _steps(schedule, used, without, final)
+    payable_fen = round_down(final.payable_fen, policy.payable_step_fen)
+    return _Reckoned(minutes, schedule, used, final, without.payable_fen, steps, payable_fen, tariff.counts_charges)
 
 
 def _free_minutes(tariff: Tariff, stay: StayToPrice) -> int:
@@ -254,29 +254,32 @@ def _bill(policy: Policy, found: _Reckoned, vouchers: int) -> Bill:
     )
 
 
-def _steps(schedule: Schedule, used: Sequence[Applied], gross_fen: int) -> list[int]:
+def _steps(schedule: Schedule, used: Sequence[Applied], without: Outcome, final: Outcome) -> list[int]:
     """What is payable after each benefit in its order (rule 12): the differences are their lines.
 
     Where a benefit alone would raise the bill (see `needed`) the one that makes up for it shares its line.
     """
-    steps = [outcome(schedule, used[: count + 1]).payable_fen for count in range(len(used))]
+    if not used:
+        return []
+    steps = [outcome(schedule, used[:count]).payable_fen for count in range(1, len(used))]
+    steps.append(final.payable_fen)
     highest = 0
     for index in reversed(range(len(steps))):
         highest = max(highest, steps[index])
-        steps[index] = min(gross_fen, highest)
+        steps[index] = min(without.payable_fen, highest)
     return steps
 
 
 def _price_lines(schedule: Schedule) -> list[Line]:
     """The units, then what each cap takes off them without any benefit; their sum is the gross."""
-    units = schedule.units
+    units = schedule.units()
     begins = [local_time(unit.start, schedule.zone) for unit in units]
     ends = [*begins[1:], local_time(schedule.end, schedule.zone)]
     lines = [
         Line(begin, end, "unit", unit.stayed, unit.fen, unit.rule)
         for begin, end, unit in zip(begins, ends, units, strict=True)
     ]
-    left = [unit.fen for unit in units]
+    left: Sequence[int] = schedule.cut.fens
     for limit in schedule.limits:
         after = limit.apply(left)
         cut_off: dict[int, list[int]] = {}
@@ -311,9 +314,9 @@ def _charged(schedule: Schedule, final: Outcome, payable_fen: int) -> dict[str, 
     """
     charged: dict[int, int] = {}
     rest = payable_fen
-    for unit, left in zip(schedule.units, final.left, strict=True):
+    for day, left in zip(schedule.days(), final.left, strict=True):
         fen = min(left, rest)
         if fen:
-            charged[unit.day] = charged.get(unit.day, 0) + fen
+            charged[day] = charged.get(day, 0) + fen
             rest -= fen
     return {date_of(day).isoformat(): fen for day, fen in charged.items()}

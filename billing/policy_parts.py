@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 Days = Literal["all", "workday", "weekend", "holiday"]
 VEHICLES: Final[tuple[str, ...]] = ("small", "large", "motorcycle")
@@ -86,6 +87,26 @@ class Counted(NamedTuple):
     tolerance_rule: str
 
 
+class Units(NamedTuple):
+    """Units one after the other, by columns: a month of stays has millions of them.
+
+    `at`: where each begins, in minutes from the start of charging; each lasts until the next. `fens` are prices before caps and
+    benefits, `rules` what set them, `bands` the places of the bands in which they start (-1: the tariff has none).
+    """
+
+    at: Sequence[int]
+    fens: Sequence[int]
+    rules: Sequence[str]
+    bands: Sequence[int]
+
+
+class Run(NamedTuple):
+    """The units from one minute of the day on, enough for a stay of so many minutes."""
+
+    units: Units
+    minutes: int
+
+
 @dataclass(frozen=True)
 class Tariff:
     """What a group of vehicles pays. `number` is its place in the file, from 1; `clock` holds, for each kind of day,
@@ -130,6 +151,11 @@ class Tariff:
             unit = (band.unit.minutes, band.unit.fen, f"{rule}.unit")
             found.append(Counted(first, unit, band.unit.tolerance_minutes, f"{rule}.unit.tolerance_minutes"))
         return tuple(found)
+
+    @cached_property
+    def runs(self) -> dict[int, Run]:
+        """What was cut before, by the minute of the day at which charging starts; `billing.tariff` fills it."""
+        return {}
 
     @cached_property
     def needs_calendar(self) -> bool:
@@ -234,6 +260,10 @@ class Policy:
     free_day: frozenset[str] = frozenset()
     version_line: int | None = field(default=None, compare=False, repr=False)
     effective_from_line: int | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
 
     @cached_property
     def needs_calendar(self) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from itertools import accumulate
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
-
-import msgspec
 
 from billing.calendar import (
     KINDS_OF_DAY,
@@ -24,7 +23,7 @@ from billing.calendar import (
 )
 from billing.errors import CalendarUnknown, StayTooLong, UnknownVehicle
 from billing.money import waived_share
-from billing.policy_parts import VEHICLES, Band, Policy, Tariff
+from billing.policy_parts import VEHICLES, Band, Policy, Run, Tariff, Units
 
 UNITS_MAX: Final = 200_000
 """At half-hour units more than eleven years: what is longer is not a stay."""
@@ -32,37 +31,38 @@ UNITS_MAX: Final = 200_000
 Interval = tuple[int, int]
 """Half-open, in whole minutes counted from 1970."""
 
+_RUN_UNITS_MAX: Final = 64
+"""Of 24 hours in half-hour units all. What has more is cut anew each time, so that what is kept has a bound."""
+
 _KIND_NUMBER: Final = {kind: number for number, kind in enumerate(KINDS_OF_DAY)}
 
 
-class Unit(msgspec.Struct, frozen=True, gc=False):
+class Unit(NamedTuple):
     """One unit of a stay: its start (a minute counted from 1970), the minutes stayed in it, its price before caps and
-    benefits, the rule that set it, and what the wall clock showed at its start: the day (counted from 1970) and the
-    minute of that day.
+    benefits, and the rule that set it.
     """
 
     start: int
     stayed: int
     fen: int
     rule: str
-    day: int
-    clock: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A cap: each unit belongs to a group (a window, a night; -1: to none) that has room for so many fen."""
 
     rule: str
-    groups: tuple[int, ...]
-    rooms: tuple[int, ...]
+    groups: Sequence[int]
+    rooms: Sequence[int]
 
-    def apply(self, left: list[int]) -> list[int]:
+    def apply(self, left: Sequence[int]) -> Sequence[int]:
         """Within a group units are paid in time order until the room is used up; later ones cost nothing."""
         if not self.rooms or sum(left) <= min(self.rooms):
             return left
+        if len(self.rooms) == 1 and -1 not in self.groups:
+            return _until(left, self.rooms[0])
         rooms = list(self.rooms)
-        result = left.copy()
+        result = list(left)
         for index, group in enumerate(self.groups):
             if group >= 0:
                 paid = min(left[index], rooms[group])
@@ -71,30 +71,52 @@ class Limit:
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+def _until(left: Sequence[int], room: int) -> list[int]:
+    """All in one group whose room, as is known, does not hold them all."""
+    paid = list(accumulate(left))
+    whole = bisect_right(paid, room)
+    rest = room - (paid[whole - 1] if whole else 0)
+    return [*left[:whole], rest, *(0,) * (len(left) - whole - 1)]
+
+
+class Schedule(NamedTuple):
     """The charged part of a stay, [start, end), cut once and for all whatever benefits there are."""
 
     start: int
     end: int
     zone: ZoneInfo
-    units: tuple[Unit, ...]
-    limits: tuple[Limit, ...]
+    cut: Units
+    limits: Sequence[Limit]
 
-    def left(self, uncovered: Sequence[Interval]) -> list[int]:
+    def units(self) -> list[Unit]:
+        """One by one, in time order."""
+        at, fens, rules, _ = self.cut
+        until = [*at[1:], self.end - self.start]
+        return [
+            Unit(self.start + begins, ends - begins, fen, rule)
+            for begins, ends, fen, rule in zip(at, until, fens, rules, strict=True)
+        ]
+
+    def days(self) -> list[int]:
+        """The local day, counted from 1970, on which each unit starts."""
+        return _days(self.start, self.cut.at, self.zone)
+
+    def left(self, uncovered: Sequence[Interval]) -> Sequence[int]:
         """What each unit costs after waivers and caps, when only these minutes (in order, apart) are not covered."""
         left = self._unwaived(uncovered)
         for limit in self.limits:
             left = limit.apply(left)
         return left
 
-    def _unwaived(self, uncovered: Sequence[Interval]) -> list[int]:
+    def _unwaived(self, uncovered: Sequence[Interval]) -> Sequence[int]:
+        fens = self.cut.fens
+        if not uncovered:
+            return [0] * len(fens)
         if uncovered == [(self.start, self.end)]:  # no time benefit, the everyday case
-            return [unit.fen for unit in self.units]
+            return fens
         left = []
         first = 0
-        for unit in self.units:
-            start, stayed = unit.start, unit.stayed
+        for start, stayed, fen, _ in self.units():
             end = start + stayed
             while first < len(uncovered) and uncovered[first][1] <= start:
                 first += 1
@@ -102,7 +124,6 @@ class Schedule:
             while index < len(uncovered) and uncovered[index][0] < end:
                 bare += min(end, uncovered[index][1]) - max(start, uncovered[index][0])
                 index += 1
-            fen = unit.fen
             left.append(fen if bare == stayed else fen - waived_share(fen, stayed - bare, stayed))
         return left
 
@@ -114,6 +135,8 @@ def tariff_for(policy: Policy, vehicle: str, energy: str | None, who: str | None
     """
     if vehicle not in VEHICLES:
         raise UnknownVehicle(repr(vehicle[:40]))
+    if len(policy.tariffs) == 1:
+        return policy.tariffs[0]
     best, best_rank = policy.tariffs[0], (-1, False)
     for tariff in policy.tariffs:
         if vehicle not in tariff.vehicles or tariff.energy not in {None, energy} or tariff.who not in {None, who}:
@@ -128,56 +151,91 @@ def cut(policy: Policy, tariff: Tariff, start: int, end: int, charged: Mapping[s
     """Cut [start, end) into units. `charged` is what earlier stays of the vehicle were charged at this site, by day
     (`2026-11-20`) or whole month (`2026-11`). Raises CalendarUnknown and StayTooLong.
     """
-    zone = ZoneInfo(policy.timezone)
+    zone = policy.zone
     if tariff.needs_calendar and end > start:
         for year in range(local_time(start, zone).year, local_time(end - 1, zone).year + 1):
             if not known_year(year):
                 raise CalendarUnknown(year)
-    units, bands = _units(tariff, start, end, zone)
-    return Schedule(start, end, zone, units, _limits(tariff, start, units, bands, charged))
+    units = _units(tariff, start, end, zone)
+    return Schedule(start, end, zone, units, _limits(tariff, start, zone, units, charged))
 
 
-def _units(tariff: Tariff, start: int, end: int, zone: ZoneInfo) -> tuple[tuple[Unit, ...], list[int]]:
+def _units(tariff: Tariff, start: int, end: int, zone: ZoneInfo) -> Units:
     if tariff.visit_fen is not None:
         return _visits(tariff, tariff.visit_fen, start, end, zone)
-    units: list[Unit] = []
+    offset = steady_offset(start, end, zone)
+    if offset is None or tariff.needs_calendar:
+        return _let_off(tariff, _walk(tariff, start, end, offset, zone), end - start)
+    run = _run_from(tariff, (start + offset) % MINUTES_PER_DAY, zone)
+    if end - start > run.minutes:
+        return _let_off(tariff, _walk(tariff, start, end, offset, zone), end - start)
+    return _let_off(tariff, _first(run.units, bisect_left(run.units.at, end - start)), end - start)
+
+
+def _walk(tariff: Tariff, start: int, end: int, offset: int | None, zone: ZoneInfo) -> Units:
+    """Unit after unit, as long as they start before the end; the last one is whole."""
+    at: list[int] = []
+    fens: list[int] = []
+    rules: list[str] = []
     bands: list[int] = []
     by_kind, counted, free_day = tariff.by_kind, tariff.counted, tariff.free_day
     every_day = tariff.clock[0]
-    offset = steady_offset(start, end, zone)
-    at, number = start, 0
-    while at < end:
-        if number >= UNITS_MAX:
+    now = start
+    while now < end:
+        if len(at) >= UNITS_MAX:
             raise StayTooLong(f"more than {UNITS_MAX} units")
-        day, clock = divmod(at + offset, MINUTES_PER_DAY) if offset is not None else wall_clock(at, zone)
+        day, clock = divmod(now + offset, MINUTES_PER_DAY) if offset is not None else wall_clock(now, zone)
         band = tariff.clock[_kind_number(day)][clock] if by_kind else every_day[clock]
-        first, unit, tolerance_minutes, tolerance_rule = counted[band]
-        minutes, fen, rule = first[number] if number < len(first) else unit
+        first, unit = counted[band].first, counted[band].unit
+        minutes, fen, rule = first[len(at)] if len(at) < len(first) else unit
         if free_day:
             fen, rule = _on_a_free_day(free_day, day, fen, rule)
-        stayed = minutes
-        if at + minutes >= end:
-            stayed = end - at
-            # The stay's last unit is let off by the tolerance of its band's `unit`, even if it is a `first`.
-            if fen and number and stayed <= tolerance_minutes:
-                fen, rule = 0, tolerance_rule
-        units.append(Unit(at, stayed, fen, rule, day, clock))
+        at.append(now - start)
+        fens.append(fen)
+        rules.append(rule)
         bands.append(band)
-        at += minutes
-        number += 1
-    return tuple(units), bands
+        now += minutes
+    return Units(at, fens, rules, bands)
 
 
-def _visits(tariff: Tariff, visit_fen: int, start: int, end: int, zone: ZoneInfo) -> tuple[tuple[Unit, ...], list[int]]:
+def _run_from(tariff: Tariff, clock: int, zone: ZoneInfo) -> Run:
+    """The units from this minute of the day on; they are the same on all days if neither their kind nor a feast counts."""
+    run = tariff.runs.get(clock)
+    if run is None:
+        units = _walk(tariff, 0, MINUTES_PER_DAY, clock, zone)
+        at = units.at
+        minutes = MINUTES_PER_DAY if len(at) <= _RUN_UNITS_MAX else at[_RUN_UNITS_MAX]
+        run = tariff.runs[clock] = Run(_first(units, min(len(at), _RUN_UNITS_MAX)), minutes)
+    return run
+
+
+def _first(units: Units, number: int) -> Units:
+    at, fens, rules, bands = units
+    return Units(at[:number], fens[:number], rules[:number], bands[:number])
+
+
+def _let_off(tariff: Tariff, units: Units, minutes: int) -> Units:
+    """The stay's last unit is let off by the tolerance of its band's `unit`, even if it is a `first`."""
+    if len(units.at) < 2 or not units.fens[-1]:
+        return units
+    band = tariff.counted[units.bands[-1]]
+    if minutes - units.at[-1] > band.tolerance_minutes:
+        return units
+    return units._replace(fens=[*units.fens[:-1], 0], rules=[*units.rules[:-1], band.tolerance_rule])
+
+
+def _visits(tariff: Tariff, visit_fen: int, start: int, end: int, zone: ZoneInfo) -> Units:
     """Units of a whole day each, from the start of charging."""
-    units: list[Unit] = []
-    for at in range(start, end, MINUTES_PER_DAY):
-        if len(units) >= UNITS_MAX:
-            raise StayTooLong(f"more than {UNITS_MAX} units")
-        day, clock = wall_clock(at, zone)
-        fen, rule = _on_a_free_day(tariff.free_day, day, visit_fen, f"tariff.{tariff.number}.visit_fen")
-        units.append(Unit(at, min(MINUTES_PER_DAY, end - at), fen, rule, day, clock))
-    return tuple(units), [-1] * len(units)
+    at = range(0, end - start, MINUTES_PER_DAY)
+    if len(at) > UNITS_MAX:
+        raise StayTooLong(f"more than {UNITS_MAX} units")
+    rule = f"tariff.{tariff.number}.visit_fen"
+    priced = [_on_a_free_day(tariff.free_day, day, visit_fen, rule) for day in _days(start, at, zone)]
+    return Units(at, [fen for fen, _ in priced], [rule for _, rule in priced], [-1] * len(at))
+
+
+def _days(start: int, at: Sequence[int], zone: ZoneInfo) -> list[int]:
+    return [wall_clock(start + minutes, zone)[0] for minutes in at]
 
 
 def _on_a_free_day(free_day: frozenset[str], day: int, fen: int, rule: str) -> tuple[int, str]:
@@ -201,32 +259,33 @@ def _month(day: int) -> str:
     return f"{local.year:04d}-{local.month:02d}"
 
 
-def _limits(
-    tariff: Tariff, start: int, units: Sequence[Unit], bands: Sequence[int], charged: Mapping[str, int]
-) -> tuple[Limit, ...]:
+def _limits(tariff: Tariff, start: int, zone: ZoneInfo, units: Units, charged: Mapping[str, int]) -> Sequence[Limit]:
     """In the order in which they cut: each occurrence of a band, then the cap, then the month."""
     limits = []
+    at, bands = units.at, units.bands
     for index, band in enumerate(tariff.bands):
         if band.cap_fen is not None:
-            runs = [_run(band, unit) if own == index else None for unit, own in zip(units, bands, strict=True)]
+            runs = [
+                _occurrence(band, *wall_clock(start + minutes, zone)) if own == index else None
+                for minutes, own in zip(at, bands, strict=True)
+            ]
             limits.append(_limit(f"tariff.{tariff.number}.band.{index + 1}.cap_fen", runs, band.cap_fen, {}))
     cap = tariff.cap
     if cap is not None:
         windows: Sequence[Hashable]
-        if cap.per == "24h" and units and units[-1].start - start < MINUTES_PER_DAY:
-            windows = (0,) * len(units)
-        elif cap.per == "24h":
-            windows = [(unit.start - start) // MINUTES_PER_DAY for unit in units]
+        if cap.per == "24h":
+            whole = not at or at[-1] < MINUTES_PER_DAY
+            windows = (0,) * len(at) if whole else [minutes // MINUTES_PER_DAY for minutes in at]
         else:
-            windows = [unit.day for unit in units]
+            windows = _days(start, at, zone)
         limits.append(
             _limit(f"tariff.{tariff.number}.cap", windows, cap.fen, _by_day(charged) if cap.across_stays else {})
         )
     if tariff.month_cap_fen is not None:
-        months = [_month(unit.day) for unit in units]
+        months = [_month(day) for day in _days(start, at, zone)]
         by_month = _by_month(charged)
         limits.append(_limit(f"tariff.{tariff.number}.month_cap_fen", months, tariff.month_cap_fen, by_month))
-    return tuple(limits)
+    return limits
 
 
 def _limit(rule: str, keys: Sequence[Hashable], fen: int, used: Mapping[Hashable, int]) -> Limit:
@@ -238,17 +297,17 @@ def _limit(rule: str, keys: Sequence[Hashable], fen: int, used: Mapping[Hashable
     return Limit(rule, groups, tuple(max(0, fen - used.get(key, 0)) for key in numbers))
 
 
-def _run(band: Band, unit: Unit) -> tuple[int, bool]:
-    """Which occurrence of its band a unit starts in: the start of the unbroken run of the band's minutes, cut at
-    `from`, that holds this moment of the wall clock. The day it began on, and whether at `from` or at midnight.
+def _occurrence(band: Band, day: int, clock: int) -> tuple[int, bool]:
+    """Which occurrence of its band holds this moment of the wall clock, by the start of the unbroken run of the band's minutes,
+    cut at `from`: the day it began on, and whether at `from` or at midnight.
     """
     hours = band.hours
-    if unit.clock >= hours.from_minute:
-        return unit.day, True
-    yesterday = unit.day - 1
+    if clock >= hours.from_minute:
+        return day, True
+    yesterday = day - 1
     if hours.days == "all" or kind_of_day(date_of(yesterday)) == hours.days:
         return yesterday, True
-    return unit.day, False  # the evening before was of another kind, so the run began at midnight
+    return day, False  # the evening before was of another kind, so the run began at midnight
 
 
 def _by_day(charged: Mapping[str, int]) -> dict[Hashable, int]:
