@@ -21,6 +21,42 @@ TABLES = ('parking_pass', 'pass_period', 'pass_vehicle', 'pass_refund', 'pass_in
 
 
 def upgrade() -> None:
+    _parking_pass()
+    _pass_period()
+    _pass_vehicle()
+    _pass_refund()
+    _pass_income_run()
+    _pass_income()
+    _charge()
+    _charge_payment()
+    op.add_column('pass_held', sa.Column('exact', sa.Boolean(), server_default=sa.false(), nullable=False))
+    _only_grow(APPEND_ONLY)
+
+
+def downgrade() -> None:
+    # Triggers go with their tables.
+    for table in reversed(TABLES):
+        op.drop_table(table)
+    op.drop_column('pass_held', 'exact')
+
+
+def _only_grow(tables: tuple[str, ...]) -> None:
+    postgres = op.get_context().dialect.name == "postgresql"
+    for table in tables:
+        if postgres:
+            op.execute(
+                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
+            )
+            continue
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
+            )
+
+
+def _parking_pass() -> None:
     op.create_table('parking_pass',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('id', sa.String(length=64), nullable=False),
@@ -36,6 +72,9 @@ def upgrade() -> None:
     )
     op.create_index('ix_parking_pass_created', 'parking_pass', ['site_id', 'created_at', 'id'], unique=False)
     op.create_index(op.f('ix_parking_pass_site_id_household_id'), 'parking_pass', ['site_id', 'household_id'], unique=False)
+
+
+def _pass_period() -> None:
     op.create_table('pass_period',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('id', sa.String(length=64), nullable=False),
@@ -62,6 +101,9 @@ def upgrade() -> None:
     op.create_index('ix_pass_period_end', 'pass_period', ['site_id', 'end_day'], unique=False)
     op.create_index(op.f('ix_pass_period_site_id_pass_id_first_day'), 'pass_period', ['site_id', 'pass_id', 'first_day'], unique=False)
     op.create_index('ix_pass_period_unearned', 'pass_period', ['site_id', 'next_day'], unique=False, sqlite_where=sa.text('next_day < coalesce(ended_day, end_day)'), postgresql_where=sa.text('next_day < coalesce(ended_day, end_day)'))
+
+
+def _pass_vehicle() -> None:
     op.create_table('pass_vehicle',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('pass_id', sa.String(length=64), nullable=False),
@@ -74,6 +116,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('site_id', 'pass_id', 'sequence', name=op.f('pk_pass_vehicle'))
     )
     op.create_index(op.f('ix_pass_vehicle_site_id_plate'), 'pass_vehicle', ['site_id', 'plate'], unique=False)
+
+
+def _pass_refund() -> None:
     op.create_table('pass_refund',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('id', sa.String(length=64), nullable=False),
@@ -96,6 +141,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('site_id', 'id', name=op.f('pk_pass_refund'))
     )
     op.create_index('uq_pass_refund_one_open', 'pass_refund', ['site_id', 'pass_id'], unique=True, sqlite_where=sa.text("state = 'proposed'"), postgresql_where=sa.text("state = 'proposed'"))
+
+
+def _pass_income_run() -> None:
     op.create_table('pass_income_run',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('id', sa.String(length=64), nullable=False),
@@ -108,6 +156,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('site_id', 'id', name=op.f('pk_pass_income_run')),
     sa.UniqueConstraint('site_id', 'day', 'sequence', name=op.f('uq_pass_income_run_site_id_day_sequence'))
     )
+
+
+def _pass_income() -> None:
     op.create_table('pass_income',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('period_id', sa.String(length=64), nullable=False),
@@ -118,6 +169,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('site_id', 'period_id', 'day', name=op.f('pk_pass_income'))
     )
     op.create_index(op.f('ix_pass_income_site_id_run_id'), 'pass_income', ['site_id', 'run_id'], unique=False)
+
+
+def _charge() -> None:
     op.create_table('charge',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('id', sa.String(length=64), nullable=False),
@@ -147,6 +201,9 @@ def upgrade() -> None:
     op.create_index('ix_charge_charged', 'charge', ['site_id', 'charged_at', 'id'], unique=False)
     op.create_index('ix_charge_household', 'charge', ['site_id', 'household_id'], unique=False)
     op.create_index('uq_charge_once_a_month', 'charge', ['site_id', 'month', 'household_id', 'kind', 'pass_id'], unique=True, sqlite_where=sa.text('reversed_at IS NULL'), postgresql_where=sa.text('reversed_at IS NULL'))
+
+
+def _charge_payment() -> None:
     op.create_table('charge_payment',
     sa.Column('site_id', sa.String(length=40), nullable=False),
     sa.Column('id', sa.String(length=64), nullable=False),
@@ -166,28 +223,3 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_charge_payment_site_id_at'), 'charge_payment', ['site_id', 'at'], unique=False)
     op.create_index(op.f('ix_charge_payment_site_id_purpose_subject'), 'charge_payment', ['site_id', 'purpose', 'subject'], unique=False)
-    op.add_column('pass_held', sa.Column('exact', sa.Boolean(), server_default=sa.false(), nullable=False))
-    _only_grow(APPEND_ONLY)
-
-
-def downgrade() -> None:
-    # Triggers go with their tables.
-    for table in reversed(TABLES):
-        op.drop_table(table)
-    op.drop_column('pass_held', 'exact')
-
-
-def _only_grow(tables: tuple[str, ...]) -> None:
-    postgres = op.get_context().dialect.name == "postgresql"
-    for table in tables:
-        if postgres:
-            op.execute(
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
-            )
-            continue
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-            )
