@@ -6,31 +6,25 @@ no more than kept), art. 50 (an easy way to ask). Who asks is checked by a perso
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.flows import audit
-from gateway.flows import personal_data_erase as erasing
 from gateway.flows import personal_data_requests as requests
 from gateway.flows import personal_data_words as words
-from gateway.flows.offline_list import current_lists
-from gateway.flows.personal_data_door import door
+from gateway.flows.personal_data_erase import Erasure, afterwards, take_out
 from gateway.flows.personal_data_file import write_file
 from gateway.flows.personal_data_holds import holds, refuse
 from gateway.flows.personal_data_subject import Person, Secrets, Subject, find
 from gateway.flows.refusals import Refused
 from gateway.runtime.ids import derive, random_token
-from gateway.runtime.logs import logger
-from gateway.store import scrub as file
 from gateway.wiring import Parts
 
-_log = logger(__name__)
 Sites = Collection[str] | None
 
 
@@ -71,10 +65,8 @@ def export(parts: Parts, subject: Subject, asking: Asking, out: Path) -> Exporte
 
     The file is written first, in one consistent look; then the request is on record, or the file must not be handed out.
     """
-    secrets = Secrets(parts.settings.secret())
-    identity, reason = requests.checked("identity", asking.identity), requests.checked("reason", asking.reason)
-    now = parts.clock.now()
-    key = derive("pd", random_token())
+    asking, secrets = _checked(asking), Secrets(parts.settings.secret())
+    now, key = parts.clock.now(), derive("pd", random_token())
     with parts.store.reading() as connection:
         if parts.store.postgres:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -90,20 +82,7 @@ def export(parts: Parts, subject: Subject, asking: Asking, out: Path) -> Exporte
             sees_low_income=asking.sees_low_income,
         )
     with parts.store.writing() as connection:
-        requests.store(
-            connection,
-            subject,
-            secrets,
-            id=key,
-            sites=_limits(asking),
-            identity=words.without(identity, person.words),
-            reason=words.without(reason, person.words),
-            state="exported",
-            asked_by=asking.operator[:64],
-            asked_at=now,
-            done=counts,
-        )
-        _note(parts, connection, "export", key, asking, person, detail={"rows": counts})
+        _put_on_record(connection, person, secrets, asking, key, now, state="exported", done=counts)
         connection.commit()
     return Exported(id=key, counts=counts)
 
@@ -113,30 +92,15 @@ def propose(parts: Parts, subject: Subject, asking: Asking) -> dict[str, Any]:
 
     Raises `StillNeeded` where it could not be done now, `NotFound`, `Invalid`. Proposing again while a proposal waits answers that one.
     """
-    secrets = Secrets(parts.settings.secret())
-    identity, reason = requests.checked("identity", asking.identity), requests.checked("reason", asking.reason)
-    now = parts.clock.now()
-    key = derive("pd", random_token())
+    asking, secrets = _checked(asking), Secrets(parts.settings.secret())
+    now, key = parts.clock.now(), derive("pd", random_token())
     with parts.store.writing() as connection:
         person = find(connection, subject, asking.sites, secrets)
         refuse(holds(connection, person, now))
         waiting = requests.waiting(connection, secrets.digest(subject), _limits(asking))
         if waiting is not None:
             return requests.document(waiting, secrets)
-        requests.store(
-            connection,
-            subject,
-            secrets,
-            id=key,
-            sites=_limits(asking),
-            identity=words.without(identity, person.words),
-            reason=words.without(reason, person.words),
-            state="proposed",
-            asked_by=asking.operator[:64],
-            asked_at=now,
-            done={},
-        )
-        _note(parts, connection, "propose", key, asking, person, detail={})
+        _put_on_record(connection, person, secrets, asking, key, now, state="proposed", done={})
         document = requests.document(requests.get(connection, key, asking.sites), secrets)
         connection.commit()
     return document
@@ -152,50 +116,23 @@ def approve(parts: Parts, request: str, *, operator: str, origin: str, sites: Si
         row = _open(requests.get(connection, request, sites), operator)
         subject, allowed = secrets.unseal(bytes(row.sealed)), frozenset(row.sites) or None
         hits = words.find(connection, find(connection, subject, allowed, secrets))
+    erasure = Erasure(
+        key=request,
+        subject=subject,
+        allowed=allowed,
+        action="erase",
+        operator=operator,
+        origin=origin,
+        proposed_by=row.asked_by,
+    )
     with parts.store.writing() as connection:
         row = _open(requests.get(connection, request, sites, lock=True), operator)
-        now = parts.clock.now()
-        person, done = take_out(parts, connection, subject, allowed, secrets, request, hits)
-        requests.decide(connection, row, "erased", operator[:64], now, dict(done))
-        audit.record(
-            connection,
-            at=now,
-            operator=operator,
-            action="personal_data.erase",
-            site=subject.site,
-            subject=request,
-            origin=origin,
-            detail={"about": subject.about, "proposed_by": row.asked_by, "rows": dict(done)},
-        )
+        person, done = take_out(parts, connection, erasure, secrets, hits)
+        requests.decide(connection, row, "erased", operator[:64], parts.clock.now(), dict(done))
         document = requests.document(requests.get(connection, request, sites), None)
         connection.commit()
     afterwards(parts, person, request)
     return document
-
-
-def take_out(
-    parts: Parts,
-    connection: Connection,
-    subject: Subject,
-    allowed: Sites,
-    secrets: Secrets,
-    key: str,
-    hits: words.Hits,
-) -> tuple[Person, Counter[str]]:
-    """Erase in the transaction of the caller; what was erased, by table. Raises `StillNeeded`, `NotFound`.
-
-    `hits` are the texts that were found beforehand. `key` names the door, and nothing else.
-    """
-    file.zeroing(connection)
-    erasing.lock(connection, find(connection, subject, allowed, secrets))
-    # Behind the vehicles' locks: what has come meanwhile belongs to it.
-    person = find(connection, subject, allowed, secrets)
-    now = parts.clock.now()
-    refuse(holds(connection, person, now))
-    with door(connection, key, now):
-        done = erasing.erase(parts, connection, person)
-        done.update(words.take_out(connection, hits, person))
-    return person, done
 
 
 def reject(
@@ -205,9 +142,7 @@ def reject(
     secrets = Secrets(parts.settings.secret())
     why, now = requests.checked("reason", reason), parts.clock.now()
     with parts.store.writing() as connection:
-        row = requests.get(connection, request, sites, lock=True)
-        if row.state != "proposed":
-            raise AlreadyDecided(f"the request was {row.state} by {row.decided_by or row.asked_by}")
+        row = _open(requests.get(connection, request, sites, lock=True))
         subject = secrets.unseal(bytes(row.sealed))
         requests.decide(connection, row, "rejected", operator[:64], now, {})
         audit.record(
@@ -225,59 +160,65 @@ def reject(
     return document
 
 
-def _open(row: Any, operator: str) -> Any:
+def _open(row: Any, approves: str | None = None) -> Any:
+    """A request that waits for a decision, and not for one by whoever proposed it."""
     if row.state != "proposed":
         raise AlreadyDecided(f"the request was {row.state} by {row.decided_by or row.asked_by}")
-    if row.asked_by == operator[:64]:
+    if approves is not None and row.asked_by == approves[:64]:
         raise SamePerson
     return row
+
+
+def _checked(asking: Asking) -> Asking:
+    return msgspec.structs.replace(
+        asking,
+        identity=requests.checked("identity", asking.identity),
+        reason=requests.checked("reason", asking.reason),
+    )
 
 
 def _limits(asking: Asking) -> list[str]:
     return [] if asking.sites is None else sorted(asking.sites)
 
 
-def _note(
-    parts: Parts,
+_ACTIONS = {"exported": "export", "proposed": "propose"}
+
+
+def _put_on_record(
     connection: Connection,
-    what: str,
-    key: str,
-    asking: Asking,
     person: Person,
+    secrets: Secrets,
+    asking: Asking,
+    key: str,
+    now: datetime,
     *,
-    detail: dict[str, Any],
+    state: str,
+    done: dict[str, int],
 ) -> None:
-    """A line that does not name the person: the register of requests has the digest."""
+    """A request, and a line that does not name the person: the register of requests has the digest."""
+    subject = person.subject
+    identity, reason = words.without(asking.identity, person.words), words.without(asking.reason, person.words)
+    requests.store(
+        connection,
+        subject,
+        secrets,
+        id=key,
+        sites=_limits(asking),
+        identity=identity,
+        reason=reason,
+        state=state,
+        asked_by=asking.operator[:64],
+        asked_at=now,
+        done=done,
+    )
     audit.record(
         connection,
-        at=parts.clock.now(),
+        at=now,
         operator=asking.operator,
-        action=f"personal_data.{what}",
-        site=person.subject.site,
+        action=f"personal_data.{_ACTIONS[state]}",
+        site=subject.site,
         subject=key,
         origin=asking.origin,
-        reason=words.without(asking.reason.strip(), person.words),
-        detail={
-            "about": person.subject.about,
-            "identity": words.without(asking.identity.strip(), person.words),
-            **detail,
-        },
+        reason=reason,
+        detail={"about": subject.about, "identity": identity, **({"rows": done} if done else {})},
     )
-
-
-def afterwards(parts: Parts, person: Person, request: str) -> None:
-    """The gates' lists without the vehicles, and what was written about the person while they were being erased."""
-    try:
-        current_lists(parts)
-    except SQLAlchemyError as problem:
-        # A bridge does it as well, within seconds.
-        _log.warning("the gates' lists are not renewed yet", problem=type(problem).__name__)
-    with parts.store.reading() as connection:
-        hits = words.find(connection, person)
-    if not hits:
-        return
-    with parts.store.writing() as connection:
-        file.zeroing(connection)
-        with door(connection, f"{request} again", parts.clock.now()):
-            words.take_out(connection, hits, person)
-        connection.commit()

@@ -11,9 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, union
 
-from gateway.flows import audit
 from gateway.flows import personal_data_words as words
-from gateway.flows.personal_data import afterwards, take_out
+from gateway.flows.personal_data_erase import Erasure, afterwards, take_out
 from gateway.flows.personal_data_holdings import HOLDINGS
 from gateway.flows.personal_data_subject import Secrets, Subject, find
 from gateway.flows.refusals import NotFound, Refused
@@ -59,19 +58,9 @@ def everybody(connection: Connection) -> list[Subject]:
 def _erase(parts: Parts, subject: Subject, secrets: Secrets, operator: str, origin: str) -> None:
     with parts.store.reading() as connection:
         hits = words.find(connection, find(connection, subject, None, secrets))
-    now = parts.clock.now()
     key = derive("pd", random_token())
+    erasure = Erasure(key=key, subject=subject, allowed=None, action="erase_again", operator=operator, origin=origin)
     with parts.store.writing() as connection:
-        person, done = take_out(parts, connection, subject, None, secrets, key, hits)
-        audit.record(
-            connection,
-            at=now,
-            operator=operator,
-            action="personal_data.erase_again",
-            site=subject.site,
-            subject=key,
-            origin=origin,
-            detail={"about": subject.about, "rows": dict(done)},
-        )
+        person, _ = take_out(parts, connection, erasure, secrets, hits)
         connection.commit()
     afterwards(parts, person, key)

@@ -6,19 +6,29 @@ All in the one transaction of its caller. Nothing that a close counts or `verify
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.flows.personal_data_door import forget_history, rename_holder, stranger
+from gateway.flows import audit
+from gateway.flows import personal_data_words as words
+from gateway.flows.offline_list import current_lists
+from gateway.flows.personal_data_door import door, forget_history, rename_holder, stranger
 from gateway.flows.personal_data_holdings import HOLDINGS, Holding
-from gateway.flows.personal_data_subject import Person
+from gateway.flows.personal_data_holds import holds, refuse
+from gateway.flows.personal_data_subject import Person, Secrets, Subject, find
 from gateway.flows.posting import day_bounds
 from gateway.flows.registers_kinds import entry_of
 from gateway.flows.retention_vehicles import forget_events, late, unname_stays, vehicle_events
+from gateway.runtime.logs import logger
+from gateway.store import scrub
 from gateway.store import tables as t
 from gateway.wiring import Parts
 
+_log = logger(__name__)
 # Within this a device may still send an event again, for want of a receipt: it has to be recognised.
 _MAY_COME_AGAIN = timedelta(days=30)
 # A display's words had the plate in them.
@@ -31,14 +41,77 @@ _COMMAND = t.CommandRow.__table__.c
 _PRESENCE = t.Presence.__table__.c
 
 
-def lock(connection: Connection, person: Person) -> None:
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is erased, where (`allowed` None: everywhere), by whom, and what the audit trail calls it. `key` says which erasure."""
+
+    key: str
+    subject: Subject
+    allowed: Collection[str] | None
+    action: str
+    operator: str
+    origin: str
+    proposed_by: str | None = None
+
+
+def take_out(
+    parts: Parts, connection: Connection, one: Erasure, secrets: Secrets, hits: words.Hits
+) -> tuple[Person, Counter[str]]:
+    """Erase in the transaction of the caller, with its line in the audit trail; what was erased, by table.
+
+    `hits` are the texts that were found beforehand. Raises `StillNeeded`, `NotFound`.
+    """
+    scrub.zeroing(connection)
+    _lock(connection, find(connection, one.subject, one.allowed, secrets))
+    # Behind the vehicles' locks: what has come meanwhile belongs to it.
+    person = find(connection, one.subject, one.allowed, secrets)
+    now = parts.clock.now()
+    refuse(holds(connection, person, now))
+    with door(connection, one.key, now):
+        done = _erase(parts, connection, person)
+        done.update(words.take_out(connection, hits, person))
+    audit.record(
+        connection,
+        at=now,
+        operator=one.operator,
+        action=f"personal_data.{one.action}",
+        site=one.subject.site,
+        subject=one.key,
+        origin=one.origin,
+        detail={
+            "about": one.subject.about,
+            **({} if one.proposed_by is None else {"proposed_by": one.proposed_by}),
+            "rows": dict(done),
+        },
+    )
+    return person, done
+
+
+def afterwards(parts: Parts, person: Person, key: str) -> None:
+    """The gates' lists without the vehicles, and what was written about the person while they were being erased."""
+    try:
+        current_lists(parts)
+    except SQLAlchemyError as problem:
+        # A bridge does it as well, within seconds.
+        _log.warning("the gates' lists are not renewed yet", problem=type(problem).__name__)
+    with parts.store.reading() as connection:
+        hits = words.find(connection, person)
+    if not hits:
+        return
+    with parts.store.writing() as connection:
+        scrub.zeroing(connection)
+        with door(connection, f"{key} again", parts.clock.now()):
+            words.take_out(connection, hits, person)
+        connection.commit()
+
+
+def _lock(connection: Connection, person: Person) -> None:
     """Hold the vehicles against the gates until the transaction ends."""
     for site, plate in sorted(person.vehicles):
         mine = select(_PRESENCE.plate).where(_PRESENCE.site_id == site, _PRESENCE.plate == plate)
         connection.execute(mine.with_for_update()).first()
 
 
-def erase(parts: Parts, connection: Connection, person: Person) -> Counter[str]:
+def _erase(parts: Parts, connection: Connection, person: Person) -> Counter[str]:
     """Everything of the person but what stands in free texts. Returns how many rows of which table. The door is open."""
     done: Counter[str] = Counter()
     now = parts.clock.now()
@@ -150,14 +223,3 @@ def _history(connection: Connection, holding: Holding, condition: ColumnElement[
     table = holding.table.__table__
     for row in connection.execute(select(*table.c).where(condition)).mappings().all():
         forget_history(connection, row["site_id"], holding.register, [entry_of(holding.register, row)])
-
-
-def left_of(connection: Connection, person: Person) -> list[str]:
-    """Where a vehicle of the person still stands after all, by table: for a test, and for whoever doubts."""
-    found = []
-    for table in (t.Stay, t.PlateEventRow, t.Presence):
-        columns = table.__table__.c
-        mine = or_(*(and_(columns.site_id == site, columns.plate == plate) for site, plate in person.vehicles))
-        if person.vehicles and connection.execute(select(columns.site_id).where(mine).limit(1)).first() is not None:
-            found.append(table.__tablename__)
-    return found
