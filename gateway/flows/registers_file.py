@@ -12,6 +12,8 @@ from typing import Any
 
 from openpyxl import load_workbook
 
+from gateway.flows.registers_rows import EXTRA
+
 ROWS_MAX = 500_000
 _CELLS_MAX = 64
 _XLSX_UNPACKED_MAX = 512 * 1024 * 1024
@@ -36,9 +38,6 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "class": ("类别", "免费类别"),
     "reason": ("原因", "事由"),
 }
-# Marks a row that has more cells than there are headings.
-EXTRA = "\x00extra"
-
 # People number their rows and write remarks; nothing is taken from these.
 _IGNORED = frozenset({"", "序号", "编号", "备注", "no", "no.", "#", "remark", "remarks", "note", "notes"})
 

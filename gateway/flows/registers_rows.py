@@ -12,8 +12,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from controllers.plate import normalise
-from gateway.flows.registers_file import EXTRA
 
+# Marks a row that has more cells than there are headings.
+EXTRA = "\x00extra"
 _PERIOD = ("valid_from", "valid_to")
 
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
