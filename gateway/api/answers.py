@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import Query
+from fastapi import Header, Query
 from fastapi.responses import Response
 
 from gateway.api.live import in_zone
@@ -23,6 +23,7 @@ LIMIT_MAX = 200
 Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="items a page")]
 SiteName = Annotated[str | None, Query(max_length=40, description="only this site")]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
 # A plus sign in a query is a space to a server; a client that did not escape it still means an offset.
 _LOST_PLUS = re.compile(r"(?<=T)(.*) (\d\d:\d\d)$")

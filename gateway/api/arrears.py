@@ -9,9 +9,9 @@ from fastapi.responses import Response
 
 from gateway.api import arrears_shapes as shapes
 from gateway.api.access import CASHIER, CONSOLE
-from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, instant, instants_only, json, page, slice_of
+from gateway.api.answers import LIMIT_MAX, Cursor, Key, Limit, SiteName, instant, instants_only, json, page, slice_of
 from gateway.api.context import Asking, Staff, With
-from gateway.api.passes import Key, by, plain
+from gateway.api.passes import by, plain
 from gateway.api.passes_shapes import Reason
 from gateway.flows import arrears as flow
 from gateway.flows import arrears_agreements, arrears_reminders, arrears_write_off

@@ -9,9 +9,9 @@ from fastapi.responses import Response
 
 from gateway.api import passes_shapes as shapes
 from gateway.api.access import SEES_LOW_INCOME
-from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, instants_only, json, page, slice_of
+from gateway.api.answers import LIMIT_MAX, Cursor, Key, Limit, SiteName, instants_only, json, page, slice_of
 from gateway.api.context import Asking, With
-from gateway.api.passes import Key, by, plain
+from gateway.api.passes import by, plain
 from gateway.api.problems import NotAllowed
 from gateway.flows import charges as flow
 from gateway.flows import charges_money

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from gateway.api import passes_shapes as shapes
-from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, instants_only, json, page, slice_of
+from gateway.api.answers import LIMIT_MAX, Cursor, Key, Limit, SiteName, instants_only, json, page, slice_of
 from gateway.api.context import Asking, Staff, With
 from gateway.flows import passes, passes_changes, passes_reading, passes_refund
 from gateway.flows.charges_books import By, Money
@@ -25,7 +25,6 @@ from gateway.flows.refusals import Invalid
 
 router = APIRouter(tags=["passes"])
 
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 PassId = Annotated[str, Path(max_length=64)]
 RefundId = Annotated[str, Path(max_length=64)]
 
@@ -122,7 +121,9 @@ def renew(staff: Asking, context: With, pass_id: PassId, asked: shapes.Renewal, 
 def transfer(staff: Asking, context: With, pass_id: PassId, asked: shapes.Transfer) -> Response:
     """Move the pass to another vehicle of the household, from now on."""
     staff.own(site_of(pass_id))
-    passes_changes.transfer(context.parts, pass_id, asked.to_plate, asked.reason, by(staff), asked.from_plate)
+    passes_changes.transfer(
+        context.parts, pass_id, asked.to_plate, asked.reason, by(staff), asked.from_plate, asked.vehicle
+    )
     return sold_pass(staff, context, pass_id)
 
 

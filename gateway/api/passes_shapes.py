@@ -12,6 +12,7 @@ SiteId = Annotated[str, Field(min_length=1, max_length=40)]
 PlateText = Annotated[str, Field(min_length=1, max_length=40)]
 Months = Annotated[StrictInt, Field(ge=1, le=24)]
 AmountFen = Annotated[StrictInt, Field(ge=0, le=2**53)]
+VehicleType = Literal["small", "large", "motorcycle"]
 Channel = Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[a-z0-9_]+$")]
 
 
@@ -35,7 +36,7 @@ class PassAsked(Asked):
     offer: Annotated[str, Field(min_length=1, max_length=64, description="a pass of the site's policy")]
     months: Months = 1
     first_day: date | None = Field(default=None, description="by default today")
-    vehicle: Literal["small", "large", "motorcycle"] | None = None
+    vehicle: VehicleType | None = None
     billed: Literal["counter", "monthly"] = "counter"
 
 
@@ -130,6 +131,7 @@ class WholePass(SoldPass):
 class Transfer(Asked):
     to_plate: PlateText
     from_plate: PlateText | None = None
+    vehicle: VehicleType | None = Field(default=None, description="of the new one, where the register does not know it")
     reason: Words
 
 

@@ -29,7 +29,7 @@ from gateway.wiring import Parts
 
 _STAY = t.Stay.__table__.c
 # Written out as in the index: a database uses a partial index only where it can see that its condition holds.
-_OWED = text("stay.state = 'left' AND stay.payable_fen > stay.paid_fen")
+OWED = text("stay.state = 'left' AND stay.payable_fen > stay.paid_fen")
 EARLIER_MAX = 20
 
 
@@ -74,7 +74,7 @@ def owed(
     connection: Connection, allowed: Sites, page: Slice, *, plate: str | None = None
 ) -> list[tuple[tuple[datetime, str], Owed]]:
     """Stays that owe something, newest first, each with its key for paging. `plate`: only this one (normalised, whole)."""
-    conditions: list[Any] = [at_each(t.Stay.site_id, allowed), _OWED, due() > 0]
+    conditions: list[Any] = [at_each(t.Stay.site_id, allowed), OWED, due() > 0]
     if plate is not None:
         conditions.append(_STAY.plate == plate)
     if page.after is not None:
@@ -152,6 +152,7 @@ def collect(
             role=by.role,
             idempotency_key=idempotency_key,
             origin=by.origin,
+            ended=True,
         )
         return Collected(id=taken.id, stay=stay_id, at_site=own, channel=taken.channel, amount_fen=taken.amount_fen)
     check_money(parts, money)

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, and_, func, insert, or_, select, text
+from sqlalchemy import Connection, Row, ScalarSelect, and_, func, insert, or_, select, text
 
 from billing.exports import csv_bytes, yuan
 from gateway.flows import audit
-from gateway.flows.arrears import due
+from gateway.flows.arrears import OWED, due
 from gateway.flows.charges_books import By
 from gateway.flows.pay_token import pay_url
 from gateway.flows.reading import Sites, Slice, at_each, within
@@ -25,7 +25,6 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 
 _STAY, _REMINDER = t.Stay.__table__.c, t.ArrearsReminder.__table__.c
-_OWED = text("stay.state = 'left' AND stay.payable_fen > stay.paid_fen")
 AFTER_DAYS, EVERY_DAYS = 1, 7
 """A stay is reminded of from this many days after its exit on, and again after this many."""
 AT_ONCE_MAX = 2_000
@@ -114,19 +113,35 @@ def csv_file(messages: Sequence[Message]) -> bytes:
 
 def to_remind(parts: Parts, connection: Connection, allowed: Sites) -> list[Message]:
     """Whom to remind now: vehicles whose stays have owed for a day and were not reminded of within a week."""
-    now = parts.clock.now()
-    last = (
-        select(func.max(_REMINDER.at))
-        .where(_REMINDER.site_id == _STAY.site_id, _REMINDER.stay_id == _STAY.id)
-        .correlate(t.Stay)
-        .scalar_subquery()
-    )
-    rows = connection.execute(
-        select(_STAY.site_id, t.Site.name, _STAY.id, _STAY.plate, _STAY.exit_at, due().label("due_fen"))
+    return _messages(parts, _due(parts.clock.now(), connection, allowed))
+
+
+def _due(now: datetime, connection: Connection, allowed: Sites) -> Sequence[Row[Any]]:
+    """The stays to remind of, by vehicle; `number`: how often each was reminded of, None for never."""
+
+    def newest(column: Any) -> ScalarSelect[Any]:
+        return (
+            select(func.max(column))
+            .where(_REMINDER.site_id == _STAY.site_id, _REMINDER.stay_id == _STAY.id)
+            .correlate(t.Stay)
+            .scalar_subquery()
+        )
+
+    last = newest(_REMINDER.at)
+    return connection.execute(
+        select(
+            _STAY.site_id,
+            t.Site.name,
+            _STAY.id,
+            _STAY.plate,
+            _STAY.exit_at,
+            due().label("due_fen"),
+            newest(_REMINDER.sequence).label("number"),
+        )
         .join(t.Site, t.Site.id == _STAY.site_id)
         .where(
             at_each(t.Stay.site_id, allowed),
-            _OWED,
+            OWED,
             due() > 0,
             _STAY.exit_at <= now - timedelta(days=AFTER_DAYS),
             ~_STAY.plate.startswith("#"),
@@ -134,8 +149,7 @@ def to_remind(parts: Parts, connection: Connection, allowed: Sites) -> list[Mess
         )
         .order_by(_STAY.site_id, _STAY.plate, _STAY.exit_at, _STAY.id)
         .limit(AT_ONCE_MAX)
-    )
-    return _messages(parts, rows)
+    ).all()
 
 
 def remind(parts: Parts, sender: Sender, allowed: Sites, by: By) -> Batch:
@@ -148,10 +162,11 @@ def remind(parts: Parts, sender: Sender, allowed: Sites, by: By) -> Batch:
         if parts.store.postgres:
             # Two who remind at once would remind of the same.
             connection.execute(text("LOCK TABLE arrears_reminder IN SHARE ROW EXCLUSIVE MODE"))
-        messages = to_remind(parts, connection, allowed)
-        rows = _rows(connection, messages, batch_id, sender.name, by, now)
-        if rows:
-            connection.execute(insert(t.ArrearsReminder), rows)
+        owing = _due(now, connection, allowed)
+        messages = _messages(parts, owing)
+        if owing:
+            said = {"batch": batch_id, "at": now, "sender": sender.name, "operator": by.operator}
+            connection.execute(insert(t.ArrearsReminder), [_row(one) | said for one in owing])
             audit.record(
                 connection,
                 at=now,
@@ -159,7 +174,7 @@ def remind(parts: Parts, sender: Sender, allowed: Sites, by: By) -> Batch:
                 action="arrears.remind",
                 subject=batch_id,
                 origin=by.origin,
-                detail={"sender": sender.name, "stays": len(rows), "vehicles": len(messages)},
+                detail={"sender": sender.name, "stays": len(owing), "vehicles": len(messages)},
             )
             connection.commit()
     sender.send(messages)
@@ -247,44 +262,10 @@ def _messages(parts: Parts, rows: Any) -> list[Message]:
     ]
 
 
-def _rows(
-    connection: Connection, messages: Sequence[Message], batch_id: str, sender: str, by: By, now: datetime
-) -> list[dict[str, Any]]:
-    amounts = _amounts(connection, messages)
-    counts = _counts(connection, messages)
-    return [
-        {
-            "site_id": message.site,
-            "stay_id": stay,
-            "sequence": counts.get((message.site, stay), 0) + 1,
-            "batch": batch_id,
-            "at": now,
-            "sender": sender,
-            "amount_fen": amounts[message.site, stay],
-            "operator": by.operator,
-        }
-        for message in messages
-        for stay in message.stays
-    ]
-
-
-def _amounts(connection: Connection, messages: Sequence[Message]) -> dict[tuple[str, str], int]:
-    found: dict[tuple[str, str], int] = {}
-    for message in messages:
-        rows = connection.execute(
-            select(_STAY.id, due().label("due_fen")).where(_STAY.site_id == message.site, _STAY.id.in_(message.stays))
-        )
-        found |= {(message.site, row.id): int(row.due_fen) for row in rows}
-    return found
-
-
-def _counts(connection: Connection, messages: Sequence[Message]) -> dict[tuple[str, str], int]:
-    found: dict[tuple[str, str], int] = {}
-    for message in messages:
-        rows = connection.execute(
-            select(_REMINDER.stay_id, func.max(_REMINDER.sequence))
-            .where(_REMINDER.site_id == message.site, _REMINDER.stay_id.in_(message.stays))
-            .group_by(_REMINDER.stay_id)
-        )
-        found |= {(message.site, stay): count for stay, count in rows}
-    return found
+def _row(stay: Row[Any]) -> dict[str, Any]:
+    return {
+        "site_id": stay.site_id,
+        "stay_id": stay.id,
+        "sequence": (stay.number or 0) + 1,
+        "amount_fen": int(stay.due_fen),
+    }

@@ -6,8 +6,6 @@ does: no two of them ever meet. The event path, which shares the books, waits a 
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,19 +16,16 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from billing.ledger import Posting, Transaction
-from gateway.flows import audit
+from gateway.flows import audit, shifts, taking
 from gateway.flows.charges_refusals import SecondPersonNeeded
 from gateway.flows.posting import book, business_day_for
-from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
-from gateway.flows.shifts import open_shift
-from gateway.runtime.ids import derive, random_token
+from gateway.flows.refusals import Invalid, KeyReused, NotFound
+from gateway.runtime.ids import derive
 from gateway.store import books
 from gateway.store import tables as t
 from gateway.wiring import Parts
 
 PREPAID, REFUND = "liability:prepaid", "liability:refund"
-_CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,19}")
-_REFERENCE_MAX = 128
 REASON_MAX = 2000
 
 
@@ -159,40 +154,19 @@ def share(parts: Parts, connection: Connection, site: str, by: By) -> Desk:
 
 def check_money(parts: Parts, money: Money) -> None:
     """Raises `Invalid`, `ChannelClosed` or `AmountNotDue`."""
-    check_channel(parts, money.channel)
-    if money.amount_fen <= 0:
-        raise AmountNotDue("nothing is paid with nothing: an amount is at least 1 fen")
-    if len(money.reference) > _REFERENCE_MAX or not money.reference.isprintable():
-        raise Invalid(f"a reference has at most {_REFERENCE_MAX} printable characters")
-
-
-def check_channel(parts: Parts, channel: str) -> None:
-    """Cash always; the simulated channels in test mode. Raises `Invalid`, `ChannelClosed`."""
-    if not _CHANNEL.fullmatch(channel):
-        raise Invalid("a channel is a lower-case word such as cash, wechat or alipay")
-    if channel != "cash" and not parts.settings.test:
-        raise ChannelClosed
+    taking.check_money(parts, money.channel, money.amount_fen, money.reference)
 
 
 def asked_as(idempotency_key: str | None, *said: Any) -> Asked:
     """What was asked, under the caller's key or one of its own: the same key with other content is refused. Raises `Invalid`."""
-    return Asked(_key(idempotency_key), hashlib.sha256(msgspec.json.encode(said)).digest())
-
-
-def _key(idempotency_key: str | None) -> str:
-    if idempotency_key:
-        if len(idempotency_key) > 128 or not idempotency_key.isascii() or not idempotency_key.isprintable():
-            raise Invalid("an Idempotency-Key has at most 128 printable ASCII characters")
-        return f"key:{idempotency_key}"
-    return f"once:{random_token()}"
+    return Asked(taking.key_of(idempotency_key), taking.content_of(*said))
 
 
 def account_of(desk: Desk, channel: str) -> tuple[str, str | None]:
     """Where money of a channel stands: (account, shift). Cash stands in the cashier's shift; one without gets one."""
-    if channel != "cash":
-        return f"assets:channel:{channel}", None
-    shift = open_shift(desk.connection, desk.site, desk.by.operator or desk.by.role or "service", desk.now)
-    return f"assets:cash:{shift}", shift
+    return shifts.account_of(
+        desk.connection, desk.site, channel, desk.by.operator or desk.by.role or "service", desk.now
+    )
 
 
 class Asked(msgspec.Struct, frozen=True):

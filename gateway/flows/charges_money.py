@@ -17,7 +17,6 @@ from gateway.flows.charges_books import (
     account_of,
     another,
     asked_as,
-    check_channel,
     check_money,
     hold,
     payment_under,
@@ -31,6 +30,7 @@ from gateway.flows.passes_records import load
 from gateway.flows.posting import book, business_day_for
 from gateway.flows.reading import Sites, Slice, within
 from gateway.flows.refusals import AmountNotDue, NotFound
+from gateway.flows.taking import check_channel
 from gateway.runtime.ids import derive
 from gateway.store import books
 from gateway.store import tables as t

@@ -63,7 +63,7 @@ class PassNotValid(Refused):
 
 
 class OtherHousehold(Refused):
-    """A pass moves between vehicles of one household only."""
+    """A pass moves between vehicles of one household, or of none."""
 
     status = 409
     slug = "other-household"

@@ -1,4 +1,4 @@
-"""Which vehicles a pass is for: a transfer to another vehicle of the household, a further vehicle on the same space (一位多车)."""
+"""Which vehicles a pass is for: a transfer to another vehicle, a further vehicle of the household on the same space (一位多车)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,20 @@ from gateway.wiring import Parts
 VEHICLES_MAX = 10
 
 
-def transfer(parts: Parts, pass_id: str, to_plate: str, reason: str, by: By, from_plate: str | None = None) -> SoldPass:
-    """Move a pass to another vehicle of the same household, from this instant on: the one ends as the other begins.
+def transfer(
+    parts: Parts,
+    pass_id: str,
+    to_plate: str,
+    reason: str,
+    by: By,
+    from_plate: str | None = None,
+    vehicle: str | None = None,
+) -> SoldPass:
+    """Move a pass to another vehicle, from this instant on: the one ends as the other begins.
 
-    `from_plate` may be left out where the pass has one vehicle. Moving it to where it is changes nothing. Raises `OtherHousehold`,
-    `PassNotValid`, `PassOverlaps`, `VehicleNotServed`, `Invalid`.
+    A household's pass stays in the household, that of no household goes to another vehicle of none. `from_plate` may be left out
+    where the pass has one vehicle; `vehicle` is the type of the new one, used where the register does not know it. Moving it to where
+    it is changes nothing. Raises `OtherHousehold`, `PassNotValid`, `PassOverlaps`, `VehicleNotServed`, `Invalid`.
     """
     words, new = reason_of(reason), plate_of(to_plate)
     with parts.store.writing() as connection:
@@ -30,7 +39,7 @@ def transfer(parts: Parts, pass_id: str, to_plate: str, reason: str, by: By, fro
         if new in sold.plates():
             return sold
         leaving = _leaving(sold, plate_of(from_plate) if from_plate is not None else None)
-        _may_have(desk, sold, new)
+        _may_have(desk, sold, new, vehicle)
         before = held_of(sold, desk.zone)
         leaving.until = desk.now
         connection.execute(
@@ -63,7 +72,9 @@ def share(parts: Parts, pass_id: str, plate: str, reason: str, by: By) -> SoldPa
             return sold
         if len(sold.plates()) >= VEHICLES_MAX:
             raise Invalid(f"a pass is for at most {VEHICLES_MAX} vehicles")
-        _may_have(desk, sold, new)
+        if sold.household is None:
+            raise OtherHousehold("a pass of no household is for one vehicle at a time; move it instead")
+        _may_have(desk, sold, new, None)
         before = held_of(sold, desk.zone)
         _add(desk, sold, new, words)
         refuse_overlaps(desk, sold, before)
@@ -84,15 +95,15 @@ def _leaving(sold: SoldPass, plate: str | None) -> SoldVehicle:
     return found
 
 
-def _may_have(desk: Desk, sold: SoldPass, plate: str) -> None:
-    """A pass that holds or is still to begin, of the same household, for a vehicle that its offer serves."""
+def _may_have(desk: Desk, sold: SoldPass, plate: str, said: str | None) -> None:
+    """A pass that holds or is still to begin, of the same household or of none, for a vehicle that its offer serves."""
     if sold.state != "active" or desk.today >= sold.end:
         raise PassNotValid("the pass has ended; renew it first")
     household, registered = household_of(desk.connection, desk.site, plate, desk.now)
-    if sold.household is None or household != sold.household:
+    if household != sold.household:
         raise OtherHousehold
     offer = Rules(desk.parts, desk.connection, desk.site).at(desk.now).pass_offer(sold.offer_id)
-    vehicle = registered or "small"
+    vehicle = registered or said or "small"
     if offer is not None and vehicle not in offer.vehicles:
         raise VehicleNotServed(f"{offer.id} is for {', '.join(offer.vehicles)} vehicles, not for {vehicle}")
 

@@ -22,7 +22,6 @@ from gateway.flows.charges_books import (
     Desk,
     account_of,
     another,
-    check_channel,
     hold,
     reason_of,
 )
@@ -31,6 +30,7 @@ from gateway.flows.charges_refusals import AlreadyDecided, AlreadyProposed, Pass
 from gateway.flows.passes_held import bring, held_of
 from gateway.flows.passes_records import SoldPass, SoldPeriod, load
 from gateway.flows.refusals import AmountNotDue, NotFound
+from gateway.flows.taking import check_channel
 from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
 from gateway.wiring import Parts

@@ -6,8 +6,6 @@ old; otherwise its next read finds it paid.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from datetime import datetime
 
 import msgspec
@@ -24,19 +22,19 @@ from gateway.flows.answer import plan
 from gateway.flows.batch import Batch
 from gateway.flows.gather import gather_vehicles
 from gateway.flows.pricing import implausible
-from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
+from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
-from gateway.flows.shifts import open_shift
+from gateway.flows.shifts import account_of
+from gateway.flows.taking import check_money, content_of, key_of
 from gateway.flows.vehicle import Vehicle
-from gateway.runtime.ids import derive, random_token
+from gateway.runtime.ids import derive
 from gateway.store import tables as t
 from gateway.store.facts import FactLoader
 from gateway.store.prepared import find, put
 from gateway.store.records import EventRecord, StayRecord
 from gateway.wiring import Parts
 
-_CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,19}")
 _VEHICLE = select(t.Stay.plate, t.Stay.started_at).where(
     t.Stay.site_id == bindparam("site"), t.Stay.id == bindparam("stay")
 )
@@ -44,7 +42,6 @@ _SAME_KEY = select(
     t.Payment.id, t.Payment.stay_id, t.Payment.channel, t.Payment.amount_fen, t.Payment.content_hash
 ).where(t.Payment.site_id == bindparam("site"), t.Payment.idempotency_key == bindparam("key"))
 _PAYMENT = insert(t.Payment)
-_REFERENCE_MAX = 128
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +65,15 @@ def take(
     role: str = "",
     idempotency_key: str | None = None,
     origin: str = "",
+    ended: bool = False,
 ) -> Taken:
-    """Take exactly what is due. One transaction. Refuses with `gateway.flows.refusals`."""
-    _check(parts, channel, amount_fen, reference)
-    site, key = stay_id.split(".", 1)[0], _key(idempotency_key)
-    content = _content(stay_id, channel, amount_fen, reference)
+    """Take exactly what is due. One transaction. Refuses with `gateway.flows.refusals`.
+
+    `ended`: for arrears, which only a stay that has ended has; of one that goes on nothing is taken in advance.
+    """
+    check_money(parts, channel, amount_fen, reference)
+    site, key = stay_id.split(".", 1)[0], key_of(idempotency_key)
+    content = content_of(stay_id, channel, amount_fen, reference)
     now = parts.clock.now()
     with parts.store.deciding() as connection:
         plate, started_at = vehicle_of(connection, site, stay_id)
@@ -85,11 +86,13 @@ def take(
         stay = next((one for one in vehicle.stays if one.id == stay_id), None)
         if stay is None:
             raise NotFound("the stay is too old to be paid here, or void; ask the street office")
+        if ended and stay.state != State.LEFT:
+            raise NotFound("there is no such stay that has ended, or not for you")
         settling = Settling(batch, vehicle.key, stay)
         _fix_what_is_due(settling, amount_fen, now)
         payment_id = derive("p", site, key)
-        shift = open_shift(connection, site, operator or role or "service", now) if channel == "cash" else None
-        _book(settling, channel, shift, amount_fen, now, operator, payment_id)
+        account, shift = account_of(connection, site, channel, operator or role or "service", now)
+        _book(settling, account, amount_fen, now, operator, payment_id)
         settled = Verdict(True, Reason.PAID, "paid")
         opens = open_lane(batch, parts, FactLoader(connection), vehicle, stay, settled, payment_id)
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
@@ -121,30 +124,6 @@ def take(
     if opens:
         parts.outbox.notify()
     return Taken(id=payment_id, stay=stay_id, channel=channel, amount_fen=amount_fen, opens=opens)
-
-
-def _check(parts: Parts, channel: str, amount_fen: int, reference: str) -> None:
-    if not _CHANNEL.fullmatch(channel):
-        raise Invalid("a channel is a lower-case word such as cash, wechat or alipay")
-    if channel != "cash" and not parts.settings.test:
-        raise ChannelClosed
-    if amount_fen <= 0:
-        raise AmountNotDue("nothing is paid with nothing: an amount is at least 1 fen")
-    if len(reference) > _REFERENCE_MAX or not reference.isprintable():
-        raise Invalid(f"a reference has at most {_REFERENCE_MAX} printable characters")
-
-
-def _key(idempotency_key: str | None) -> str:
-    """The caller's key; else one of its own: without a key, a payment sent twice finds nothing due the second time."""
-    if idempotency_key:
-        if len(idempotency_key) > 128 or not idempotency_key.isascii() or not idempotency_key.isprintable():
-            raise Invalid("an Idempotency-Key has at most 128 printable ASCII characters")
-        return f"key:{idempotency_key}"
-    return f"once:{random_token()}"
-
-
-def _content(stay_id: str, channel: str, amount_fen: int, reference: str) -> bytes:
-    return hashlib.sha256(msgspec.json.encode([stay_id, channel, amount_fen, reference])).digest()
 
 
 def vehicle_of(connection: Connection, site: str, stay_id: str) -> tuple[str, datetime]:
@@ -195,15 +174,13 @@ def _fix_what_is_due(settling: Settling, amount_fen: int, now: datetime) -> None
 
 def _book(
     settling: Settling,
-    channel: str,
-    shift: str | None,
+    account: str,
     amount_fen: int,
     now: datetime,
     operator: str | None,
     payment_id: str,
 ) -> None:
     stay = settling.stay
-    account = f"assets:cash:{shift}" if shift else f"assets:channel:{channel}"
     paid = {**stay.posted.received, account: stay.posted.received.get(account, 0) + amount_fen}
     stay.paid_fen += amount_fen
     settling.book(now, "payment", paid=paid, operator=operator, cause=("payment", payment_id))

@@ -13,6 +13,7 @@ from gateway.runtime.ids import derive
 from gateway.store import tables as t
 from gateway.store.prepared import find, put
 
+CASH = "cash"
 _OPEN_SHIFT = select(t.Shift.id).where(
     t.Shift.site_id == bindparam("site"), t.Shift.cashier == bindparam("cashier"), t.Shift.closed_at.is_(None)
 )
@@ -37,3 +38,14 @@ def open_shift(connection: Connection, site: str, cashier: str, now: datetime) -
         found = find(connection, _OPEN_SHIFT, site=site, cashier=cashier)
     opened: str = found[0].id
     return opened
+
+
+def account(channel: str, shift: str | None) -> str:
+    """The account on which money of a channel stands; cash in a cashier's shift."""
+    return f"assets:cash:{shift}" if channel == CASH else f"assets:channel:{channel}"
+
+
+def account_of(connection: Connection, site: str, channel: str, cashier: str, now: datetime) -> tuple[str, str | None]:
+    """Where money of a channel goes, as (account, shift). A cashier without a shift gets one."""
+    shift = open_shift(connection, site, cashier, now) if channel == CASH else None
+    return account(channel, shift), shift

@@ -18,6 +18,7 @@ from billing.bill import CannotPrice, StayToPrice, price
 from billing.ledger import Posted, balances
 from billing.policy import Policy, parse
 from billing.policy_parts import PolicyError
+from gateway.flows import shifts
 from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look
 from gateway.store.facts import bill_record
 from gateway.store.records import BillRecord
@@ -115,10 +116,7 @@ def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:
     paid = select(Payment).where(Payment.site_id == site, Payment.stay_id.in_(ids))
     for payment in connection.execute(paid.with_only_columns(*Payment.__table__.c)):
         stay_of_payment[payment.id] = payment.stay_id
-        account = (
-            f"assets:cash:{payment.shift_id}" if payment.channel == "cash" else f"assets:channel:{payment.channel}"
-        )
-        around.received[payment.stay_id][account] += payment.amount_fen
+        around.received[payment.stay_id][shifts.account(payment.channel, payment.shift_id)] += payment.amount_fen
     elsewhere = select(ArrearsCredit).where(ArrearsCredit.site_id == site, ArrearsCredit.stay_id.in_(ids))
     for credit in connection.execute(elsewhere.with_only_columns(*ArrearsCredit.__table__.c)):
         stay_of_payment[credit.id] = credit.stay_id

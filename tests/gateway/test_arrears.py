@@ -92,12 +92,32 @@ def test_collected_at_another_site_it_goes_through_clearing_on_both(office: Offi
     office.books_hold()
 
 
-def test_a_stay_that_goes_on_is_not_collected_elsewhere(office: Office) -> None:
+@pytest.mark.parametrize("where", [None, "xinyi", "moganshan"])
+def test_a_stay_that_goes_on_owes_nothing_that_could_be_collected(office: Office, where: str | None) -> None:
     office.passes("in-1", PLATE, "09:00")
+    office.at("2026-03-02 10:00")
+    with pytest.raises(NotFound, match="has ended"):
+        office.collects(office.stay(PLATE).id, 400, where)
     with pytest.raises(NotFound):
-        office.collects(office.stay(PLATE).id, 400, "moganshan")
-    with pytest.raises(NotFound):
-        office.collects("xinyi.nothing", 400, "moganshan")
+        office.collects("xinyi.nothing", 400, where)
+    assert office.accounts() == {}
+    office.passes("out-1", PLATE, "10:00")
+    assert office.collects(office.stay(PLATE).id, 400, where).amount_fen == 400
+    office.books_hold()
+
+
+def test_one_that_waits_at_its_exit_pays_its_stay_and_no_arrears(parts: Parts) -> None:
+    office = pays_first(parts)
+    office.passes("in-1", PLATE, "09:00")
+    office.arrives("out-1", PLATE, "10:00")
+    stay = office.stay(PLATE).id
+    with pytest.raises(NotFound, match="has ended"):
+        office.collects(stay, 400)
+    payment.take(parts, stay_id=stay, channel="cash", amount_fen=400, operator="li")
+    office.books_hold()
+
+
+def test_a_site_that_is_not_there_collects_nothing(office: Office) -> None:
     stay = leaves_owing(office, "浙B54321")
     with pytest.raises(NotFound):
         office.collects(stay, 400, "atlantis")

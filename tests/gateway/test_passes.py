@@ -187,6 +187,28 @@ def test_it_moves_only_within_a_household_and_only_while_it_holds(office: Office
         office.transfers(stranger.id, "浙A10102")
 
 
+def test_a_pass_of_no_household_moves_to_another_vehicle_of_none(office: Office) -> None:
+    sold = office.sells("浙B12345")
+    other = office.sells("浙B99999")
+    office.at("2026-03-10 15:30")
+    with pytest.raises(PassOverlaps):
+        office.transfers(sold.id, "浙B99999")
+    with pytest.raises(VehicleNotServed):
+        passes_changes.transfer(office.parts, sold.id, "浙B54321", "a new car", REGISTRAR, vehicle="large")
+    office.transfers(sold.id, "浙B54321")
+    assert [row for row in office.held() if row[0] != "浙B99999"] == [
+        ("浙B12345", "03-02 00:00", "03-10 15:30", True),
+        ("浙B54321", "03-10 15:30", "04-02 00:00", False),
+    ]
+    assert not covers(office, "浙B12345", local("2026-03-10 15:30"))
+    with pytest.raises(OtherHousehold, match="one vehicle at a time"):
+        passes_changes.share(office.parts, sold.id, "浙B77777", "a second car", REGISTRAR)
+    office.renews(sold.id)
+    assert covers(office, "浙B54321", local("2026-04-20 12:00"))
+    office.gives_back(other.id)
+    office.books_hold()
+
+
 # ---------------------------------------------------------------------- giving back
 
 

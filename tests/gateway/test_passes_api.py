@@ -57,6 +57,11 @@ def test_the_whole_way_of_a_pass(office: Office) -> None:
     (listed,) = registrar.get("/api/v1/sold-passes", plate="浙A·10101").json()["items"]
     assert (listed["id"], listed["valid"]) == (pass_id, True)
     assert registrar.get("/api/v1/pass-reminders", days=90).json()["items"][0]["days_left"] == 61
+    other = office.sells("浙B12345")
+    moved = {"to_plate": "浙B54321", "reason": "a new car", "vehicle": "large"}
+    where = f"/api/v1/sold-passes/{other.id}/transfers"
+    is_a_problem(registrar.post(where, moved), 409, "vehicle-not-served")
+    assert registrar.post(where, {**moved, "vehicle": "small"}).json()["plates"] == ["浙B54321"]
     refund = registrar.post(f"/api/v1/sold-passes/{pass_id}/refunds", {"reason": "moved away"}).json()
     where = f"/api/v1/pass-refunds/{refund['id']}"
     is_a_problem(registrar.post(f"{where}/approval", {"amount_fen": refund["amount_fen"]}), 409, "second-person-needed")

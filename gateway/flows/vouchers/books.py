@@ -13,7 +13,8 @@ from billing.vouchers import NOWHERE, SERIAL_MAX, wrong_book
 from gateway.flows import audit
 from gateway.flows.posting import business_day_for, closed_through
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
-from gateway.flows.vouchers.moving import content_of, key_of, words
+from gateway.flows.taking import content_of, key_of
+from gateway.flows.vouchers.moving import words
 from gateway.runtime.ids import derive_in_site
 from gateway.store import books
 from gateway.store.tables import Site, Voucher, VoucherBook, VoucherBuyer, VoucherMovement

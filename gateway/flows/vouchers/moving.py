@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +14,6 @@ from gateway.flows.posting import business_day_for, closed_through
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.secrecy import derived_key
 from gateway.flows.vouchers.refusals import VoucherState
-from gateway.runtime.ids import random_token
 from gateway.store import books
 from gateway.store.tables import Voucher, VoucherMovement
 from gateway.wiring import Parts
@@ -130,20 +128,6 @@ def move(connection: Connection, parts: Parts, rows: Sequence[Row[Any]], kind: s
             for row in rows
         ],
     )
-
-
-def key_of(idempotency_key: str | None) -> str:
-    """The caller's key, or one that nobody else has. Raises `Invalid`."""
-    if idempotency_key is None:
-        return f"once:{random_token()}"
-    if not 0 < len(idempotency_key) <= 128 or not idempotency_key.isascii() or not idempotency_key.isprintable():
-        raise Invalid("an Idempotency-Key has 1 to 128 printable ASCII characters")
-    return f"key:{idempotency_key}"
-
-
-def content_of(*said: object) -> bytes:
-    """The hash by which a repeat of a request is told from another one under the same key: SHA-256, 32 bytes."""
-    return hashlib.sha256(msgspec.json.encode(said)).digest()
 
 
 def words(name: str, value: str, most: int, *, needed: bool = False) -> str:

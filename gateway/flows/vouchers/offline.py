@@ -22,9 +22,10 @@ from gateway.flows.payment import batch_of, vehicle_of
 from gateway.flows.refusals import Invalid, NotFound, Refused
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
+from gateway.flows.taking import content_of
 from gateway.flows.vehicle import Vehicle
 from gateway.flows.vouchers.books import hold_site
-from gateway.flows.vouchers.moving import COLLECTED_WITHIN, Why, content_of, lock, move, words
+from gateway.flows.vouchers.moving import COLLECTED_WITHIN, Why, lock, move, words
 from gateway.flows.vouchers.redeem import attach, check_stay, check_voucher, lock_voucher, read_code, stay_in
 from gateway.flows.vouchers.refusals import VoucherNotNow, VoucherUsed
 from gateway.runtime.ids import derive

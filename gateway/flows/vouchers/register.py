@@ -13,7 +13,8 @@ from gateway.flows import audit
 from gateway.flows.posting import closed_through
 from gateway.flows.pricing import months
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
-from gateway.flows.vouchers.moving import COLLECTED_WITHIN, Why, check_range, content_of, key_of, lock, move, words
+from gateway.flows.taking import content_of, key_of
+from gateway.flows.vouchers.moving import COLLECTED_WITHIN, Why, check_range, lock, move, words
 from gateway.flows.vouchers.refusals import QuotaReached, VoucherOver, VoucherState
 from gateway.runtime.ids import derive
 from gateway.store.tables import Household, Voucher, VoucherBook, VoucherIssue, VoucherMovement
