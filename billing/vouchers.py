@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from billing.ledger import RECEIVABLE, WAIVED
+
 SERIAL_DIGITS: Final = 8
 SERIAL_MAX: Final = 10**SERIAL_DIGITS - 1
 BOOK_MAX: Final = 5_000
@@ -259,13 +261,29 @@ def day_of_books(before: Mapping[str, Stock], moved: Iterable[Moved]) -> list[Bo
     ]
 
 
+def owed_on(buyer: str) -> str:
+    """The account on which a merchant or visiting firm owes."""
+    return f"{RECEIVABLE}merchant-{buyer}"
+
+
+def still_due(months: Mapping[str, int], paid_fen: int) -> dict[str, int]:
+    """What of a buyer's months (`2026-03`, in fen) is still due: what it paid, and months below zero, go off the oldest first."""
+    credit = paid_fen - sum(min(fen, 0) for fen in months.values())
+    due: dict[str, int] = {}
+    for month, fen in sorted(months.items()):
+        taken = min(credit, max(fen, 0))
+        credit -= taken
+        due[month] = max(fen, 0) - taken
+    return due
+
+
 def statement(buyer: str, waived: Mapping[str, int]) -> dict[str, int]:
     """A buyer's month as changes of accounts in fen: it owes what its vouchers took off bills, so that was not given away.
 
     `waived`: by the bill's word for the voucher (`hour_voucher`, …). Nothing to post gives nothing.
     """
     total = sum(waived.values())
-    changes = {f"waived:{benefit}": -fen for benefit, fen in sorted(waived.items()) if fen}
+    changes = {f"{WAIVED}{benefit}": -fen for benefit, fen in sorted(waived.items()) if fen}
     if total:
-        changes = {f"assets:receivable:merchant-{buyer}": total, **changes}
+        changes = {owed_on(buyer): total, **changes}
     return changes

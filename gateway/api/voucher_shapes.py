@@ -5,20 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, Field, StrictInt
+
+from gateway.api.passes_shapes import Asked, Channel, SiteId
 
 Kind = Literal["hour", "amount", "whole_stay"]
 State = Literal["stock", "issued", "presented", "used", "void", "expired", "returned"]
 Serial = Annotated[StrictInt, Field(ge=1, le=99_999_999)]
-SiteId = Annotated[str, Field(min_length=1, max_length=40)]
 Words = Annotated[str, Field(max_length=300)]
 Month = Annotated[str, Field(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="YYYY-MM")]
-
-
-class Asked(BaseModel):
-    """What a caller sends: an unknown field is a mistake."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class BookToMake(Asked):
@@ -105,9 +100,29 @@ class Buyer(BaseModel):
     enabled: bool
 
 
+class BuyerWithAccount(Buyer):
+    due_fen: int = Field(description="what it still owes for its months")
+
+
 class Buyers(BaseModel):
-    items: list[Buyer]
+    items: list[BuyerWithAccount]
     next: None
+
+
+class BuyerPays(Asked):
+    site: SiteId
+    channel: Channel
+    amount_fen: Annotated[StrictInt, Field(gt=0, le=2**53)]
+    reference: Annotated[str, Field(max_length=128)] = ""
+
+
+class BuyerPaid(BaseModel):
+    id: str
+    site: str
+    buyer: str
+    channel: str
+    amount_fen: int
+    due_fen: int = Field(description="what the buyer still owes after it")
 
 
 class ToIssue(Asked):
@@ -244,6 +259,7 @@ class Statement(BaseModel):
     month: str
     used: int
     amount_fen: int
+    due_fen: int = Field(description="what is still due of it; what was paid goes off the oldest month first")
     transaction: str | None
     made_at: datetime
 

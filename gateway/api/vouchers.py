@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from billing.exports import csv_bytes, yuan
@@ -15,6 +15,7 @@ from gateway.api import voucher_shapes as shapes
 from gateway.api.answers import (
     LIMIT_MAX,
     Cursor,
+    Key,
     Limit,
     SiteName,
     instant,
@@ -25,14 +26,15 @@ from gateway.api.answers import (
     slice_of,
 )
 from gateway.api.context import Asking, Context, Staff, With
+from gateway.api.passes import by
 from gateway.flows import reading
+from gateway.flows.charges_books import Money
 from gateway.flows.refusals import Invalid
-from gateway.flows.vouchers import books, offline, printing, redeem, register, statements
+from gateway.flows.vouchers import books, offline, payments, printing, redeem, register, statements
 from gateway.flows.vouchers import reading as found
 
 router = APIRouter(tags=["vouchers"])
 
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 BookId = Annotated[str, Path(max_length=64)]
 Serial = Annotated[int, Path(ge=1, le=99_999_999)]
 MonthOf = Annotated[str | None, Query(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="YYYY-MM")]
@@ -125,7 +127,7 @@ def sheet(
 
 @router.get("/vouchers/buyers", responses={200: {"model": shapes.Buyers}})
 def list_buyers(staff: Asking, context: With, site: SiteName = None) -> Response:
-    """Merchants and visiting firms."""
+    """Merchants and visiting firms, and what each still owes."""
     with context.reports.reading() as connection:
         rows = found.buyers(connection, staff.only(site))
     return json(context.parts, _all(rows))
@@ -146,6 +148,21 @@ def register_buyer(staff: Asking, context: With, buyer: shapes.BuyerToRegister) 
         origin=staff.origin,
     )
     return json(context.parts, document)
+
+
+@router.post("/vouchers/buyers/{buyer}/payments", status_code=201, responses={201: {"model": shapes.BuyerPaid}})
+def pay(
+    staff: Asking,
+    context: With,
+    buyer: Annotated[str, Path(max_length=40)],
+    asked: shapes.BuyerPays,
+    idempotency_key: Key = None,
+) -> Response:
+    """Take what a buyer owes for its months, or a part of it. 409 for more than it owes."""
+    staff.only(asked.site)
+    money = Money(channel=asked.channel, amount_fen=asked.amount_fen, reference=asked.reference)
+    paid = payments.pay(context.parts, asked.site, buyer, money, by(staff), idempotency_key)
+    return json(context.parts, msgspec.structs.asdict(paid), 201)
 
 
 @router.get("/vouchers/issues", responses={200: {"model": shapes.Issues}})
@@ -303,17 +320,19 @@ def list_statements(
     """Buyers' months, the newest first."""
     with context.reports.reading() as connection:
         rows = found.statements(connection, staff.only(site), month=month, buyer=buyer)
-    return json(context.parts, _all([_statement(one) for one in rows]))
+    return json(context.parts, _all(rows))
 
 
 @router.post("/vouchers/statements", responses={200: {"model": shapes.Statements}})
 def make_statements(staff: Asking, context: With, wanted: shapes.StatementsToMake) -> Response:
     """Bill a site's buyers for a month that is closed; made again it is the same."""
     staff.only(wanted.site)
-    rows = statements.make_statements(
+    statements.make_statements(
         context.parts, site=wanted.site, month=wanted.month, operator=staff.name, origin=staff.origin
     )
-    return json(context.parts, _all([_statement(one) for one in rows]))
+    with context.parts.store.reading() as connection:
+        rows = found.statements(connection, [wanted.site], month=wanted.month)
+    return json(context.parts, _all(rows))
 
 
 @router.get("/vouchers/{site}/statements/{statement_id}", responses={200: {"model": shapes.StatementLines}})
@@ -372,12 +391,6 @@ def _instant(context: Context, name: str, text: str, *, end: bool = False) -> da
     if at is None:
         raise Invalid(f"{name}: must not be empty")
     return at
-
-
-def _statement(one: statements.Statement) -> dict[str, Any]:
-    said = msgspec.structs.asdict(one)
-    said["amount_fen"] = said.pop("fen")
-    return said
 
 
 def _file(name: str, content: bytes, media: str) -> Response:

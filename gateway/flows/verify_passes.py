@@ -11,6 +11,8 @@ from sqlalchemy import Row, and_, func, select
 
 from billing.ledger import WAIVED
 from billing.passes import earned_on
+from billing.vouchers import owed_on
+from gateway.flows import shifts
 from gateway.flows.charges_books import PREPAID, REFUND
 from gateway.flows.charges_posting import LOW_INCOME, receivable
 from gateway.flows.passes_records import SoldPeriod, sold_period
@@ -151,17 +153,25 @@ def _payments(look: Look) -> Iterator[Failure]:
         posted = _posted(look, site, "payment", [row.id for row in rows])
         kinds = _kinds(look, site, [row.subject for row in rows])
         for row in rows:
-            account = f"assets:cash:{row.shift_id}" if row.channel == "cash" else f"assets:channel:{row.channel}"
-            if row.purpose == "pass":
-                against = PREPAID
-            elif row.purpose == "arrears":
-                against = f"clearing:{row.subject.partition('.')[0]}"
-            else:
-                against = receivable(kinds.get(row.subject, "unknown"))
+            account = shifts.account(row.channel, row.shift_id)
+            against = _against(row, kinds)
             why = _differs(posted.get(row.id, {}), {account: row.amount_fen, against: -row.amount_fen})
             if why is not None:
                 yield Failure("charge_payment", row.id, why)
             look.count("charge_payments")
+
+
+def _against(payment: Row[Any], kinds: dict[str, str]) -> str:
+    """The account off which a payment goes. `kinds`: of the charges, by their ids."""
+    match payment.purpose:
+        case "pass":
+            return PREPAID
+        case "arrears":
+            return f"clearing:{payment.subject.partition('.')[0]}"
+        case "voucher":
+            return owed_on(payment.subject)
+        case _:
+            return receivable(kinds.get(payment.subject, "unknown"))
 
 
 def _kinds(look: Look, site: str, charges: Sequence[str]) -> dict[str, str]:
@@ -224,9 +234,7 @@ def _refunds(look: Look) -> Iterator[Failure]:
                 prepaid = found.get(PREPAID, 0)
                 expected = {PREPAID: prepaid, receivable("pass"): row.amount_fen - prepaid}
                 if row.state == "paid":
-                    cash = row.channel == "cash"
-                    account = f"assets:cash:{row.shift_id}" if cash else f"assets:channel:{row.channel}"
-                    expected[account] = -row.amount_fen
+                    expected[shifts.account(row.channel, row.shift_id)] = -row.amount_fen
                 else:
                     expected[REFUND] = -row.amount_fen
                 why = _differs(found, expected)

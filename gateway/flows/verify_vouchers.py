@@ -1,26 +1,30 @@
-"""Vouchers: each stands where its steps lead, books add up, what is used is used by a bill, buyers' months are what was used."""
+"""Vouchers: each stands where its steps lead, books add up, what is used is used by a bill, buyers owe what was used and not paid."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
 from billing.close import read_document
-from billing.vouchers import MOVES, NOWHERE, Stock, number
+from billing.vouchers import MOVES, NOWHERE, Stock, number, owed_on, waived_by_place
 from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
 from gateway.flows.vouchers.counting import counted
 from gateway.flows.vouchers.day import steps, stocks
+from gateway.flows.vouchers.payments import PURPOSE
 from gateway.flows.vouchers.statements import month_bounds, worth
 from gateway.store import books
+from gateway.store.facts import bill_record
+from gateway.store.records import BillRecord
 from gateway.store.tables import (
     Bill,
+    ChargePayment,
     Posting,
     Stay,
     Voucher,
     VoucherBook,
+    VoucherBuyer,
     VoucherMovement,
     VoucherStatement,
 )
@@ -30,12 +34,13 @@ _MOVEMENT = VoucherMovement.__table__.c
 
 
 def failures(look: Look) -> Iterator[Failure]:
-    """Whatever the scope: a book lives longer than a month. First each voucher's steps, then books, bills and buyers' months."""
+    """Whatever the scope: a book lives longer than a month. First each voucher's steps, then books, bills, buyers' months and accounts."""
     yield from _broken_steps(look)
     yield from _books(look)
     yield from _wrong_bills(look)
     yield from _closes(look)
     yield from _statements(look)
+    yield from _accounts(look)
 
 
 def _broken_steps(look: Look) -> Iterator[Failure]:
@@ -147,30 +152,26 @@ def _wrong_bills(look: Look) -> Iterator[Failure]:
                 look.count("voucher_stays")
 
 
-def _last_bills(look: Look, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Any]:
-    """The bill that stands of each stay: its serials, which of them it uses, and its lines."""
-    found: dict[tuple[str, str], Any] = {}
+def _last_bills(look: Look, keys: list[tuple[str, str]]) -> dict[tuple[str, str], BillRecord]:
+    """The bill that stands of each stay."""
+    found: dict[tuple[str, str], BillRecord] = {}
     for site in sorted({site for site, _ in keys}):
         stays = [stay for of_site, stay in keys if of_site == site]
         rows = look.connection.execute(
-            select(Bill.stay_id, Bill.kind, Bill.facts, Bill.lines)
+            select(*Bill.__table__.c)
             .join(Stay, and_(Stay.site_id == Bill.site_id, Stay.id == Bill.stay_id, Stay.bills == Bill.sequence))
             .where(Bill.site_id == site, Bill.stay_id.in_(stays))
         )
-        found |= {(site, row.stay_id): row for row in rows}
+        found |= {(site, row.stay_id): bill_record(row) for row in rows}
     return found
 
 
-def _differs(used: dict[int, int], bill: Any) -> str | None:
-    if bill is None or bill.kind == "void":
+def _differs(used: dict[int, int], record: BillRecord | None) -> str | None:
+    if record is None or record.kind == "void":
         return f"it has used voucher {number(min(used))}, and no bill stands" if used else None
-    serials, taken = bill.facts.get("vouchers", []), bill.facts.get("vouchers_used", [])
-    off: dict[int, int] = {}
-    for line in bill.lines:
-        head, _, place = str(line["rule"]).partition("voucher.")
-        if not head and place.isdigit() and int(place) <= len(serials):
-            off[serials[int(place) - 1]] = off.get(serials[int(place) - 1], 0) - line["fen"]
-    said = {serial: off.get(serial, 0) for serial, is_used in zip(serials, taken, strict=False) if is_used}
+    off = waived_by_place(record.bill.lines)
+    presented = zip(record.facts.get("vouchers", []), record.bill.vouchers_used, strict=False)
+    said = {serial: off.get(place, 0) for place, (serial, is_used) in enumerate(presented) if is_used}
     for serial in sorted(said.keys() | used.keys()):
         if said.get(serial) != used.get(serial):
             return f"voucher {number(serial)} took {used.get(serial)} fen off it, its bill says {said.get(serial)}"
@@ -200,7 +201,7 @@ def _statements(look: Look) -> Iterator[Failure]:
             select(func.coalesce(func.sum(Posting.amount_fen), 0)).where(
                 Posting.site_id == row.site_id,
                 Posting.transaction_id == (row.transaction_id or ""),
-                Posting.account == f"assets:receivable:merchant-{row.buyer_id}",
+                Posting.account == owed_on(row.buyer_id),
             )
         ).scalar_one()
         if (used, sum(waived.values())) != (row.used, row.fen):
@@ -209,3 +210,35 @@ def _statements(look: Look) -> Iterator[Failure]:
         if int(posted) != row.fen:
             yield Failure("voucher_statement", row.id, f"it says {row.fen} fen, {posted} are posted")
         look.count("voucher_statements")
+
+
+def _accounts(look: Look) -> Iterator[Failure]:
+    """What the ledger holds on a buyer's account is its months less what it paid."""
+    rows = look.connection.execute(
+        select(
+            VoucherBuyer.site_id,
+            VoucherBuyer.id,
+            select(func.coalesce(func.sum(VoucherStatement.fen), 0))
+            .where(VoucherStatement.site_id == VoucherBuyer.site_id, VoucherStatement.buyer_id == VoucherBuyer.id)
+            .scalar_subquery()
+            .label("billed"),
+            select(func.coalesce(func.sum(ChargePayment.amount_fen), 0))
+            .where(
+                ChargePayment.site_id == VoucherBuyer.site_id,
+                ChargePayment.purpose == PURPOSE,
+                ChargePayment.subject == VoucherBuyer.id,
+            )
+            .scalar_subquery()
+            .label("paid"),
+        ).order_by(VoucherBuyer.site_id, VoucherBuyer.id)
+    ).all()
+    for row in rows:
+        holds = look.connection.execute(
+            select(func.coalesce(func.sum(Posting.amount_fen), 0)).where(
+                Posting.site_id == row.site_id, Posting.account == owed_on(row.id)
+            )
+        ).scalar_one()
+        if int(holds) != int(row.billed) - int(row.paid):
+            why = f"it was billed {row.billed} fen and paid {row.paid}, the ledger holds {holds} as owed"
+            yield Failure("voucher_buyer", f"{row.site_id}:{row.id}", why)
+        look.count("voucher_buyers")

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from billing.vouchers import waived_by_place
 from controllers.passages import State
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import VoucherStep
 from gateway.store.records import BillRecord, StayRecord, VoucherRecord
-
-_RULE = "voucher."
 
 
 def presented(batch: Batch, stay: StayRecord) -> list[VoucherRecord]:
@@ -24,9 +23,7 @@ def used(record: BillRecord | None) -> dict[int, int]:
     """What each voucher that a bill uses takes off it, in fen, by serial."""
     if record is None or record.kind == "void":
         return {}
-    off = {
-        int(line.rule.removeprefix(_RULE)) - 1: -line.fen for line in record.bill.lines if line.rule.startswith(_RULE)
-    }
+    off = waived_by_place(record.bill.lines)
     serials: list[int] = record.facts.get("vouchers", [])
     needed = zip(serials, record.bill.vouchers_used, strict=True)
     return {serial: off.get(place, 0) for place, (serial, taken) in enumerate(needed) if taken}

@@ -24,6 +24,7 @@ from billing.vouchers import (
     runs,
     serial_of,
     statement,
+    still_due,
     waived_by_place,
     wrong_book,
 )
@@ -197,3 +198,18 @@ def test_other_lines_are_of_no_voucher() -> None:
 
 def test_a_serial_has_eight_digits() -> None:
     assert number(7) == "00000007"
+
+
+@pytest.mark.parametrize(
+    ("months", "paid", "due"),
+    [
+        ({}, 0, {}),
+        ({"2026-03": 800}, 0, {"2026-03": 800}),
+        ({"2026-04": 500, "2026-03": 800}, 900, {"2026-03": 0, "2026-04": 400}),
+        ({"2026-03": 800, "2026-04": -300}, 0, {"2026-03": 500, "2026-04": 0}),
+        ({"2026-03": 800, "2026-04": -800, "2026-05": 1000}, 800, {"2026-03": 0, "2026-04": 0, "2026-05": 200}),
+        ({"2026-03": -800}, 0, {"2026-03": 0}),
+    ],
+)
+def test_what_is_paid_goes_off_the_oldest_month(months, paid, due):
+    assert still_due(months, paid) == due

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from gateway.api import access
 from gateway.api.app import create_app
 from gateway.flows import estate, users
+from gateway.flows.close import close_missed
 from gateway.flows.pay_token import token
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
@@ -180,10 +183,6 @@ def test_buyers_are_billed_once_a_month(office: Office) -> None:
     wanted = {"site": "xinyi", "month": "2026-03"}
     early = finance.post("/api/v1/vouchers/statements", wanted)
     assert (early.status_code, early.json()["type"]) == (409, "/problems/month-not-closed")
-    from datetime import date
-
-    from gateway.flows.close import close_missed
-
     office.street.clock.set(local("2026-04-01 02:00"))
     list(close_missed(office.street.parts, date(2026, 3, 31)))
     made = [finance.post("/api/v1/vouchers/statements", wanted).json()["items"] for _ in range(2)]
@@ -196,12 +195,42 @@ def test_buyers_are_billed_once_a_month(office: Office) -> None:
     table = office["auditor"].get(where, format="csv").content.decode("utf-8-sig")
     assert "00000001" in table
     assert "12.00" in table
+    pays(office)
+
+
+def pays(office: Office) -> None:
+    """The till sees what the café owes, and takes it; nobody else does."""
+    cashier, where = office["cashier"], "/api/v1/vouchers/buyers/cafe/payments"
+    (buyer,) = cashier.get("/api/v1/vouchers/buyers").json()["items"]
+    assert (buyer["id"], buyer["due_fen"]) == ("cafe", 1200)
+    body = {"site": "xinyi", "channel": "cash", "amount_fen": 700, "reference": "receipt 7"}
+    for role in ("registrar", "auditor", "manager", "guard", "committee"):
+        assert office[role].post(where, body).status_code == 403
+    made = [cashier.post(where, body, **{"Idempotency-Key": "c1"}) for _ in range(2)]
+    assert [one.status_code for one in made] == [201, 201]
+    assert made[0].json() == made[1].json()
+    assert made[0].json() | {"id": ""} == {
+        "id": "", "site": "xinyi", "buyer": "cafe", "channel": "cash", "amount_fen": 700, "due_fen": 500
+    }  # fmt: skip
+    for wrong, status in (
+        ({"amount_fen": 501}, 409),
+        ({"amount_fen": 0}, 422),
+        ({"amount_fen": True}, 422),
+        ({"channel": "Cash!"}, 422),
+        ({"month": "2026-03"}, 422),
+        ({"site": "archive"}, 404),
+    ):
+        assert cashier.post(where, {**body, **wrong}).status_code == status, wrong
+    assert office["finance"].post(where, {**body, "amount_fen": 500}).json()["due_fen"] == 0
+    (month,) = office["finance"].get("/api/v1/vouchers/statements").json()["items"]
+    assert (month["amount_fen"], month["due_fen"]) == (1200, 0)
+    office.desk.holds()
 
 
 def test_roles(office: Office) -> None:
     """Registrar and console issue, cashier and console redeem, finance and auditor read; the others see nothing."""
     paths = {key: roles for key, roles in access.MATRIX.items() if "voucher" in key[1]}
-    assert len(paths) == 20
+    assert len(paths) == 21
     for (_, path), roles in paths.items():
         assert roles <= {"registrar", "console", "cashier", "finance", "auditor", "manager"}, path
     book = office.desk.book()

@@ -12,8 +12,8 @@ from billing.vouchers import number
 from gateway.flows.reading import Document, Sites, Slice, within
 from gateway.flows.refusals import NotFound
 from gateway.flows.vouchers import day as by_day
+from gateway.flows.vouchers.payments import due_by_month
 from gateway.flows.vouchers.register import Issue, issues
-from gateway.flows.vouchers.statements import Statement, as_statement
 from gateway.store.tables import (
     Voucher,
     VoucherBook,
@@ -141,14 +141,23 @@ def books(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
 
 
 def buyers(connection: Connection, allowed: Sites) -> list[Document]:
-    """Merchants and visiting firms by site and id."""
+    """Merchants and visiting firms by site and id, with what each still owes."""
+    due = due_by_month(connection, allowed)
     rows = connection.execute(
         select(*VoucherBuyer.__table__.c)
         .where(within(VoucherBuyer.site_id, allowed))
         .order_by(VoucherBuyer.site_id, VoucherBuyer.id)
     )
     return [
-        {"site": row.site_id, "id": row.id, "kind": row.kind, "name": row.name, "enabled": row.enabled} for row in rows
+        {
+            "site": row.site_id,
+            "id": row.id,
+            "kind": row.kind,
+            "name": row.name,
+            "enabled": row.enabled,
+            "due_fen": sum(due.get((row.site_id, row.id), {}).values()),
+        }
+        for row in rows
     ]
 
 
@@ -200,8 +209,8 @@ def redemptions(connection: Connection, allowed: Sites, page: Slice, *, state: s
 
 def statements(
     connection: Connection, allowed: Sites, *, month: str | None = None, buyer: str | None = None
-) -> list[Statement]:
-    """Buyers' months, by month and buyer."""
+) -> list[Document]:
+    """Buyers' months, by month and buyer, with what is still due of each."""
     table = VoucherStatement
     conditions = [within(table.site_id, allowed)]
     conditions += [] if month is None else [table.month == month]
@@ -209,7 +218,21 @@ def statements(
     rows = connection.execute(
         select(*table.__table__.c).where(*conditions).order_by(table.month.desc(), table.site_id, table.buyer_id)
     )
-    return [as_statement(row) for row in rows]
+    due = due_by_month(connection, allowed)
+    return [
+        {
+            "id": row.id,
+            "site": row.site_id,
+            "buyer": row.buyer_id,
+            "month": row.month,
+            "used": row.used,
+            "amount_fen": row.fen,
+            "due_fen": due[row.site_id, row.buyer_id][row.month],
+            "transaction": row.transaction_id,
+            "made_at": row.made_at,
+        }
+        for row in rows
+    ]
 
 
 def stock(connection: Connection, allowed: Sites, day: date) -> list[Document]:

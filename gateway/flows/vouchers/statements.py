@@ -248,10 +248,8 @@ def _standing(connection: Connection, site: str, buyer: str, month: str) -> Stat
             VoucherStatement.site_id == site, VoucherStatement.buyer_id == buyer, VoucherStatement.month == month
         )
     ).first()
-    return None if row is None else as_statement(row)
-
-
-def as_statement(row: Any) -> Statement:
+    if row is None:
+        return None
     return Statement(
         id=row.id,
         site=row.site_id,

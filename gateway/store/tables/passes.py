@@ -207,7 +207,8 @@ class Charge(Base):
 class ChargePayment(Base):
     """Money taken for something other than a stay of this site. Only ever grows.
 
-    `purpose`: `pass` (its period), `charge`, or `arrears` (a stay of another site, collected here). `subject` is its id.
+    `purpose`: `pass` (its period), `charge`, `arrears` (a stay of another site, collected here) or `voucher` (a buyer of vouchers).
+    `subject` is its id.
     """
 
     __tablename__ = "charge_payment"
