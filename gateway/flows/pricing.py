@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import msgspec
 
 from billing.bill import Benefits, Bill, PassPeriod, StayToPrice, Voucher, price
 from billing.policy import Policy
-from billing.settle import Prepaid, holds
+from billing.settle import Prepaid, holds, vouchers_needed
 from controllers.commands import Reason
 from controllers.events import PlateColour
 from controllers.plate import PlateClass, plate_class
@@ -194,9 +195,14 @@ def bill_stay(
         # Its draws, its vouchers and its place among the household's vehicles are those of the moment of payment.
         more |= {name: early.facts[name] for name in ("vouchers", "drawn_by", "space") if name in early.facts}
         return _priced(early.bill, facts, benefits, early.holder, more | {"prepaid_sequence": early.sequence})
-    bill = price(policy, facts, benefits)
-    if around.vouchers:
-        more["vouchers"] = [voucher.serial for voucher in around.vouchers]
+    bill, vouchers = price(policy, facts, benefits), around.vouchers
+    if vouchers and bill.payable_fen < stay.paid_fen:
+        needed = vouchers_needed(policy, facts, benefits, stay.paid_fen)
+        vouchers = [vouchers[place] for place in needed]
+        benefits = replace(benefits, vouchers=tuple(_voucher(voucher) for voucher in vouchers))
+        bill = price(policy, facts, benefits)
+    if vouchers:
+        more["vouchers"] = [voucher.serial for voucher in vouchers]
     if around.space is not None:
         more["space"] = around.space
     shares = share_out(bill.drawn, around.allowances)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from billing.benefits import Benefits
+from billing.benefits import Benefits, Voucher
 from billing.bill import StayToPrice, price
 from billing.calendar import parse_instant
-from billing.settle import Prepaid, rebill
+from billing.settle import Prepaid, rebill, vouchers_needed
 
 ENTRY = parse_instant("2026-11-20T09:00", "Asia/Shanghai")
 PAID = ENTRY + timedelta(minutes=60, seconds=40)
@@ -46,3 +46,23 @@ def test_a_bill_of_nothing_is_no_payment(hushu):
 def test_without_a_payment_the_stay_is_priced(hushu):
     stay = StayToPrice(ENTRY, PAID)
     assert rebill(hushu, stay, Benefits(), None) == price(hushu, stay)
+
+
+@pytest.mark.parametrize(
+    ("vouchers", "paid_fen", "needed"),
+    [
+        ([Voucher("minutes", 120)], 0, [0]),
+        ([Voucher("minutes", 120)], 399, [0]),
+        ([Voucher("minutes", 120)], 1199, [0]),
+        ([Voucher("minutes", 120)], 1200, []),
+        ([Voucher("minutes", 60), Voucher("minutes", 60), Voucher("minutes", 60)], 400, [0, 1]),
+        ([Voucher("amount", 5000), Voucher("whole_stay")], 400, [1]),
+        ([Voucher("amount", 200), Voucher("minutes", 60)], 600, [0, 1]),
+        ([Voucher("amount", 200), Voucher("minutes", 60)], 700, [0, 1]),
+        ([Voucher("amount", 200), Voucher("minutes", 60)], 1000, [1]),
+    ],
+)
+def test_what_is_paid_needs_no_voucher(hushu, vouchers, paid_fen, needed):
+    """Three hours at 1200: 400 for the first hour, 400 for each further one."""
+    stay = StayToPrice(ENTRY, ENTRY + timedelta(hours=3))
+    assert vouchers_needed(hushu, stay, Benefits(vouchers=tuple(vouchers)), paid_fen) == needed

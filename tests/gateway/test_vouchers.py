@@ -9,8 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from controllers.commands import Action, Reason
-from controllers.events import Kind
-from gateway.flows import payment, quote
+from controllers.events import Kind, Opening
+from gateway.flows import arrears_write_off, payment, quote
+from gateway.flows.charges_books import By
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
 from gateway.flows.vouchers import books, redeem, register
 from gateway.flows.vouchers.refusals import (
@@ -370,6 +371,94 @@ class TestAtTheExit:
         assert desk.state(1) == "used"
         assert desk.street.passes("out-1", "浙A12345", "12:10").reason is Reason.PAID
         assert desk.street.stay("浙A12345").payable_fen == 400
+        desk.holds()
+
+
+class TestPartlyPaid:
+    """One hour is paid (400), the vehicle stays for three (1200): 800 is due at its exit."""
+
+    @pytest.fixture
+    def stay(self, desk: Desk) -> str:
+        desk.street.passes("in-1", "浙A12345", "09:00")
+        desk.street.clock.set(local("10:00"))
+        found: str = desk.street.stay("浙A12345").id
+        payment.take(desk.parts, stay_id=found, channel="wechat", amount_fen=400)
+        return found
+
+    def comes(self, desk: Desk, at: str = "12:00") -> int:
+        asked = desk.street.arrives("out-1", "浙A12345", at)
+        assert asked is not None
+        return asked.pay.fen if asked.pay is not None else 0
+
+    def test_a_voucher_takes_off_what_is_still_due(self, desk: Desk, stay: str) -> None:
+        (code,) = desk.issued("hour", 60)
+        assert self.comes(desk) == 800
+        said = desk.present("浙A12345", code)
+        assert (said.stay, said.state, said.due_fen) == (stay, "used", 400)
+        payment.take(desk.parts, stay_id=stay, channel="wechat", amount_fen=400)
+        assert desk.street.accounts() == {
+            "income:parking": -1200,
+            "waived:hour_voucher": 400,
+            "assets:channel:wechat": 800,
+        }
+        desk.holds()
+
+    def test_it_opens_where_it_settles_the_rest(self, desk: Desk, stay: str) -> None:
+        (code,) = desk.issued("hour", 120)
+        assert self.comes(desk) == 800
+        said = desk.present("浙A12345", code)
+        assert (said.state, said.due_fen, said.opens) == ("used", 0, True)
+        assert "liability:prepaid" not in desk.street.accounts()
+        assert desk.street.stay("浙A12345").paid_fen == 400
+        desk.holds()
+
+    def test_of_several_only_those_are_used_without_which_something_were_due(self, desk: Desk, stay: str) -> None:
+        codes = desk.issued("hour", 60, count=3)
+        for code in codes:
+            assert desk.present("浙A12345", code).state == "presented"
+        assert quote.bill_document(desk.parts, stay)["payable_fen"] == 400, "it is paid and holds: nothing is needed"
+        assert self.comes(desk) == 0
+        assert desk.states() == {"used": 2, "issued": 1}
+        assert desk.street.accounts() == {
+            "income:parking": -1200,
+            "waived:hour_voucher": 800,
+            "assets:channel:wechat": 400,
+        }
+        desk.holds()
+
+    def test_within_the_time_to_leave_none_is_used(self, desk: Desk, stay: str) -> None:
+        (code,) = desk.issued("whole_stay", 0)
+        assert desk.present("浙A12345", code).stay == stay
+        assert self.comes(desk, "10:10") == 0
+        assert desk.states() == {"issued": 1}, "and it goes back to its holder"
+        desk.holds()
+
+    def test_one_for_the_whole_stay_leaves_what_was_paid_on_record(self, desk: Desk, stay: str) -> None:
+        """Nothing is given back at the exit: what was paid beyond the bill stands as owed, until two people decide."""
+        (code,) = desk.issued("whole_stay", 0)
+        assert self.comes(desk) == 800
+        assert desk.present("浙A12345", code).due_fen == 0
+        assert desk.street.accounts() == {
+            "income:parking": -1200,
+            "waived:whole_stay_voucher": 1200,
+            "assets:channel:wechat": 400,
+            "liability:prepaid": -400,
+        }
+        one = arrears_write_off.propose(desk.parts, stay, "kept", By(operator="wang", role="finance"))
+        assert (one.kind, one.amount_fen) == ("overpaid", 400)
+        desk.holds()
+
+    def test_an_earlier_exit_gives_it_back_where_the_payment_is_enough(self, desk: Desk) -> None:
+        (code,) = desk.issued("hour", 60)
+        at_the_exit(desk.street)
+        stay = desk.present("浙A12345", code).stay
+        payment.take(desk.parts, stay_id=stay, channel="wechat", amount_fen=800)
+        street = desk.street
+        street.clock.set(local("13:00"))
+        left = street.read("out-2", "浙A12345", local("11:00"), buffered=True, opening=Opening.OFFLINE_EXIT)
+        street.deliver(left, street.mark("out-2", Kind.PASSED, local("11:00"), left.event.id, buffered=True))
+        assert desk.walked(1) == ["make", "issue", "present", "use", "unuse", "release"]
+        assert street.accounts() == {"income:parking": -800, "assets:channel:wechat": 800}
         desk.holds()
 
 
