@@ -121,17 +121,24 @@ def event_explanation(
 
 def _of_bill(one: BillRecord, policies: dict[tuple[str, int], Policy], language: Language, *, truly: bool) -> list[str]:
     policy = policies.get((one.bill.policy, one.bill.version))
-    stay, allowance = _facts(one)
+    stay, allowance = stay_priced(one.facts), _allowance(one.facts)
     return sentences(one.bill, language, policy, stay=stay, allowance=allowance, truly=truly)
 
 
-def _facts(one: BillRecord) -> tuple[StayToPrice | None, dict[str, int] | None]:
+def stay_priced(facts: dict[str, Any]) -> StayToPrice | None:
+    """The stay as a bill's facts keep it; None where they do not, as those of early versions."""
     try:
-        stay = msgspec.convert(one.facts["stay"], StayToPrice)
-        allowance = one.facts["benefits"].get("allowance")
-    except (KeyError, AttributeError, msgspec.ValidationError):
-        return None, None
-    return stay, allowance
+        return msgspec.convert(facts["stay"], StayToPrice)
+    except (KeyError, msgspec.ValidationError):
+        return None
+
+
+def _allowance(facts: dict[str, Any]) -> dict[str, int] | None:
+    try:
+        found: dict[str, int] | None = facts["benefits"].get("allowance")
+    except (KeyError, AttributeError):
+        return None
+    return found
 
 
 def _had(one: BillRecord, language: Language, *, truly: bool) -> list[str]:

@@ -11,6 +11,7 @@ from billing.money import yuan
 from billing.policy import Policy
 from controllers.passages import State
 from gateway.flows import allowance
+from gateway.flows.explain import stay_priced
 from gateway.flows.pay_token import stay_of
 from gateway.flows.payment import batch_of, vehicle_of
 from gateway.flows.pricing import implausible, months
@@ -45,7 +46,8 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
     except NotFound:
         return None
     stay, bill = found.stay, found.bill
-    zh, en = sentences(bill, "zh", found.policy), sentences(bill, "en", found.policy)
+    priced = stay_priced(found.facts)
+    zh, en = sentences(bill, "zh", found.policy, stay=priced), sentences(bill, "en", found.policy, stay=priced)
     if stay.paid_fen:
         due = yuan(max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen))
         zh.append(f"已付 {yuan(stay.paid_fen)} 元，还应付 {due} 元。")
@@ -88,10 +90,11 @@ class _Left(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """`left`: None for a vehicle without an allowance. `policy`: the bill's version."""
+    """`left`: None for a vehicle without an allowance. `facts`: what the bill was priced from. `policy`: its version."""
 
     stay: StayRecord
     bill: Bill
+    facts: dict[str, Any]
     left: _Left | None
     policy: Policy | None
 
@@ -110,7 +113,7 @@ def _bill(parts: Parts, stay_id: str, at: datetime | None) -> _Found:
     standing = settling.standing_bill()
     if at is None and standing is not None and (stay.exit_at is not None or stay.state != State.INSIDE):
         left = _left(settling, standing.bill, standing.bill.drawn, at or now)
-        return _Found(stay, standing.bill, left, _version(settling, standing.bill))
+        return _Found(stay, standing.bill, standing.facts, left, _version(settling, standing.bill))
     if stay.entry_at is None:
         raise Invalid("no entry is known for this stay: there is nothing to price it from")
     until = at or stay.exit_at or now
@@ -120,11 +123,11 @@ def _bill(parts: Parts, stay_id: str, at: datetime | None) -> _Found:
     if at is None and policy is not None and implausible(policy, stay.entry_at, until):
         raise Invalid("the stay is longer than the policy holds possible: a person must look at it first")
     try:
-        bill = settling.quote(until).bill
+        priced = settling.quote(until)
     except CannotPrice as problem:
         raise Invalid(str(problem)) from None
-    left = _left(settling, bill, standing.bill.drawn if standing else {}, until)
-    return _Found(stay, bill, left, _version(settling, bill))
+    left = _left(settling, priced.bill, standing.bill.drawn if standing else {}, until)
+    return _Found(stay, priced.bill, priced.facts, left, _version(settling, priced.bill))
 
 
 def _version(settling: Settling, bill: Bill) -> Policy | None:

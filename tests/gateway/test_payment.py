@@ -7,6 +7,7 @@ import pytest
 from controllers.commands import Action, Reason
 from controllers.events import Kind
 from gateway.flows import payment, quote
+from gateway.flows.pay_token import token
 from gateway.flows.refusals import AmountNotDue, ChannelClosed, KeyReused, NotFound
 from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
@@ -134,6 +135,19 @@ def test_outside_test_mode_only_cash_is_taken_by_hand(street: Street) -> None:
     )
     with pytest.raises(ChannelClosed):
         payment.take(real, stay_id=street.stay("浙A12345").id, channel="wechat", amount_fen=1000)
+
+
+def test_the_drivers_page_says_which_free_minutes_hold(street: Street) -> None:
+    """Of a stay that parks, and of one that has left: from what its bill was priced with."""
+    street.passes("in-1", "浙A12345", "09:00")
+    street.clock.set(local("09:20"))
+    page = token(street.parts.settings.secret(), street.stay("浙A12345").id)
+    for _ in range(2):
+        found = quote.bill_by_token(street.parts, page)
+        assert found is not None
+        assert "在免费时长内，不收费。〔第 1 版 tariff.1.free_minutes：30 分钟内免费〕" in found["zh"]
+        assert any("tariff.1.free_minutes" in one for one in found["en"])
+        street.passes("out-1", "浙A12345", "09:25")
 
 
 def test_a_quote_writes_nothing_and_says_what_a_payment_would_ask(street: Street) -> None:
