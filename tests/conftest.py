@@ -17,6 +17,7 @@ from gateway.runtime.settings import Settings
 from gateway.store import schema
 from gateway.store.engine import Store, open_engine
 from gateway.wiring import Parts
+from tests import cheap
 from tests.servers import Mosquitto, Postgres
 
 # CI tries the same examples each time, so that red means the change; by hand every run tries others.
@@ -24,6 +25,8 @@ hypothesis_settings.register_profile(
     "parkgate", deadline=None, print_blob=True, derandomize="PARKGATE_REQUIRE_SERVERS" in os.environ
 )
 hypothesis_settings.load_profile("parkgate")
+cheap.files_in_memory()
+cheap.light_passwords()
 
 
 class FakeClock:
@@ -66,7 +69,7 @@ def postgres_url(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator
     name = f"t{abs(hash(request.node.nodeid)) % 10**12}_{os.getpid()}"
     admin = create_engine(postgres.url(), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        # Copied as files it takes 25 ms. By the log, as PostgreSQL 15 and later do unless told, half a second.
+        # As files: by the log, as PostgreSQL 15 and later do unless told, a copy takes longer.
         assert admin.dialect.server_version_info is not None
         strategy = "STRATEGY file_copy" if admin.dialect.server_version_info >= (15,) else ""
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE parkgate_template {strategy}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -101,19 +102,27 @@ def create_app(
         figures=Figures(parts, wall or SystemClock()),
         health=health,
     )
-    api = APIRouter(prefix=PREFIX)
-    for module in _ROUTERS:
-        api.include_router(module.router)
-    app.include_router(api)
-    app.include_router(monitor.router)
-    app.include_router(pages.router)
-    app.include_router(driver.router)
-    app.include_router(public.router)
+    app.router.routes.extend(_served().routes)
     pages.mount_static(app)
     problems.install(app)
     app.add_middleware(Hardening)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+@cache
+def _served() -> APIRouter:
+    """What is served where: once in a process, whatever number of applications it makes.
+
+    FastAPI works out what a route takes when it is first looked for, which is a third of a second for all of them, and forgets it with
+    the router that included it: at each level of routers within routers, and for each application anew.
+    """
+    served = APIRouter()
+    for module in _ROUTERS:
+        served.include_router(module.router, prefix=PREFIX)
+    for router in (monitor.router, pages.router, driver.router, public.router):
+        served.include_router(router)
+    return served
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from billing.policy import Policy, parse
 from gateway.store import tables as t
@@ -19,18 +19,44 @@ _parsed: dict[bytes, Policy] = {}
 _PARSED_MAX = 256
 
 
+# Said once: putting a statement together and looking up what became of it costs more than the rows that these ones find.
+_SITES = select(t.Site.id, t.Site.name, t.Site.capacity, t.Site.policy_id).where(t.Site.enabled)
+_DEVICES = select(t.Device.site_id, t.Device.id).where(t.Device.enabled)
+_LANES = (
+    select(
+        t.Lane.site_id,
+        t.Lane.id,
+        t.Lane.device_id,
+        t.Lane.direction,
+        t.Gate.residents_only,
+        t.Gate.staffed,
+        t.Lane.loop,
+        t.Lane.passage_sensor,
+        t.Lane.offline_exit,
+    )
+    .join(t.Gate, (t.Gate.site_id == t.Lane.site_id) & (t.Gate.id == t.Lane.gate_id))
+    .where(t.Lane.enabled, t.Gate.enabled)
+)
+_OFFSETS = select(t.DeviceState.site_id, t.DeviceState.device_id, t.DeviceState.clock_offset_ms)
+_AGREED = (
+    select(t.PayLaterAgreement.id)
+    .where(
+        t.PayLaterAgreement.site_id.in_(bindparam("places", expanding=True)), t.PayLaterAgreement.state == "approved"
+    )
+    .limit(1)
+)
+_VERSIONS = select(t.PolicyVersion.policy_id, t.PolicyVersion.text, t.PolicyVersion.digest).order_by(
+    t.PolicyVersion.policy_id, t.PolicyVersion.effective_from
+)
+
+
 def load_estate(connection: Connection) -> Estate:
     """Sites, devices and lanes in service, policies by id (oldest first), and devices' clock offsets."""
-    site, lane, gate, device = t.Site, t.Lane, t.Gate, t.Device
     sites = {
         row.id: SiteFacts(id=row.id, name=row.name, capacity=row.capacity, policy_id=row.policy_id)
-        for row in connection.execute(select(site.id, site.name, site.capacity, site.policy_id).where(site.enabled))
+        for row in connection.execute(_SITES)
     }
-    devices = frozenset(
-        (row.site_id, row.id)
-        for row in connection.execute(select(device.site_id, device.id).where(device.enabled))
-        if row.site_id in sites
-    )
+    devices = frozenset((row.site_id, row.id) for row in connection.execute(_DEVICES) if row.site_id in sites)
     lanes = {
         (row.site_id, row.id): LaneFacts(
             site=row.site_id,
@@ -43,34 +69,15 @@ def load_estate(connection: Connection) -> Estate:
             passage_sensor=row.passage_sensor,
             offline_exit=row.offline_exit,
         )
-        for row in connection.execute(
-            select(
-                lane.site_id,
-                lane.id,
-                lane.device_id,
-                lane.direction,
-                gate.residents_only,
-                gate.staffed,
-                lane.loop,
-                lane.passage_sensor,
-                lane.offline_exit,
-            )
-            .join(gate, (gate.site_id == lane.site_id) & (gate.id == lane.gate_id))
-            .where(lane.enabled, gate.enabled)
-        )
+        for row in connection.execute(_LANES)
         if (row.site_id, row.device_id) in devices
     }
-    state = t.DeviceState
     offsets = {
         (row.site_id, row.device_id): row.clock_offset_ms
-        for row in connection.execute(select(state.site_id, state.device_id, state.clock_offset_ms))
+        for row in connection.execute(_OFFSETS)
         if abs(row.clock_offset_ms) >= _OFFSET_COUNTS_FROM_MS
     }
-    agreement = t.PayLaterAgreement
-    places = [*sorted(sites), STREET]
-    agreed = connection.execute(
-        select(agreement.id).where(agreement.site_id.in_(places), agreement.state == "approved").limit(1)
-    ).first()
+    agreed = connection.execute(_AGREED, {"places": [*sorted(sites), STREET]}).first()
     return Estate(
         sites=sites,
         devices=devices,
@@ -82,12 +89,8 @@ def load_estate(connection: Connection) -> Estate:
 
 
 def _policies(connection: Connection) -> dict[str, list[Policy]]:
-    version = t.PolicyVersion
     found: dict[str, list[Policy]] = {}
-    rows = connection.execute(
-        select(version.policy_id, version.text, version.digest).order_by(version.policy_id, version.effective_from)
-    )
-    for row in rows:
+    for row in connection.execute(_VERSIONS):
         policy = _parsed.get(row.digest)
         if policy is None:
             if len(_parsed) >= _PARSED_MAX:

@@ -9,6 +9,7 @@ from gateway.flows import estate, users
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
+from tests.cheap import AS_DELIVERED
 from tests.gateway.house import PASSWORD, site_file
 
 
@@ -21,6 +22,11 @@ def test_a_made_password_lets_in_and_is_stored_only_as_its_hash(parts: Parts) ->
     with parts.store.reading() as connection:
         stored = connection.execute(select(t.UserAccount.password_hash)).scalar_one()
     assert stored.startswith("$argon2id$")
+
+
+def test_a_hash_takes_the_work_that_is_recommended() -> None:
+    """As delivered: other tests make theirs with less (`tests.cheap`)."""
+    assert AS_DELIVERED.hash(PASSWORD).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 def test_a_given_password_is_not_returned(parts: Parts) -> None:

@@ -119,6 +119,7 @@ class Ground:
         self.place = Place(self._engine)
         event.listen(self._engine, "connect", _careless)
         self._metrics = Metrics()
+        self._settings = Settings(database_url=self._url, secret_key=_KEY, test=True, http_port=0)
         self.spec: SiteSpec = parse_street(_STREET).site[0]
         parts = self.parts(_StandingClock())
         schema.upgrade(self._engine)
@@ -138,9 +139,8 @@ class Ground:
 
     def parts(self, clock: Clock, monotonic: Callable[[], float] = lambda: 0.0) -> Parts:
         """What a process that has just started holds."""
-        settings = Settings(database_url=self._url, secret_key=_KEY, test=True, http_port=0)
         return Parts(
-            settings=settings,
+            settings=self._settings,
             clock=clock,
             store=Store(self._engine),
             metrics=self._metrics,

@@ -1,0 +1,36 @@
+"""What makes three thousand tests cheap and none of them weaker: files in memory, and passwords that take no work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from argon2 import PasswordHasher, Type
+
+from gateway.flows import passwords
+
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2 * 1024**3
+AS_DELIVERED = passwords._hasher
+
+
+def files_in_memory() -> None:
+    """Temporary folders of this process and of those that it starts, where there is room and nobody has said otherwise.
+
+    No test pulls the plug: what is killed leaves its files to the next one wherever they lie. On a disk each PostgreSQL test
+    waits half a second to a second for a copy of the template (some 900 files), and each SQLite test for its commits.
+    """
+    if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+def light_passwords() -> None:
+    """The least work that argon2id takes, in this process. A hash says how it was made: those of other processes are read as well.
+
+    A street has two devices and staff of seven roles: made with the work that is due, their passwords were half of most tests.
+    """
+    passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, type=Type.ID)
+    passwords._NOBODY = passwords._hasher.hash("nobody has this password")
