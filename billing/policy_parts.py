@@ -285,7 +285,12 @@ class Policy:
     @cached_property
     def lets_reenter(self) -> bool:
         """Whether an entry soon after an exit may continue a stay."""
-        return any(tariff.reentry_minutes is not None for tariff in self.tariffs)
+        return self.reentry_minutes_most is not None
+
+    @cached_property
+    def reentry_minutes_most(self) -> int | None:
+        """How soon an entry must come after an exit at the most, under whichever tariff; None where none lets stays go on."""
+        return max((one.reentry_minutes for one in self.tariffs if one.reentry_minutes is not None), default=None)
 
     @cached_property
     def groups(self) -> tuple[str, ...]:

@@ -132,6 +132,11 @@ class DerivedStay:
     since: datetime | None = None
     between: tuple[Passage, ...] = ()
 
+    @property
+    def left_before(self) -> Passage | None:
+        """The last exit after which it came back."""
+        return self.between[-2] if self.between else None
+
     def passage_of(self, device: str, event: str) -> Passage | None:
         """The passage of this stay that a read belongs to."""
         for passage in (self.entry, *self.between, self.exit):

@@ -12,6 +12,7 @@ from controllers.events import Kind, Outcome
 from controllers.passages import SAME_PASSAGE, Decision
 from gateway.flows.inbound import EventIn, Inbound, ResultIn
 from gateway.flows.pricing import months, standing
+from gateway.flows.surroundings import back_soon
 from gateway.store.facts import Asked, CommandFacts, EventKey, FactLoader, Facts, VehicleKey
 from gateway.store.records import Estate, EventRecord, PastStay, Registrations, SpaceClaim
 
@@ -160,7 +161,7 @@ def _histories(
     for key, (first, _) in spans.items():
         start = remembered.get(key)
         if start is not None and first - SAME_PASSAGE < start:
-            start = loader.earlier_history(key, first - SAME_PASSAGE)
+            start = loader.earlier_history(key, first - SAME_PASSAGE, back_soon(_versions(estate, key[0])))
             start = start if start is not None else first - _WAITING_MAX
         since[key] = start if start is not None else first - _WAITING_MAX
     for key in spans:

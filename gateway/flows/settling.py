@@ -57,26 +57,34 @@ class Settling:
     def fix(self, one: DerivedStay, at: datetime) -> None:
         """The exit's plate event stands: the bill is fixed to it. Booked once the vehicle has been let out or has gone."""
         stay = self.stay
-        assert stay.exit_at is not None
-        assert stay.entry_at is not None
-        policy = self.batch.policy(stay.site, stay.entry_at)
-        if policy is not None and implausible(policy, stay.entry_at, stay.exit_at):
-            self._to_a_person("longer than the policy holds possible", at)
+        assert one.exit is not None
+        bill = self._fix_to(one.exit.first.at, at)
+        if bill is None:
             return
-        try:
-            priced = self.quote(stay.exit_at)
-        except CannotPrice as problem:
-            self._to_a_person(str(problem), at)
-            return
-        self._keep(priced, "exit", stay.exit_at, at)
         if stay.state == State.LEFT:
-            party = self._party(one)
+            party = self._party(one.exit)
             self.book(at, "charge" if not stay.settlements else "repricing", owed_party=party)
-            stay.exit_reason = party if stay.due_fen else settled_by(priced.bill, self.what, stay.paid_fen)[1]
+            stay.exit_reason = party if stay.due_fen else settled_by(bill, self.what, stay.paid_fen)[1]
             if stay.due_fen and party in {"hand", "unpaid"}:
                 self._situation("unpaid_exit", f"{stay.due_fen} fen", at)
-        elif stay.paid_fen == 0:
+        elif stay.paid_fen == 0 and not one.between:
             self.book(at, "reversal", nothing=True)
+
+    def _fix_to(self, until: datetime, at: datetime) -> Bill | None:
+        """Fix the bill to an exit; None where a person must look at the stay first."""
+        stay = self.stay
+        assert stay.entry_at is not None
+        policy = self.batch.policy(stay.site, stay.entry_at)
+        if policy is not None and implausible(policy, stay.entry_at, until):
+            self._to_a_person("longer than the policy holds possible", at)
+            return None
+        try:
+            priced = self.quote(until)
+        except CannotPrice as problem:
+            self._to_a_person(str(problem), at)
+            return None
+        self._keep(priced, "exit", until, at)
+        return priced.bill
 
     def refix(self, at: datetime) -> None:
         """What was presented since changes the bill of a vehicle that waits at its exit, or has gone. Raises `CannotPrice`."""
@@ -91,22 +99,34 @@ class Settling:
                 stay.exit_reason = settled_by(priced.bill, self.what, stay.paid_fen)[1]
         voucher_use.release(self.batch, stay, at)
 
-    def unfix(self, at: datetime, left_before: datetime | None = None) -> None:
-        """The vehicle backed away from the exit, or came back soon after it left at `left_before`: its stay goes on.
-
-        What its bill drew is returned, unless that bill was paid early or is that of the exit before: then its benefits are kept.
-        """
+    def unfix(self, at: datetime) -> None:
+        """The vehicle backed away from the exit: its stay goes on, and what its bill drew is returned, unless it was paid early."""
         standing = self.standing_bill()
-        if standing is not None and standing.kind == "exit" and standing.until != left_before:
-            kept = self._bill_of_exit(left_before) or self._early()
-            if kept is not None and self._affords(kept):
-                until = at if kept.kind == "early" else kept.until
-                self._keep(Priced(kept.bill, kept.facts, kept.holder), kept.kind, until, at)
-            else:
-                self._keep(None, "void", at, at)
+        if standing is not None and standing.kind == "exit" and not self._keep_early(at):
+            self._keep(None, "void", at, at)
         self.stay.exit_reason = None
         if not self.stay.paid_fen and self.standing_bill() is None:
             self.book(at, "reversal", nothing=True)
+
+    def goes_on(self, one: DerivedStay, at: datetime) -> None:
+        """The vehicle came back soon after it left: the bill of that exit stands, and what it left owing, until it leaves again."""
+        left = one.left_before
+        assert left is not None
+        early = self._early()
+        if early is None or early.until < left.first.at:
+            if self._fix_to(left.first.at, at) is not None:
+                self.book(at, "charge" if not self.stay.settlements else "repricing", owed_party=self._party(left))
+        else:
+            # It has been paid for since it came back.
+            self.unfix(at)
+        self.stay.exit_reason = None
+
+    def is_of_exit(self, exit_at: datetime) -> bool:
+        """Whether the bill that stands is that of an exit; one that was paid early since then has its place."""
+        standing = self.standing_bill()
+        if standing is None or standing.kind == "exit":
+            return standing is not None and standing.until == exit_at
+        return standing.until >= exit_at
 
     def uncharge(self, at: datetime) -> None:
         """A stay that nobody is charged for. What was paid for it stands until a person decides."""
@@ -167,10 +187,13 @@ class Settling:
         """Paid before leaving: the bill is fixed up to the moment of payment and consumes its benefits."""
         self._keep(priced, "early", until, at)
 
-    def _bill_of_exit(self, exit_at: datetime | None) -> BillRecord | None:
-        """The latest bill that was fixed to an exit."""
-        bills = self.batch.facts.bills.get(self.stay.id, []) if exit_at is not None else []
-        return next((bill for bill in reversed(bills) if bill.kind == "exit" and bill.until == exit_at), None)
+    def _keep_early(self, at: datetime) -> bool:
+        """Let what was paid before leaving stand again, if there is such a bill and its benefits are still to be had."""
+        early = self._early()
+        if early is None or not self._affords(early):
+            return False
+        self._keep(Priced(early.bill, early.facts, early.holder), early.kind, at, at)
+        return True
 
     def _affords(self, bill: BillRecord) -> bool:
         """Whether a bill of this stay can stand again: what it drew, and the vouchers it used, may be another's by now."""
@@ -241,11 +264,8 @@ class Settling:
                 )
             )
 
-    def _party(self, one: DerivedStay) -> str:
+    def _party(self, passage: Passage) -> str:
         """Who owes what remains, by how the vehicle got out."""
-        passage = one.exit
-        if passage is None:
-            return "unpaid"
         raised = passage.raised_by
         if raised is not None:
             return _PARTY_OF_OPENING[Opening(raised)]

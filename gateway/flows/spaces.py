@@ -82,7 +82,8 @@ def held(facts: Facts, stay: StayRecord, until: datetime, spaces: int, grace: ti
     start, end = minute_of(stay.entry_at), minute_of(until)
     changes: dict[int, int] = {start: 0, end: 0}
     for claim in facts.claims.get((stay.site, stay.household), {}).values():
-        if claim.stay == stay.id:
+        # A vehicle takes nothing from itself: of two stays of one that overlap, as the events tell so far, only one is true.
+        if claim.plate == stay.plate:
             continue
         for since, till in _taken(claim, stay, end, grace):
             low, high = max(since, start), min(till, end)

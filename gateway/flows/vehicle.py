@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from billing.tariff import tariff_for
@@ -14,7 +14,7 @@ from gateway.flows.batch import Batch
 from gateway.flows.outcome import Situation
 from gateway.flows.pricing import energy_of
 from gateway.flows.settling import Settling
-from gateway.flows.surroundings import free_stays_used
+from gateway.flows.surroundings import back_soon, free_stays_used
 from gateway.runtime.ids import derive_in_site
 from gateway.store.facts import EventKey, VehicleKey
 from gateway.store.records import EventRecord, StayRecord
@@ -32,7 +32,7 @@ class Vehicle:
         self.events: dict[EventKey, EventRecord] = batch.facts.history.setdefault(key, {})
         self.stays: list[StayRecord] = batch.facts.stays.setdefault(key, [])
         versions = batch.estate.policies.get(batch.estate.sites[self.site].policy_id, ())
-        self._lets_reenter = any(policy.lets_reenter for policy in versions)
+        self._back_soon = back_soon(versions)
         self._counts_stays = any(policy.counts_stays for policy in versions)
 
     def fold(self, at: datetime) -> None:
@@ -45,7 +45,8 @@ class Vehicle:
         for stay in held:
             if id(stay) not in kept:
                 self._drop(stay, at)
-        for one, found in pairs:
+        # And first what nobody is charged for: what its bill held (minutes, a space, a place under a cap) is the others' again.
+        for one, found in sorted(pairs, key=lambda pair: pair[0].state not in _UNCHARGED):
             self._bring(one, found or self._begin(one), at)
         self.stays.sort(key=lambda stay: (stay.started_at, stay.id))
         self._remember_history()
@@ -79,7 +80,7 @@ class Vehicle:
     def _derived(self) -> list[DerivedStay]:
         """What the events say, where the policy wants it with stays joined that a soon return continues."""
         found = stays(self._reads(), self._marks())
-        return continued(found, self._reentry_minutes) if self._lets_reenter else found
+        return continued(found, self._reentry_minutes) if self._back_soon is not None else found
 
     def _reentry_minutes(self, one: DerivedStay) -> int | None:
         """By the version in force at the first entry, under the tariff that the stay has."""
@@ -209,7 +210,7 @@ class Vehicle:
             stay.started_at,
             stay.confirmed,
         )
-        anew = stay.new or before[:5] != after[:5] or self._counts_otherwise(stay)
+        anew = stay.new or before[:5] != after[:5] or self._counts_otherwise(stay) or self._went_on_otherwise(stay, one)
         if before == after and not anew:
             return
         self.batch.outcome.touched(stay)
@@ -219,10 +220,12 @@ class Vehicle:
         if one.state in _UNCHARGED:
             settling.uncharge(at)
             self._tell(stay, one, at)
-        elif stay.exit_at is None:
-            settling.unfix(at, one.between[-2].first.at if one.between else None)
-        else:
+        elif one.exit is not None:
             settling.fix(one, at)
+        elif one.between:
+            settling.goes_on(one, at)
+        else:
+            settling.unfix(at)
         voucher_use.release(self.batch, stay, at)
 
     def _place(self, stay: StayRecord, one: DerivedStay) -> None:
@@ -256,13 +259,19 @@ class Vehicle:
 
     def _counts_otherwise(self, stay: StayRecord) -> bool:
         """Whether a stay of the same day came to light before this one, or disappeared: its free minutes may be another's."""
-        if not self._counts_stays or stay.entry_at is None or stay.exit_at is None:
+        if not self._counts_stays or stay.entry_at is None:
             return False
         bill = Settling(self.batch, self.key, stay).standing_bill()
         policy = self.batch.policy(self.site, stay.entry_at)
         if bill is None or bill.kind != "exit" or policy is None or not policy.counts_stays:
             return False
         return bool(bill.facts["stay"]["free_stays_used"] != free_stays_used(self.batch, self.key, stay))
+
+    def _went_on_otherwise(self, stay: StayRecord, one: DerivedStay) -> bool:
+        """Whether the exit after which the vehicle came back is another one than its bill says."""
+        if one.exit is not None or one.left_before is None or one.state in _UNCHARGED:
+            return False
+        return not Settling(self.batch, self.key, stay).is_of_exit(one.left_before.first.at)
 
     def _count(self, *, was_inside: bool, is_inside: bool) -> None:
         inside = self.batch.facts.inside
@@ -305,12 +314,20 @@ class Vehicle:
         )
 
     def _remember_history(self) -> None:
-        """Where the next event must begin to fold: the last stay but one, void ones not counted."""
-        real = [stay.started_at for stay in self.stays if not stay.gone and stay.state != State.VOID]
+        """Where the next event must begin to fold: the last stay but one, void ones not counted, and what that one may go on from."""
+        real: Sequence[tuple[datetime, datetime | None]] = [
+            (stay.started_at, stay.exit_at) for stay in self.stays if not stay.gone and stay.state != State.VOID
+        ]
         if not real:
             # It may wait to be let in for longer than anybody looks back.
-            real = [one.first.at for one in passages(self._reads(), self._marks())][-1:]
-        self.batch.outcome.histories[self.key] = real[-2] if len(real) > 1 else real[0] if real else None
+            real = [(one.first.at, None) for one in passages(self._reads(), self._marks())][-1:]
+        first = max(0, len(real) - 2)
+        while first and self._comes_soon_after(real[first - 1][1], real[first][0]):
+            first -= 1
+        self.batch.outcome.histories[self.key] = real[first][0] if real else None
+
+    def _comes_soon_after(self, left: datetime | None, came: datetime) -> bool:
+        return self._back_soon is not None and left is not None and came - left <= self._back_soon
 
 
 def _placed(passage: Passage | None) -> tuple[datetime | None, str | None, str | None, str | None]:

@@ -111,7 +111,7 @@ NEWEST_READ = (
 )
 HISTORY_FROM = Keyed((_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from), (_PRESENCE.site_id, _PRESENCE.plate))
 EARLIER = (
-    select(_stay.started_at)
+    select(_stay.started_at, _stay.exit_at)
     .where(
         _stay.site_id == bindparam("site"),
         _stay.plate == bindparam("plate"),

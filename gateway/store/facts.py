@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +31,7 @@ from gateway.store.records import (
 )
 from gateway.store.tables.base import microseconds
 
+_A_MOMENT = timedelta(microseconds=1)
 _T = TypeVar("_T")
 Keys = Collection[tuple[str, str]]
 VehicleKey = tuple[str, str]
@@ -131,10 +132,21 @@ class FactLoader:
             names = ["\x1f".join(key) for key in sorted(keys)]
             queries.LOCK_READS.on(self._connection).write(self._connection, [{"names": names}])
 
-    def earlier_history(self, key: VehicleKey, at: datetime) -> datetime | None:
-        """Where the last stay but one before an instant began: for events older than the usual history."""
-        rows = find(self._connection, queries.EARLIER, site=key[0], plate=key[1], before=at)
+    def earlier_history(self, key: VehicleKey, at: datetime, soon: timedelta | None) -> datetime | None:
+        """Where the last stay but one before an instant began: for events older than the usual history.
+
+        And where that one followed `soon` after another, where the first of such a row began: they may be one.
+        """
+        rows = self._two_before(key, at)
+        while soon is not None and len(rows) == 2:
+            before = self._two_before(key, rows[1].started_at - _A_MOMENT)
+            if not before or before[0].exit_at is None or rows[1].started_at - before[0].exit_at > soon:
+                break
+            rows = [rows[1], before[0]]
         return rows[-1].started_at if rows else None
+
+    def _two_before(self, key: VehicleKey, at: datetime) -> list[Any]:
+        return find(self._connection, queries.EARLIER, site=key[0], plate=key[1], before=at)
 
     def history(self, since: dict[VehicleKey, datetime]) -> Asked[list[EventRecord]]:
         """Each vehicle's events from an instant on."""
