@@ -46,6 +46,7 @@ def house(parts: Parts) -> House:
             )
         )  # fmt: skip
         connection.commit()
+    routes.trade_in_everything(parts)
     house.desk.lines = [
         {"from": MORNING, "to": MORNING, "kind": "unit", "minutes": 110, "fen": 800, "rule": "tariff 1"},
         {"from": MORNING, "to": MORNING, "kind": "low_income", "minutes": 110, "fen": -800, "rule": "low_income"},
