@@ -9,18 +9,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from gateway.api.answers import (
-    LIMIT_MAX,
-    Cursor,
-    Limit,
-    SiteName,
-    instants_only,
-    json,
-    names_only,
-    page,
-    slice_of,
-)
+from gateway.api.answers import SiteName, json, page
 from gateway.api.context import Asking, With
+from gateway.api.lists import ByName, ByTime, ListOf
 from gateway.flows import allowance
 from gateway.flows.refusals import Invalid
 
@@ -43,11 +34,6 @@ class Allowance(BaseModel):
     left_minutes: int
 
 
-class Allowances(BaseModel):
-    items: list[Allowance]
-    next: str | None
-
-
 class Draw(BaseModel):
     site: str
     household: str | None
@@ -59,51 +45,43 @@ class Draw(BaseModel):
     at: datetime
 
 
-class Draws(BaseModel):
-    items: list[Draw]
-    next: str | None
-
-
-@router.get("/allowances", responses={200: {"model": Allowances}})
+@router.get("/allowances", responses={200: {"model": ListOf[Allowance]}})
 def allowances(
     staff: Asking,
     context: With,
+    part: ByName,
     *,
     site: SiteName = None,
     household: Household = None,
     plate: PlateOf = None,
     month: Month = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Who has drawn from a month and what is left, by site and holder."""
-    sites, part = staff.only(site), names_only(slice_of(cursor, limit))
+    sites = staff.only(site)
     holder = allowance.holder_of(household, plate)
     asked = allowance.month_of(month, context.parts.clock.now(), context.parts)
     with context.reports.reading() as connection:
         found = allowance.balances(context.parts, connection, sites, holder, asked, part)
-    return json(context.parts, page(found, limit))
+    return json(context.parts, page(found, part.limit))
 
 
-@router.get("/allowances/draws", responses={200: {"model": Draws}})
+@router.get("/allowances/draws", responses={200: {"model": ListOf[Draw]}})
 def draws(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: Annotated[str, Query(max_length=40)],
     household: Household = None,
     plate: PlateOf = None,
     month: Month = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Every bill that drew from one holder's month or gave back to it, the newest first."""
     staff.only(site)
-    part = instants_only(slice_of(cursor, limit))
     holder = allowance.holder_of(household, plate)
     if holder is None:
         raise Invalid("household or plate: whose allowance?")
     asked = allowance.month_of(month, context.parts.clock.now(), context.parts)
     with context.reports.reading() as connection:
         found = allowance.movements(connection, site, holder, asked, part)
-    return json(context.parts, page(found, limit))
+    return json(context.parts, page(found, part.limit))

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from gateway.api import shapes
-from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, json, names_only, page, slice_of
+from gateway.api.answers import SiteName, json, page
 from gateway.api.context import Asking, With
+from gateway.api.lists import AllByName, ListOf
 from gateway.flows import reading
 
 router = APIRouter(tags=["estate"])
@@ -21,60 +22,53 @@ def _keyed(found: list[dict[str, Any]], name: str) -> list[tuple[tuple[str, str]
     return [((document.get("site", document["id"]), document[name].rpartition(".")[2]), document) for document in found]
 
 
-@router.get("/sites", responses={200: {"model": shapes.Sites}})
-def sites(
-    staff: Asking, context: With, cursor: Cursor = None, limit: Limit = LIMIT_MAX, everything: Everything = False
-) -> Response:
+@router.get("/sites", responses={200: {"model": ListOf[shapes.Site]}})
+def sites(staff: Asking, context: With, part: AllByName, everything: Everything = False) -> Response:
     """Sites by id, with how many vehicles are inside."""
-    wanted = names_only(slice_of(cursor, limit))
     with context.parts.store.reading() as connection:
-        found = reading.sites(connection, staff.sites, wanted, disabled=everything)
-    return json(context.parts, page(_keyed(found, "id"), limit))
+        found = reading.sites(connection, staff.sites, part, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), part.limit))
 
 
-@router.get("/gates", responses={200: {"model": shapes.Gates}})
+@router.get("/gates", responses={200: {"model": ListOf[shapes.Gate]}})
 def gates(
     staff: Asking,
     context: With,
+    part: AllByName,
     site: SiteName = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX,
     everything: Everything = False,
 ) -> Response:
     """Gates by site and id."""
-    wanted = names_only(slice_of(cursor, limit))
     with context.parts.store.reading() as connection:
-        found = reading.gates(connection, staff.only(site), wanted, disabled=everything)
-    return json(context.parts, page(_keyed(found, "id"), limit))
+        found = reading.gates(connection, staff.only(site), part, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), part.limit))
 
 
-@router.get("/lanes", responses={200: {"model": shapes.Lanes}})
+@router.get("/lanes", responses={200: {"model": ListOf[shapes.Lane]}})
 def lanes(
     staff: Asking,
     context: With,
+    part: AllByName,
     site: SiteName = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX,
     everything: Everything = False,
 ) -> Response:
     """Lanes by site and id, with their barriers as last heard; `stale` after 90 s of silence."""
-    wanted, now = names_only(slice_of(cursor, limit)), context.parts.clock.now()
+    now = context.parts.clock.now()
     with context.parts.store.reading() as connection:
-        found = reading.lanes(connection, staff.only(site), wanted, now, disabled=everything)
-    return json(context.parts, page(_keyed(found, "id"), limit))
+        found = reading.lanes(connection, staff.only(site), part, now, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), part.limit))
 
 
-@router.get("/devices", responses={200: {"model": shapes.Devices}})
+@router.get("/devices", responses={200: {"model": ListOf[shapes.Device]}})
 def devices(
     staff: Asking,
     context: With,
+    part: AllByName,
     site: SiteName = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX,
     everything: Everything = False,
 ) -> Response:
     """Devices by site and id, with what they last said of themselves."""
-    wanted, now = names_only(slice_of(cursor, limit)), context.parts.clock.now()
+    now = context.parts.clock.now()
     with context.parts.store.reading() as connection:
-        found = reading.devices(connection, staff.only(site), wanted, now, disabled=everything)
-    return json(context.parts, page(_keyed(found, "id"), limit))
+        found = reading.devices(connection, staff.only(site), part, now, disabled=everything)
+    return json(context.parts, page(_keyed(found, "id"), part.limit))

@@ -15,8 +15,9 @@ from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from gateway.api.access import SEES_LOW_INCOME
-from gateway.api.answers import LIMIT_MAX, Cursor, Limit, instants_only, json, page, slice_of
-from gateway.api.context import Asking, Context, Staff, With
+from gateway.api.answers import json, page
+from gateway.api.context import Asking, Staff, With
+from gateway.api.lists import ByTime, ListOf
 from gateway.flows import personal_data, personal_data_requests, retention_report
 from gateway.flows.personal_data_subject import subject_of
 
@@ -57,11 +58,6 @@ class PersonalDataRequest(BaseModel):
     done: dict[str, int]
 
 
-class PersonalDataRequests(BaseModel):
-    items: list[PersonalDataRequest]
-    next: str | None
-
-
 class RetentionRun(BaseModel):
     """What a day's deletion did to one kind of data. `unfinished`: more was due than a run does; the next goes on."""
 
@@ -72,11 +68,6 @@ class RetentionRun(BaseModel):
     unfinished: bool
     started_at: datetime
     finished_at: datetime
-
-
-class RetentionRuns(BaseModel):
-    items: list[RetentionRun]
-    next: str | None
 
 
 def _asking(staff: Staff, wanted: Wanted) -> personal_data.Asking:
@@ -140,17 +131,13 @@ def reject(staff: Asking, context: With, request_id: RequestId, why: Why) -> Res
     return json(context.parts, _seen(staff, done))
 
 
-@router.get("/personal-data/requests", responses={200: {"model": PersonalDataRequests}})
-def requests(
-    staff: Asking,
-    context: With,
-    *,
-    state: Annotated[State | None, Query()] = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
-) -> Response:
+@router.get("/personal-data/requests", responses={200: {"model": ListOf[PersonalDataRequest]}})
+def requests(staff: Asking, context: With, part: ByTime, *, state: Annotated[State | None, Query()] = None) -> Response:
     """The register of requests, the newest first."""
-    return json(context.parts, _requests(context, staff, state, cursor, limit))
+    after = None if part.after is None else (part.after[0], str(part.after[1]))
+    found = personal_data_requests.listed(context.parts, staff.sites, state, after, part.limit)
+    seen = [(key, _seen(staff, document)) for key, document in found]
+    return json(context.parts, page(seen, part.limit))
 
 
 def _seen(staff: Staff, document: dict[str, Any]) -> dict[str, Any]:
@@ -158,14 +145,7 @@ def _seen(staff: Staff, document: dict[str, Any]) -> dict[str, Any]:
     return document if staff.role in SEES_LOW_INCOME else {**document, "done": {}}
 
 
-def _requests(context: Context, staff: Staff, state: State | None, cursor: str | None, limit: int) -> dict[str, object]:
-    part = instants_only(slice_of(cursor, limit))
-    after = None if part.after is None else (part.after[0], str(part.after[1]))
-    found = personal_data_requests.listed(context.parts, staff.sites, state, after, limit)
-    return page([(key, _seen(staff, document)) for key, document in found], limit)
-
-
-@router.get("/personal-data/retention", responses={200: {"model": RetentionRuns}})
+@router.get("/personal-data/retention", responses={200: {"model": ListOf[RetentionRun]}})
 def retention(
     staff: Asking,
     context: With,

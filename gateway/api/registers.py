@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from gateway.api import registers_view as view
 from gateway.api import shapes_registers as shapes
-from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, instant, json, names_only, page, slice_of
+from gateway.api.answers import Key, SiteName, instant, json, page
 from gateway.api.context import Asking, Staff, With
+from gateway.api.lists import ByName, ListOf
 from gateway.api.problems import problem
 from gateway.api.stays import plate_part
 from gateway.flows import registers, registers_edit, registers_entries, registers_history
+from gateway.flows.reading import Slice
 from gateway.flows.refusals import Invalid
 from gateway.flows.registers_classes import free_classes
 from gateway.flows.registers_kinds import REGISTERS
@@ -29,7 +31,6 @@ from gateway.flows.registers_kinds import REGISTERS
 router = APIRouter(tags=["registers"])
 
 EntryId = Annotated[str, Path(max_length=400, description="an `id` of the list")]
-Key = Annotated[str | None, Header(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 _PROBLEMS_SHOWN_MAX = 200
 _UNPACKED_MAX = 64 * 1024 * 1024
 
@@ -39,18 +40,16 @@ class _Kind:
     kind: str
     what: str
     one: type[BaseModel]
-    many: type[BaseModel]
     to_add: type[BaseModel] | None = None
     to_change: type[BaseModel] | None = None
 
 
 _KINDS = (
-    _Kind("households", "households", shapes.Home, shapes.Homes, shapes.HouseholdToAdd, shapes.HouseholdToChange),
+    _Kind("households", "households", shapes.Home, shapes.HouseholdToAdd, shapes.HouseholdToChange),
     _Kind(
         "vehicles",
         "households' own vehicles",
         shapes.Vehicle,
-        shapes.Vehicles,
         shapes.VehicleToAdd,
         shapes.VehicleToChange,
     ),
@@ -58,7 +57,6 @@ _KINDS = (
         "relatives",
         "vehicles of lineal relatives within three generations",
         shapes.Relative,
-        shapes.Relatives,
         shapes.RelativeToAdd,
         shapes.RelativeToChange,
     ),
@@ -66,16 +64,14 @@ _KINDS = (
         "certificates",
         "certificates, for registrar and finance alone",
         shapes.Certificate,
-        shapes.Certificates,
         shapes.CertificateToAdd,
         shapes.CertificateToChange,
     ),
-    _Kind("passes", "passes as registered, for registrar and finance alone", shapes.Pass, shapes.Passes),
+    _Kind("passes", "passes as registered, for registrar and finance alone", shapes.Pass),
     _Kind(
         "free-vehicles",
         "vehicles of free classes, discounts and tariff groups that their plates do not show",
         shapes.FreeVehicle,
-        shapes.FreeVehicles,
         shapes.FreeVehicleToAdd,
         shapes.FreeVehicleToChange,
     ),
@@ -83,7 +79,6 @@ _KINDS = (
         "blocklist",
         "vehicles that may not enter",
         shapes.Block,
-        shapes.Blocks,
         shapes.BlockToAdd,
         shapes.BlockToChange,
     ),
@@ -109,15 +104,13 @@ def _request(staff: Staff, reason: str, key: str | None = None) -> registers_edi
     )
 
 
-def _list(
-    staff: Staff, context: With, kind: str, wanted: registers_entries.Filter, cursor: str | None, limit: int
-) -> Response:
-    allowed, part = staff.only(wanted.site), names_only(slice_of(cursor, limit))
+def _list(staff: Staff, context: With, kind: str, wanted: registers_entries.Filter, part: Slice) -> Response:
+    allowed = staff.only(wanted.site)
     with context.reports.reading() as connection:
         how = registers_entries.shown(connection, context.parts, kind)
         found = registers_entries.listed(connection, kind, allowed, wanted, part, how)
     seen = [(key, view.entry(kind, staff.role, document)) for key, document in found]
-    return json(context.parts, page(seen, limit))
+    return json(context.parts, page(seen, part.limit))
 
 
 def _reads(spec: _Kind) -> None:
@@ -128,6 +121,7 @@ def _reads(spec: _Kind) -> None:
     def listed(
         staff: Asking,
         context: With,
+        part: ByName,
         *,
         site: SiteName = None,
         plate: Annotated[str | None, Query(max_length=40, description="any part of the plate")] = None,
@@ -139,8 +133,6 @@ def _reads(spec: _Kind) -> None:
         due: Annotated[
             date | None, Query(description="certificates only: to be reviewed on this local day or before it")
         ] = None,
-        cursor: Cursor = None,
-        limit: Limit = LIMIT_MAX // 2,
     ) -> Response:
         if household is not None and kind not in view.HOUSEHOLDS_SEEN.get(staff.role, REGISTERS):
             raise Invalid("household: not for your role")
@@ -152,7 +144,7 @@ def _reads(spec: _Kind) -> None:
             valid_at=instant("valid_at", valid_at, context.parts.settings.zone),
             due=due if kind == "certificates" else None,
         )
-        return _list(staff, context, kind, wanted, cursor, limit)
+        return _list(staff, context, kind, wanted, part)
 
     def one(staff: Asking, context: With, entry: EntryId) -> Response:
         with context.parts.store.reading() as connection:
@@ -161,19 +153,19 @@ def _reads(spec: _Kind) -> None:
             found = registers_entries.document(REGISTERS[kind], row, how)
         return json(context.parts, view.entry(kind, staff.role, found))
 
-    def history(
-        staff: Asking, context: With, entry: EntryId, cursor: Cursor = None, limit: Limit = LIMIT_MAX // 2
-    ) -> Response:
-        part = names_only(slice_of(cursor, limit))
+    def history(staff: Asking, context: With, part: ByName, entry: EntryId) -> Response:
         with context.parts.store.reading() as connection:
             row = registers_entries.find(connection, kind, entry, staff.sites)
             found = registers_history.of_entry(connection, kind, row, part)
         seen = [(key, view.change(kind, staff.role, document)) for key, document in found]
-        return json(context.parts, page(seen, limit))
+        return json(context.parts, page(seen, part.limit))
 
-    _route("GET", path, listed, spec.many, f"{spec.what}, by site and key")
+    many = ListOf[spec.one]  # type: ignore[name-defined]
+    _route("GET", path, listed, many, f"{spec.what}, by site and key")
     _route("GET", f"{path}/{{entry}}", one, spec.one, f"one of the {spec.what}")
-    _route("GET", f"{path}/{{entry}}/history", history, shapes.History, "who changed it, when, from where and why")
+    _route(
+        "GET", f"{path}/{{entry}}/history", history, ListOf[shapes.Change], "who changed it, when, from where and why"
+    )
 
 
 def _changes(spec: _Kind) -> None:
@@ -296,7 +288,7 @@ def review(staff: Asking, context: With, entry: EntryId, body: shapes.Review, id
     return json(context.parts, view.entry("certificates", staff.role, found))
 
 
-@router.get("/free-classes", responses={200: {"model": shapes.FreeClasses}})
+@router.get("/free-classes", responses={200: {"model": ListOf[shapes.FreeClass]}})
 def classes(staff: Asking, context: With, site: SiteName = None) -> Response:
     """免费车种: the free classes of each site's policy in force, with the rule of each in words."""
     with context.parts.store.reading() as connection:

@@ -178,41 +178,6 @@ class Block(_Entry):
     registered_at: datetime | None = None
 
 
-class Homes(BaseModel):
-    items: list[Home]
-    next: str | None
-
-
-class Vehicles(BaseModel):
-    items: list[Vehicle]
-    next: str | None
-
-
-class Relatives(BaseModel):
-    items: list[Relative]
-    next: str | None
-
-
-class Certificates(BaseModel):
-    items: list[Certificate]
-    next: str | None
-
-
-class Passes(BaseModel):
-    items: list[Pass]
-    next: str | None
-
-
-class FreeVehicles(BaseModel):
-    items: list[FreeVehicle]
-    next: str | None
-
-
-class Blocks(BaseModel):
-    items: list[Block]
-    next: str | None
-
-
 class Change(BaseModel):
     sequence: int
     at: datetime
@@ -225,11 +190,6 @@ class Change(BaseModel):
     reason: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-
-
-class History(BaseModel):
-    items: list[Change]
-    next: str | None
 
 
 class ImportProblem(BaseModel):
@@ -270,8 +230,3 @@ class FreeClass(BaseModel):
     by_register: bool = Field(alias="register", description="vehicles that staff have listed are in it")
     minutes: int | None
     rule: RuleText
-
-
-class FreeClasses(BaseModel):
-    items: list[FreeClass]
-    next: str | None

@@ -6,12 +6,13 @@ import unicodedata
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from gateway.api import masking, shapes
-from gateway.api.answers import LIMIT_MAX, Cursor, Limit, SiteName, instant, instants_only, json, page, slice_of
+from gateway.api.answers import Key, SiteName, instant, json, page
 from gateway.api.context import Asking, With
+from gateway.api.lists import ByTime, ListOf
 from gateway.flows import reading
 from gateway.flows.refusals import Invalid
 
@@ -28,10 +29,11 @@ def plate_part(text: str) -> str:
     return unicodedata.normalize("NFKC", text).upper().translate(_SEPARATORS)
 
 
-@router.get("/stays", responses={200: {"model": shapes.Stays}})
+@router.get("/stays", responses={200: {"model": ListOf[shapes.Stay]}})
 def stays(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     plate: Annotated[str | None, Query(max_length=40, description="any part of the plate")] = None,
@@ -42,8 +44,6 @@ def stays(
     until: Annotated[
         str | None, Query(alias="to", max_length=40, description="started before this instant, or on this day")
     ] = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Stays, the newest start first."""
     zone = context.parts.settings.zone
@@ -55,10 +55,9 @@ def stays(
         since=instant("from", since, zone),
         until=instant("to", until, zone, end=True),
     )
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         found = reading.stays(connection, allowed, wanted, part)
-    return json(context.parts, page(found, limit))
+    return json(context.parts, page(found, part.limit))
 
 
 @router.get("/stays/{stay_id}", responses={200: {"model": shapes.Stay}})
@@ -91,7 +90,7 @@ def pay(
     context: With,
     stay_id: StayId,
     payment: shapes.PaymentToTake,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")] = None,
+    idempotency_key: Key = None,
 ) -> Response:
     """Take money. 409 if the amount is not what is due. The same `Idempotency-Key` with the same content is one payment."""
     staff.own(reading.site_of(stay_id))
