@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from gateway.api import arrears_shapes as shapes
 from gateway.api.access import CASHIER, CONSOLE
-from gateway.api.answers import LIMIT_MAX, Cursor, Key, Limit, SiteName, instant, instants_only, json, page, slice_of
+from gateway.api.answers import Key, SiteName, instant, json, page
 from gateway.api.context import Asking, Staff, With
+from gateway.api.lists import ByTime, ListOf
 from gateway.api.passes import by, plain
 from gateway.api.passes_shapes import Reason
 from gateway.flows import arrears as flow
@@ -30,15 +31,14 @@ PlateQuery = Annotated[str | None, Query(max_length=40, description="the whole p
 _TILL = frozenset({CASHIER, CONSOLE})
 
 
-@router.get("/arrears", responses={200: {"model": shapes.Arrears}})
+@router.get("/arrears", responses={200: {"model": ListOf[shapes.Owed]}})
 def arrears(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     plate: PlateQuery = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Stays that have ended and still owe something, newest first.
 
@@ -48,10 +48,9 @@ def arrears(
     wanted = plate_of(plate) if plate is not None else None
     if wanted is not None and site is None and staff.role in _TILL:
         allowed = None
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         found = flow.owed(connection, allowed, part, plate=wanted)
-    return json(context.parts, page([(key, plain(one)) for key, one in found], limit))
+    return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 
 @router.post("/arrears/{stay_id}/payments", status_code=201, responses={201: {"model": shapes.Collected}})
@@ -63,15 +62,12 @@ def collect(staff: Asking, context: With, stay_id: StayId, asked: shapes.ToColle
     return json(context.parts, plain(found), 201)
 
 
-@router.get("/arrears/reminders", responses={200: {"model": shapes.RemindersSent}})
-def reminders_sent(
-    staff: Asking, context: With, site: SiteName = None, cursor: Cursor = None, limit: Limit = LIMIT_MAX // 2
-) -> Response:
+@router.get("/arrears/reminders", responses={200: {"model": ListOf[shapes.ReminderSent]}})
+def reminders_sent(staff: Asking, context: With, part: ByTime, site: SiteName = None) -> Response:
     """What was sent when, newest first."""
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         found = arrears_reminders.sent(connection, staff.only(site), part)
-    return json(context.parts, page(found, limit))
+    return json(context.parts, page(found, part.limit))
 
 
 @router.get("/arrears/reminders/due", responses={200: {"model": shapes.ToRemind}})
@@ -102,21 +98,19 @@ def reminder_file(staff: Asking, context: With, batch: BatchId) -> Response:
     )
 
 
-@router.get("/arrears/write-offs", responses={200: {"model": shapes.WriteOffs}})
+@router.get("/arrears/write-offs", responses={200: {"model": ListOf[shapes.WriteOff]}})
 def write_offs(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     state: Annotated[Literal["proposed", "approved", "refused"] | None, Query()] = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """What was proposed to be given up, and what became of it, newest first."""
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         found = arrears_write_off.write_offs(connection, staff.only(site), part, state=state)
-    return json(context.parts, page([(key, plain(one)) for key, one in found], limit))
+    return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 
 @router.post("/arrears/{stay_id}/write-offs", status_code=201, responses={201: {"model": shapes.WriteOff}})
@@ -141,23 +135,21 @@ def refuse_write_off(staff: Asking, context: With, write_off_id: Id, asked: Reas
     return json(context.parts, plain(arrears_write_off.refuse(context.parts, write_off_id, asked.reason, by(staff))))
 
 
-@router.get("/pay-later-agreements", responses={200: {"model": shapes.Agreements}})
+@router.get("/pay-later-agreements", responses={200: {"model": ListOf[shapes.Agreement]}})
 def agreements(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     plate: PlateQuery = None,
     state: Annotated[Literal["proposed", "approved", "refused", "ended"] | None, Query()] = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Who may leave first and pay later, newest first."""
-    part = instants_only(slice_of(cursor, limit))
     wanted = plate_of(plate) if plate is not None else None
     with context.reports.reading() as connection:
         found = arrears_agreements.agreements(connection, staff.only(site), part, plate=wanted, state=state)
-    return json(context.parts, page([(key, plain(one)) for key, one in found], limit))
+    return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 
 @router.post("/pay-later-agreements", status_code=201, responses={201: {"model": shapes.Agreement}})

@@ -24,11 +24,6 @@ class Owed(BaseModel):
     reason: str | None
 
 
-class Arrears(BaseModel):
-    items: list[Owed]
-    next: str | None
-
-
 class ToCollect(Asked):
     site: SiteId | None = Field(default=None, description="where the money is taken; by default the stay's own site")
     channel: Channel
@@ -82,11 +77,6 @@ class ReminderSent(BaseModel):
     operator: str
 
 
-class RemindersSent(BaseModel):
-    items: list[ReminderSent]
-    next: str | None
-
-
 class WriteOffAsked(Asked):
     amount_fen: Annotated[StrictInt, Field(gt=0, le=2**53)] | None = Field(
         default=None, description="by default all that is open"
@@ -109,11 +99,6 @@ class WriteOff(BaseModel):
     decided_at: datetime | None
     decided_by: str | None
     decision: str
-
-
-class WriteOffs(BaseModel):
-    items: list[WriteOff]
-    next: str | None
 
 
 class AgreementAsked(Asked):
@@ -143,8 +128,3 @@ class Agreement(BaseModel):
     ended_at: datetime | None
     ended_by: str | None
     reason: str | None
-
-
-class Agreements(BaseModel):
-    items: list[Agreement]
-    next: str | None

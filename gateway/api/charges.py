@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from gateway.api import passes_shapes as shapes
 from gateway.api.access import SEES_LOW_INCOME
-from gateway.api.answers import LIMIT_MAX, Cursor, Key, Limit, SiteName, instants_only, json, page, slice_of
+from gateway.api.answers import Key, SiteName, json, page
 from gateway.api.context import Asking, With
+from gateway.api.lists import ByTime, ListOf
 from gateway.api.passes import by, plain
 from gateway.api.problems import NotAllowed
 from gateway.flows import charges as flow
@@ -36,26 +37,24 @@ def run(staff: Asking, context: With, asked: shapes.RunAsked) -> Response:
     return json(context.parts, document)
 
 
-@router.get("/charges", responses={200: {"model": shapes.Charges}})
+@router.get("/charges", responses={200: {"model": ListOf[shapes.Charge]}})
 def charges(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     month: Annotated[str | None, Query(pattern=r"^2\d{3}-(0[1-9]|1[0-2])$", description="YYYY-MM")] = None,
     household: Annotated[str | None, Query(max_length=64)] = None,
     kind: Annotated[Literal["property_fee", "pass"] | None, Query()] = None,
     due: Annotated[bool, Query(description="only what is still due")] = False,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Charges, newest first. To all but registrar and finance: those with something to pay, and nothing of what was waived."""
     seen = staff.role in SEES_LOW_INCOME
     wanted = ChargeFilter(month=month, household=household, kind=kind, due=due, seen=seen)
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         found = charges_money.charges(connection, staff.only(site), wanted, part)
-    return json(context.parts, page(found, limit))
+    return json(context.parts, page(found, part.limit))
 
 
 @router.post("/charges/{charge_id}/payments", status_code=201, responses={201: {"model": shapes.ChargePaid}})

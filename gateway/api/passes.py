@@ -14,8 +14,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from gateway.api import passes_shapes as shapes
-from gateway.api.answers import LIMIT_MAX, Cursor, Key, Limit, SiteName, instants_only, json, page, slice_of
+from gateway.api.answers import Key, SiteName, json, page
 from gateway.api.context import Asking, Staff, With
+from gateway.api.lists import ByTime, ListOf
 from gateway.flows import passes, passes_changes, passes_reading, passes_refund
 from gateway.flows.charges_books import By, Money
 from gateway.flows.passes_reading import REMINDER_DAYS_MAX, SoldFilter
@@ -78,27 +79,25 @@ def sell(staff: Asking, context: With, asked: shapes.PassToSell, key: Key = None
     return json(context.parts, plain(sold), 201)
 
 
-@router.get("/sold-passes", responses={200: {"model": shapes.SoldPasses}})
+@router.get("/sold-passes", responses={200: {"model": ListOf[shapes.SoldPass]}})
 def sold_passes(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     plate: Annotated[str | None, Query(max_length=40, description="the whole plate, now or before")] = None,
     household: Annotated[str | None, Query(max_length=64)] = None,
     offer: Annotated[str | None, Query(max_length=64)] = None,
     state: Annotated[str | None, Query(pattern="^(active|ended)$")] = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Passes as sold, newest first."""
     wanted = SoldFilter(
         plate=plate_of(plate) if plate is not None else None, household=household, offer=offer, state=state
     )
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         found = passes_reading.sold_passes(context.parts, connection, staff.only(site), wanted, part)
-    return json(context.parts, page(found, limit))
+    return json(context.parts, page(found, part.limit))
 
 
 @router.get("/sold-passes/{pass_id}", responses={200: {"model": shapes.WholePass}})

@@ -84,11 +84,6 @@ class SoldPass(BaseModel):
     last_day: date
 
 
-class SoldPasses(BaseModel):
-    items: list[SoldPass]
-    next: str | None
-
-
 class Period(BaseModel):
     id: str
     first_day: date
@@ -223,11 +218,6 @@ class Charge(BaseModel):
     charged_by: str | None = None
     reversed_by: str | None = None
     reversal: str | None = None
-
-
-class Charges(BaseModel):
-    items: list[Charge]
-    next: str | None
 
 
 class ChargePaid(BaseModel):

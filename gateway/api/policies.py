@@ -15,8 +15,10 @@ from billing.policy import Policy, PolicyError
 from gateway.api.access import SEES_LOW_INCOME
 from gateway.api.answers import json
 from gateway.api.context import Asking, With
+from gateway.api.lists import ListOf
 from gateway.api.problems import NotAllowed
-from gateway.api.shapes_policies import Comparison, Policies, PolicyApplied, PolicyVersionText
+from gateway.api.shapes_policies import Comparison, PolicyApplied, PolicyVersionText
+from gateway.api.shapes_policies import Policy as PolicyShape
 from gateway.flows import compare as comparing
 from gateway.flows import policies
 from gateway.flows.compare_sheets import workbook
@@ -49,7 +51,7 @@ class ToCompare(BaseModel):
     site: Annotated[str, Field(max_length=40)] | None = None
 
 
-@router.get("/policies", responses={200: {"model": Policies}})
+@router.get("/policies", responses={200: {"model": ListOf[PolicyShape]}})
 def every(staff: Asking, context: With) -> Response:
     """Every policy with its versions; rules are public. `sites`: those of yours that it prices."""
     with context.parts.store.reading() as connection:

@@ -21,11 +21,6 @@ class Policy(BaseModel):
     versions: list[PolicyVersion]
 
 
-class Policies(BaseModel):
-    items: list[Policy]
-    next: str | None
-
-
 class PolicyVersionText(PolicyVersion):
     id: str
     text: str

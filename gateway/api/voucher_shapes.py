@@ -40,11 +40,6 @@ class Book(BaseModel):
     title: str
 
 
-class Books(BaseModel):
-    items: list[Book]
-    next: str | None
-
-
 class Voucher(BaseModel):
     site: str
     serial: int
@@ -57,11 +52,6 @@ class Voucher(BaseModel):
     valid_to: datetime
     issue: str | None
     stay: str | None
-
-
-class Vouchers(BaseModel):
-    items: list[Voucher]
-    next: str | None
 
 
 class Step(BaseModel):
@@ -150,11 +140,6 @@ class Issue(BaseModel):
     operator: str
 
 
-class Issues(BaseModel):
-    items: list[Issue]
-    next: str | None
-
-
 class RangeWithReason(Asked):
     site: SiteId
     first_serial: Serial
@@ -205,11 +190,6 @@ class Redemption(BaseModel):
     state: Literal["queued", "done", "refused", "resolved"]
     stay: str | None
     detail: str
-
-
-class Redemptions(BaseModel):
-    items: list[Redemption]
-    next: str | None
 
 
 class ToResolve(Asked):

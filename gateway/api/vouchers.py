@@ -13,19 +13,14 @@ from fastapi.responses import Response
 from billing.exports import csv_bytes, yuan
 from gateway.api import voucher_shapes as shapes
 from gateway.api.answers import (
-    LIMIT_MAX,
-    Cursor,
     Key,
-    Limit,
     SiteName,
     instant,
-    instants_only,
     json,
-    names_only,
     page,
-    slice_of,
 )
 from gateway.api.context import Asking, Context, Staff, With
+from gateway.api.lists import ByName, ByTime, ListOf
 from gateway.api.passes import by
 from gateway.flows import reading
 from gateway.flows.charges_books import Money
@@ -40,27 +35,25 @@ Serial = Annotated[int, Path(ge=1, le=99_999_999)]
 MonthOf = Annotated[str | None, Query(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="YYYY-MM")]
 
 
-@router.get("/vouchers", responses={200: {"model": shapes.Vouchers}})
+@router.get("/vouchers", responses={200: {"model": ListOf[shapes.Voucher]}})
 def vouchers(
     staff: Asking,
     context: With,
+    part: ByName,
     *,
     site: SiteName = None,
     book: Annotated[str | None, Query(max_length=64)] = None,
     state: Annotated[shapes.State | None, Query()] = None,
     serial: Annotated[int | None, Query(ge=1, le=99_999_999)] = None,
     stay: Annotated[str | None, Query(max_length=64)] = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """Vouchers by site and serial. Never their codes: those are on paper only."""
-    part = names_only(slice_of(cursor, limit))
     if part.after is not None and not part.after[1].isdecimal():
         raise Invalid("cursor: not one that this list gave; start without one")
     wanted = found.VoucherFilter(book=book, state=state, serial=serial, stay=stay)
     with context.reports.reading() as connection:
         rows = found.vouchers(connection, staff.only(site), wanted, part)
-    return json(context.parts, page(rows, limit))
+    return json(context.parts, page(rows, part.limit))
 
 
 @router.get("/vouchers/{site}/{serial}/steps", responses={200: {"model": shapes.Steps}})
@@ -71,15 +64,12 @@ def steps(staff: Asking, context: With, site: Annotated[str, Path(max_length=40)
     return json(context.parts, _all([{**row, "business_day": row["business_day"].isoformat()} for row in rows]))
 
 
-@router.get("/vouchers/books", responses={200: {"model": shapes.Books}})
-def list_books(
-    staff: Asking, context: With, site: SiteName = None, cursor: Cursor = None, limit: Limit = LIMIT_MAX // 2
-) -> Response:
+@router.get("/vouchers/books", responses={200: {"model": ListOf[shapes.Book]}})
+def list_books(staff: Asking, context: With, part: ByName, site: SiteName = None) -> Response:
     """Books by site."""
-    part = names_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         rows = found.books(connection, staff.only(site), part)
-    return json(context.parts, page(rows, limit))
+    return json(context.parts, page(rows, part.limit))
 
 
 @router.post("/vouchers/books", status_code=201, responses={201: {"model": shapes.Book}})
@@ -165,22 +155,20 @@ def pay(
     return json(context.parts, msgspec.structs.asdict(paid), 201)
 
 
-@router.get("/vouchers/issues", responses={200: {"model": shapes.Issues}})
+@router.get("/vouchers/issues", responses={200: {"model": ListOf[shapes.Issue]}})
 def list_issues(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     household: Annotated[str | None, Query(max_length=64)] = None,
     month: MonthOf = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """The register of who took what, the newest first."""
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         rows = found.register(connection, staff.only(site), part, household=household, month=month)
-    return json(context.parts, page([(key, msgspec.structs.asdict(one)) for key, one in rows], limit))
+    return json(context.parts, page([(key, msgspec.structs.asdict(one)) for key, one in rows], part.limit))
 
 
 @router.post("/vouchers/issues", status_code=201, responses={201: {"model": shapes.Issue}})
@@ -260,24 +248,22 @@ def withdraw(
     return Response(status_code=204)
 
 
-@router.get("/vouchers/redemptions", responses={200: {"model": shapes.Redemptions}})
+@router.get("/vouchers/redemptions", responses={200: {"model": ListOf[shapes.Redemption]}})
 def list_redemptions(
     staff: Asking,
     context: With,
+    part: ByTime,
     *,
     site: SiteName = None,
     state: Annotated[Literal["queued", "done", "refused", "resolved"] | None, Query()] = None,
-    cursor: Cursor = None,
-    limit: Limit = LIMIT_MAX // 2,
 ) -> Response:
     """What was collected offline, the newest first."""
-    part = instants_only(slice_of(cursor, limit))
     with context.reports.reading() as connection:
         rows = found.redemptions(connection, staff.only(site), part, state=state)
-    return json(context.parts, page(rows, limit))
+    return json(context.parts, page(rows, part.limit))
 
 
-@router.post("/vouchers/redemptions", responses={200: {"model": shapes.Redemptions}})
+@router.post("/vouchers/redemptions", responses={200: {"model": ListOf[shapes.Redemption]}})
 def bring(staff: Asking, context: With, wanted: shapes.ToBring) -> Response:
     """Bring codes that were collected without a network. Each counts once, however often it is brought."""
     for item in wanted.items:
