@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from gateway.api.answers import SiteName, json, page
+from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, With
-from gateway.api.lists import ByName, ByTime, ListOf
+from gateway.api.lists import ByName, ByTime, ListOf, page
 from gateway.flows import allowance
 from gateway.flows.refusals import Invalid
 

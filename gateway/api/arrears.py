@@ -9,9 +9,9 @@ from fastapi.responses import Response
 
 from gateway.api import arrears_shapes as shapes
 from gateway.api.access import CASHIER, CONSOLE
-from gateway.api.answers import Key, SiteName, instant, json, page
+from gateway.api.answers import Key, SiteName, instant, json
 from gateway.api.context import Asking, Staff, With
-from gateway.api.lists import ByTime, ListOf
+from gateway.api.lists import ByTime, ListOf, page
 from gateway.api.passes import by, plain
 from gateway.api.passes_shapes import Reason
 from gateway.flows import arrears as flow

@@ -9,9 +9,9 @@ from fastapi.responses import Response
 
 from gateway.api import passes_shapes as shapes
 from gateway.api.access import SEES_LOW_INCOME
-from gateway.api.answers import Key, SiteName, json, page
+from gateway.api.answers import Key, SiteName, json
 from gateway.api.context import Asking, With
-from gateway.api.lists import ByTime, ListOf
+from gateway.api.lists import ByTime, ListOf, page
 from gateway.api.passes import by, plain
 from gateway.api.problems import NotAllowed
 from gateway.flows import charges as flow

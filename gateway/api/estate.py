@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from gateway.api import shapes
-from gateway.api.answers import SiteName, json, page
+from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, With
-from gateway.api.lists import AllByName, ListOf
+from gateway.api.lists import AllByName, ListOf, page
 from gateway.flows import reading
 
 router = APIRouter(tags=["estate"])

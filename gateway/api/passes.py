@@ -14,9 +14,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from gateway.api import passes_shapes as shapes
-from gateway.api.answers import Key, SiteName, json, page
+from gateway.api.answers import Key, SiteName, json
 from gateway.api.context import Asking, Staff, With
-from gateway.api.lists import ByTime, ListOf
+from gateway.api.lists import ByTime, ListOf, page
 from gateway.flows import passes, passes_changes, passes_reading, passes_refund
 from gateway.flows.charges_books import By, Money
 from gateway.flows.passes_reading import REMINDER_DAYS_MAX, SoldFilter

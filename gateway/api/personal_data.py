@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from gateway.api.access import SEES_LOW_INCOME
-from gateway.api.answers import json, page
+from gateway.api.answers import json
 from gateway.api.context import Asking, Staff, With
-from gateway.api.lists import ByTime, ListOf
+from gateway.api.lists import ByTime, ListOf, page
 from gateway.flows import personal_data, personal_data_requests, retention_report
 from gateway.flows.personal_data_subject import subject_of
 

@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.api import registers_view as view
 from gateway.api import shapes_registers as shapes
-from gateway.api.answers import Key, SiteName, instant, json, page
+from gateway.api.answers import Key, SiteName, instant, json
 from gateway.api.context import Asking, Staff, With
-from gateway.api.lists import ByName, ListOf
+from gateway.api.lists import ByName, ListOf, page
 from gateway.api.problems import problem
 from gateway.api.stays import plate_part
 from gateway.flows import registers, registers_edit, registers_entries, registers_history

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from gateway.api import masking, shapes
-from gateway.api.answers import Key, SiteName, instant, json, page
+from gateway.api.answers import Key, SiteName, instant, json
 from gateway.api.context import Asking, With
-from gateway.api.lists import ByTime, ListOf
+from gateway.api.lists import ByTime, ListOf, page
 from gateway.flows import reading
 from gateway.flows.refusals import Invalid
 

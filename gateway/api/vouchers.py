@@ -12,15 +12,9 @@ from fastapi.responses import Response
 
 from billing.exports import csv_bytes, yuan
 from gateway.api import voucher_shapes as shapes
-from gateway.api.answers import (
-    Key,
-    SiteName,
-    instant,
-    json,
-    page,
-)
+from gateway.api.answers import Key, SiteName, instant, json
 from gateway.api.context import Asking, Context, Staff, With
-from gateway.api.lists import ByName, ByTime, ListOf
+from gateway.api.lists import ByName, ByTime, ListOf, NotOurCursor, page
 from gateway.api.passes import by
 from gateway.flows import reading
 from gateway.flows.charges_books import Money
@@ -49,7 +43,7 @@ def vouchers(
 ) -> Response:
     """Vouchers by site and serial. Never their codes: those are on paper only."""
     if part.after is not None and not part.after[1].isdecimal():
-        raise Invalid("cursor: not one that this list gave; start without one")
+        raise NotOurCursor
     wanted = found.VoucherFilter(book=book, state=state, serial=serial, stay=stay)
     with context.reports.reading() as connection:
         rows = found.vouchers(connection, staff.only(site), wanted, part)
