@@ -59,7 +59,7 @@ def allowances(
     """Who has drawn from a month and what is left, by site and holder."""
     sites = staff.only(site)
     holder = allowance.holder_of(household, plate)
-    asked = allowance.month_of(month, context.parts.clock.now(), context.parts)
+    asked = allowance.month_of(month, context.parts)
     with context.reports.reading() as connection:
         found = allowance.balances(context.parts, connection, sites, holder, asked, part)
     return json(context.parts, page(found, part.limit))
@@ -81,7 +81,7 @@ def draws(
     holder = allowance.holder_of(household, plate)
     if holder is None:
         raise Invalid("household or plate: whose allowance?")
-    asked = allowance.month_of(month, context.parts.clock.now(), context.parts)
+    asked = allowance.month_of(month, context.parts)
     with context.reports.reading() as connection:
         found = allowance.movements(connection, site, holder, asked, part)
     return json(context.parts, page(found, part.limit))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
 from billing.policy import Policy, in_force
+from gateway.flows.posting import month_bounds
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import Invalid
 from gateway.store import tables as t
@@ -18,8 +19,8 @@ from gateway.wiring import Parts
 _BALANCE = t.AllowanceBalance.__table__.c
 _DRAW = t.AllowanceDraw.__table__.c
 _STAY = t.Stay.__table__.c
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _ID_MAX = 64
+_SEQUENCE = re.compile(r"[0-9]{1,9}")
 # Several a day, all month long.
 _STAYS_OF_A_VEHICLE_MAX = 100
 
@@ -35,12 +36,11 @@ def holder_of(household: str | None, plate: str | None) -> str | None:
     return None if plate is None else f"vehicle:{plate[:_ID_MAX]}"
 
 
-def month_of(text: str | None, now: datetime, parts: Parts) -> str:
+def month_of(text: str | None, parts: Parts) -> str:
     """A local calendar month, this one by default. Raises `Invalid`."""
     if text is None:
-        return f"{now.astimezone(parts.settings.zone):%Y-%m}"
-    if not _MONTH.fullmatch(text):
-        raise Invalid(f"month: {text[:20]!r} is no month such as 2026-11")
+        return f"{parts.clock.now().astimezone(parts.settings.zone):%Y-%m}"
+    month_bounds(text, parts.settings.zone)
     return text
 
 
@@ -91,9 +91,7 @@ def _named(holder: str) -> dict[str, str | None]:
 
 def _limits(parts: Parts, connection: Connection, month: str) -> dict[str, int]:
     """What each site's policy gives in a month: by the version in force now, or when the month ended."""
-    year, number = int(month[:4]), int(month[5:])
-    ends = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=parts.settings.zone)
-    at = min(parts.clock.now(), ends.astimezone(UTC))
+    at = min(parts.clock.now(), month_bounds(month, parts.settings.zone)[1])
     estate = parts.estates.known(connection)
     found: dict[str, int] = {}
     for site in estate.sites.values():
@@ -110,7 +108,9 @@ def movements(connection: Connection, site: str, holder: str, month: str, page: 
     if page.after is not None:
         at, name = page.after
         stay, _, sequence = str(name).rpartition(":")
-        later = and_(_DRAW.at == at, tuple_(_DRAW.stay_id, _DRAW.sequence) < tuple_(stay, int(sequence or 0)))
+        if not _SEQUENCE.fullmatch(sequence):
+            raise Invalid("cursor: not one that this list gave; start without one")
+        later = and_(_DRAW.at == at, tuple_(_DRAW.stay_id, _DRAW.sequence) < tuple_(stay, int(sequence)))
         conditions.append(or_(_DRAW.at < at, later))
     rows = connection.execute(
         select(*_DRAW)

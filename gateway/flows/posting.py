@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, and_, insert, select
 
 from billing.ledger import Transaction, check
-from gateway.flows.refusals import KeyReused
+from gateway.flows.refusals import Invalid, KeyReused
 from gateway.store import books
 from gateway.store.tables import LedgerTransaction, Posting, SiteBooks
 
@@ -37,6 +37,18 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     start = datetime.combine(day, time.min, zone)
     end = datetime.combine(day + timedelta(days=1), time.min, zone)
     return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def month_bounds(month: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """A local calendar month such as 2026-03 as the half-open interval of instants [start, end), in UTC. Raises `Invalid`."""
+    try:
+        first = date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise Invalid("month: not a month such as 2026-03") from None
+    if not 2000 <= first.year < 2200:
+        raise Invalid("month: not a month such as 2026-03")
+    after = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    return day_bounds(first, zone)[0], day_bounds(after, zone)[0]
 
 
 def closed_through(connection: Connection, sites: Collection[str]) -> dict[str, date | None]:

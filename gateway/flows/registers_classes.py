@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Connection, and_, func, select
@@ -14,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from billing.policy import FreeClass, Policy, in_force
 from gateway.flows import policies
-from gateway.flows.posting import day_bounds
+from gateway.flows.posting import month_bounds
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store.tables import Bill, Site, Stay
 from gateway.wiring import Parts
@@ -105,18 +104,6 @@ def free_passages(parts: Parts, connection: Connection, site: str, month: str) -
     groups = _counted(connection, site, start, end)
     classes = {one.id: one for one in _classes(versions, end)}
     return {"site": site, "month": month, "items": list(_merged(groups, classes)), "merged_below": GROUP_MIN}
-
-
-def month_bounds(month: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The first instant of a local month and of the one after it. Raises `Invalid`."""
-    try:
-        first = date.fromisoformat(f"{month}-01")
-    except ValueError:
-        raise Invalid("month: not a month such as 2026-03") from None
-    if not 2000 <= first.year < 2200:
-        raise Invalid("month: not a month such as 2026-03")
-    after = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    return day_bounds(first, zone)[0], day_bounds(after, zone)[0]
 
 
 def _classes(versions: Sequence[Policy], end: datetime) -> tuple[FreeClass, ...]:

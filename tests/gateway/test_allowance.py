@@ -327,6 +327,8 @@ def test_every_draw_and_what_was_given_back_is_there_page_by_page(house: House) 
         if cursor is None:
             break
     assert found == [(-30, 2, "1-101"), (30, 1, "1-101"), (30, 1, "1-101")]
+    elsewhere = staff.get("/api/v1/stays", limit=1).json()["next"]
+    assert staff.get("/api/v1/allowances/draws", **{**asked, "cursor": elsewhere}).status_code == 422
 
 
 def test_a_household_is_nobody_elses_business(house: House) -> None:

@@ -12,23 +12,18 @@ from controllers.commands import Reason
 from controllers.plate import PlateClass
 from gateway.api.app import create_app
 from gateway.flows import offline_list, registers, registers_classes, registers_edit
+from gateway.flows.posting import month_bounds
 from gateway.flows.refusals import Invalid, NotFound
-from gateway.flows.registers_classes import free_passages, month_bounds, rule_of
+from gateway.flows.registers_classes import free_passages, rule_of
 from gateway.flows.registers_edit import Request
 from gateway.flows.verify import verify
 from gateway.store.estate import load_estate
-from gateway.wiring import Parts
 from tests.gateway.house import Client
 from tests.gateway.routes import ROWS, entry_id
 from tests.gateway.trade import SHANGHAI, Street, local
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ASKS = Request(operator="rita", source="api", origin="", reason="asked for", sites=None)
-
-
-@pytest.fixture
-def street(parts: Parts) -> Street:
-    return Street(parts)
 
 
 def a_home(street: Street, **vehicle: str) -> None:
