@@ -14,7 +14,9 @@ from controllers.events import Outcome as Became
 from gateway.flows import payment, quote
 from gateway.flows.refusals import Invalid, NotFound
 from tests.property.event_strategies import Step
-from tests.property.event_world import Told, World, Worlds, as_it_should_be, in_order
+from tests.property.event_told import Told, in_order
+from tests.property.event_world import World
+from tests.property.event_worlds import Worlds, as_it_should_be
 
 _ASKED = os.environ.get("PARKGATE_EXAMPLES", "")
 _TIMES = int(_ASKED or "1")

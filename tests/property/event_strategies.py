@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from controllers.events import Kind, Opening, PlateColour
-from tests.property.event_world import PLATES, Told, at
+from tests.property.event_told import PLATES, Told, at
 
 _ENTRIES, _EXITS = ("in-1", "in-2"), ("out-1", "out-2")
 # Minutes between two passages: within the free minutes, around them, hours, over a month's end, beyond what is plausible.

@@ -1,52 +1,38 @@
-"""A small street for properties of the event path: five vehicles, four lanes, a month's end, and devices that forget nothing.
-
-Every example gets a database of its own: a copy of a template in which the site, its policy and its registers stand already.
-"""
+"""A small street for properties of the event path, with everything that must hold whatever its devices tell."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import create_engine, event, select, text
+from sqlalchemy import event, select
 
 from billing.ledger import Posting as LedgerPosting
 from billing.ledger import five_sums
 from controllers.adapters import native
 from controllers.commands import Command
-from controllers.events import CommandResult, Kind, Opening, PlateColour, PlateEvent
+from controllers.events import CommandResult
 from controllers.events import Outcome as Became
 from gateway.flows import estate, policies, registers
 from gateway.flows.event_path import EventPath
-from gateway.flows.inbound import EventIn, Inbound, ResultIn
+from gateway.flows.inbound import Inbound, ResultIn
 from gateway.flows.outcome import Outcome
 from gateway.flows.sweep import sweep
 from gateway.flows.verify import verify
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
-from gateway.store import schema
 from gateway.store import tables as t
 from gateway.store.engine import Store, open_engine
 from gateway.wiring import Parts
 from tests.conftest import FakeClock
 from tests.gateway.trade import POLICY, SITE, local
+from tests.property.event_told import MOTHER, POLICE, RESIDENT, SECOND, SON, START, VISITOR, Told
 
-VISITOR, RESIDENT, SECOND = "浙A12345", "浙A00001", "浙A00002"
-MOTHER, SON, POLICE = "浙A00003", "浙A00004", "浙A1234警"
-PLATES = (VISITOR, RESIDENT, MOTHER, SON, POLICE)
 HOUSEHOLD, OTHER_HOUSEHOLD = "household:3-201", "household:3-202"
 HOLDERS = (HOUSEHOLD, OTHER_HOUSEHOLD)
 ALLOWANCE_MINUTES = 200
-# The last evening of a month: stays reach into the next one.
-START = local("2026-03-31 21:00").astimezone(UTC)
-WITH_SENSOR, WITHOUT_SENSOR = ("in-1", "out-1"), ("in-2", "out-2")
 
 # Lorries have a price of their own, and the west gate is open to visitors here.
 RULES = (
@@ -70,71 +56,6 @@ cap = { per = "24h", fen = 9000 }
     )
 )
 _SITE = SITE.format(capacity=1000).replace("residents_only = true", "residents_only = false")
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a device says: a read, or what the vehicle then did."""
-
-    id: str
-    lane: str
-    kind: Kind
-    at: datetime
-    plate: str | None = None
-    completes: str | None = None
-    opening: Opening | None = None
-    colour: PlateColour | None = None
-
-    @property
-    def device(self) -> str:
-        return "d1" if self.lane.endswith("1") else "d2"
-
-    def message(self, now: datetime, *, buffered: bool) -> EventIn:
-        said = PlateEvent(
-            id=self.id,
-            at=self.at,
-            lane=self.lane,
-            kind=self.kind,
-            plate=self.plate,
-            plate_raw=self.plate,
-            plate_colour=self.colour,
-            for_event=self.completes,
-            opening=self.opening,
-            buffered=buffered,
-        )
-        return EventIn(
-            site="xinyi",
-            device=self.device,
-            event=said,
-            received_at=now,
-            topic=native.topic("xinyi", self.device, "event"),
-            payload=native.encode_event(said),
-        )
-
-
-def at(minutes: float, seconds: float = 0) -> datetime:
-    return START + timedelta(minutes=minutes, seconds=seconds)
-
-
-def read(name: str, lane: str, plate: str, when: datetime, **more: Any) -> Told:
-    return Told(name, lane, Kind.PLATE, when, plate=plate, **more)
-
-
-def passed(name: str, lane: str, completes: str, when: datetime, **more: Any) -> Told:
-    return Told(name, lane, Kind.PASSED, when, completes=completes, **more)
-
-
-def reversed_(name: str, lane: str, completes: str, when: datetime) -> Told:
-    return Told(name, lane, Kind.REVERSED, when, completes=completes)
-
-
-def one_visit(plate: str = VISITOR) -> list[Told]:
-    return [
-        read("in", "in-1", plate, at(0)),
-        passed("in-passed", "in-1", "in", at(0, 5)),
-        read("out", "out-1", plate, at(60)),
-        passed("out-passed", "out-1", "out", at(60, 5)),
-    ]
 
 
 class ProcessDied(Exception):
@@ -357,13 +278,6 @@ def _careless(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=OFF").close()
 
 
-_MOVING = tuple(
-    table.__tablename__
-    for table in (
-        *(t.PlateEventRow, t.Presence, t.Stay, t.Bill, t.CommandRow, t.ExceptionItem, t.Quarantine, t.Payment),
-        *(t.AllowanceBalance, t.AllowanceDraw, t.LedgerTransaction, t.Posting, t.DeviceState),
-    )
-)
 _FOREVER = {"valid_from": "2026-01-01", "valid_to": "2026-12-31"}
 _REGISTERS: dict[str, list[dict[str, str]]] = {
     "households": [{"household": name, "name": "张三", "area_m2": "60"} for name in ("3-201", "3-202")],
@@ -375,87 +289,3 @@ _REGISTERS: dict[str, list[dict[str, str]]] = {
         {"household": "3-202", "plate": SON, "relation": "child_in_law", **_FOREVER},
     ],
 }
-
-
-class SqliteWorlds:
-    """Fresh worlds, one after the other: before each, the file is what it was in the beginning.
-
-    One engine serves all of them, since an engine compiles every statement anew.
-    """
-
-    def __init__(self, empty: Path, policy: str = "") -> None:
-        shared_memory = Path("/dev/shm")
-        self._folder = tempfile.TemporaryDirectory(dir=shared_memory if os.access(shared_memory, os.W_OK) else None)
-        path = Path(self._folder.name) / "world.db"
-        path.write_bytes(empty.read_bytes())
-        self._world = World(f"sqlite:///{path}")
-        self._world.settle_down(policy)
-        self._template = sqlite3.connect(":memory:", check_same_thread=False)
-        with sqlite3.connect(path) as first:
-            first.backup(self._template)
-        first.close()
-
-    @contextlib.contextmanager
-    def fresh(self) -> Iterator[World]:
-        connection = self._world.parts.store.engine.raw_connection()
-        driver = connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        self._template.backup(driver)
-        connection.close()
-        self._world.begin()
-        yield self._world
-
-    def close(self) -> None:
-        self._template.close()
-        self._world.close()
-        self._folder.cleanup()
-
-
-class PostgresWorlds:
-    """Fresh worlds, one after the other: before each, what had moved is gone."""
-
-    def __init__(self, url: Callable[[str], str]) -> None:
-        self._admin = create_engine(url("postgres"), isolation_level="AUTOCOMMIT")
-        self._name = f"world_{os.getpid()}"
-        self._sql(f"CREATE DATABASE {self._name}")
-        self._world = World(url(self._name))
-        schema.upgrade(self._world.parts.store.engine)
-        self._world.settle_down()
-
-    def _sql(self, statement: str) -> None:
-        with self._admin.connect() as connection:
-            connection.execute(text(statement))
-
-    @contextlib.contextmanager
-    def fresh(self) -> Iterator[World]:
-        with self._world.parts.store.engine.connect() as connection:
-            # The ledger lets nobody delete: not even here, but for this.
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
-            connection.execute(text(f"TRUNCATE {', '.join(_MOVING)} RESTART IDENTITY CASCADE"))
-            connection.commit()
-        self._world.begin()
-        yield self._world
-
-    def close(self) -> None:
-        self._world.close()
-        self._sql(f"DROP DATABASE {self._name} WITH (FORCE)")
-        self._admin.dispose()
-
-
-Worlds = SqliteWorlds | PostgresWorlds
-
-
-def in_order(told: Iterable[Told]) -> list[Told]:
-    """As they happened; a mark never before the read that it completes."""
-    return sorted(told, key=lambda one: (one.at, one.kind is not Kind.PLATE, one.device, one.id))
-
-
-def as_it_should_be(worlds: Worlds, told: Sequence[Told], **more: Any) -> tuple[list[Any], list[Any]]:
-    """Stays and payables after every event came once, in order, each in a batch of its own."""
-    with worlds.fresh() as world:
-        world.clock.set(max(one.at for one in told) + timedelta(hours=1))
-        for one in in_order(told):
-            world.deliver([one], **more)
-        world.hours_later()
-        world.check()
-        return world.stays(), world.payable()

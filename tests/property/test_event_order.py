@@ -9,19 +9,9 @@ from pathlib import Path
 import pytest
 
 from controllers.events import Opening, PlateColour
-from tests.property.event_world import (
-    RESIDENT,
-    RULES,
-    VISITOR,
-    SqliteWorlds,
-    Told,
-    World,
-    as_it_should_be,
-    at,
-    passed,
-    read,
-    reversed_,
-)
+from tests.property.event_told import RESIDENT, VISITOR, Told, at, passed, read, reversed_
+from tests.property.event_world import RULES, World
+from tests.property.event_worlds import SqliteWorlds, as_it_should_be
 
 
 @pytest.fixture(scope="module")

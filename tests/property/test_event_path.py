@@ -18,23 +18,21 @@ from controllers.events import Outcome as Became
 from gateway.flows import payment, quote, registers
 from tests.property.event_runs import deliver_all, examples, run_buffered, run_live, run_paid
 from tests.property.event_strategies import Step, told_and_delivered
-from tests.property.event_world import (
+from tests.property.event_told import (
     MOTHER,
     RESIDENT,
-    RULES,
     SECOND,
     SON,
     VISITOR,
-    PostgresWorlds,
-    SqliteWorlds,
     Told,
-    World,
     at,
     one_visit,
     passed,
     read,
     reversed_,
 )
+from tests.property.event_world import RULES, World
+from tests.property.event_worlds import PostgresWorlds, SqliteWorlds
 from tests.servers import Postgres
 
 Drawn = tuple[list[Told], list[Step]]

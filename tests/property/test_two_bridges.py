@@ -18,20 +18,9 @@ from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import Inbound
 from gateway.store import tables as t
 from tests.property.event_runs import deliver_all, examples
-from tests.property.event_world import (
-    MOTHER,
-    RESIDENT,
-    SECOND,
-    SON,
-    VISITOR,
-    PostgresWorlds,
-    Told,
-    World,
-    at,
-    one_visit,
-    read,
-    reversed_,
-)
+from tests.property.event_told import MOTHER, RESIDENT, SECOND, SON, VISITOR, Told, at, one_visit, read, reversed_
+from tests.property.event_world import World
+from tests.property.event_worlds import PostgresWorlds
 from tests.servers import Postgres
 
 pytestmark = pytest.mark.postgres
