@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import insert, select, text, update
 
-from billing.bill import Benefits, StayToPrice, price
+from billing.bill import Benefits, Bill, StayToPrice, price
 from billing.ledger import Posted, Transaction, settle
 from billing.policy import parse
 from gateway.flows import policies
@@ -54,6 +54,20 @@ exempts = ["parking"]
 def at(clock: str, day: date = MONDAY) -> datetime:
     """A local time of a day."""
     return datetime.combine(day, datetime.strptime(clock, "%H:%M").time(), SHANGHAI)  # noqa: DTZ007
+
+
+def past_the_program(parts: Parts, statement: str, **values: Any) -> None:
+    """As someone with the database file would: past the triggers and the foreign keys."""
+    if not parts.store.postgres:
+        with closing(sqlite3.connect(str(parts.store.engine.url.database))) as connection, connection:
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                connection.execute(f"DROP TRIGGER {name}")
+            assert connection.execute(statement, values).rowcount, statement
+        return
+    with parts.store.writing() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        assert connection.execute(text(statement), values).rowcount, statement
+        connection.commit()
 
 
 class Books:
@@ -107,25 +121,7 @@ class Books:
         stay = derive_in_site(site, f"e{self.count}")
         facts, given = StayToPrice(entry, leaves), Benefits(**benefits)
         bill = price(self.policy, facts, given)
-        holder = "h:1" if bill.drawn else None
-        paid: dict[str, int] = {}
-        if pays is not None and bill.payable_fen:
-            account = "assets:cash:s-1" if pays == "cash" else f"assets:channel:{pays}"
-            paid[account] = bill.payable_fen
-            self._add(
-                t.Payment,
-                site_id=site,
-                id=f"p-{self.count}",
-                stay_id=stay,
-                channel=pays,
-                at=leaves,
-                amount_fen=bill.payable_fen,
-                reference="-",
-                operator=None,
-                content_hash=bytes(32),
-                shift_id="s-1" if pays == "cash" else None,
-                idempotency_key=f"p-{self.count}",
-            )
+        paid = self._payment(site, stay, leaves, pays, bill.payable_fen) if pays is not None else {}
         postings, posted = settle(
             Posted(), gross_fen=bill.gross_fen, waived=bill.waived_by_kind(), paid=paid, owed_party=owes
         )
@@ -133,66 +129,13 @@ class Books:
             self.post(site, stay, postings, posted_at or leaves)
         for kind, lane, instant in (("e", "in-1", entry), ("x", "out-1", leaves)):
             self._event(site, f"{kind}{self.count}", lane, instant, posted_at or instant)
-        self._add(
-            t.Bill,
-            site_id=site,
-            stay_id=stay,
-            sequence=1,
-            kind="exit",
-            fixed_at=leaves,
-            until=leaves,
-            policy_id=bill.policy,
-            policy_version=bill.version,
-            minutes=bill.minutes,
-            holder=holder,
-            gross_fen=bill.gross_fen,
-            payable_fen=bill.payable_fen,
-            drawn=bill.drawn,
-            lines=[line.document() for line in bill.lines],
-            facts={
-                "stay": msgspec.to_builtins(facts),
-                "benefits": msgspec.to_builtins(given),
-                "prepaid_sequence": None,
-                "vouchers_used": list(bill.vouchers_used),
-                "charged": bill.charged,
-            },
-        )
-        for month, minutes in bill.drawn.items():
-            self._add(
-                t.AllowanceDraw,
-                site_id=site,
-                stay_id=stay,
-                sequence=1,
-                holder=holder,
-                month=month,
-                minutes=minutes,
-                at=leaves,
-            )
-            self._draw(site, month, minutes)
-        self._add(
-            t.Stay,
-            site_id=site,
-            id=stay,
-            plate=f"浙A{self.count:05d}",
-            vehicle="small",
-            state="left",
-            started_at=entry,
-            entry_at=entry,
-            exit_at=leaves,
-            entry_lane="in-1",
-            exit_lane="out-1",
-            entry_device="d1",
-            entry_event=f"e{self.count}",
-            exit_device="d1",
-            exit_event=f"x{self.count}",
-            confirmed=True,
-            exit_reason="paid",
-            holds_space=False,
-            policy_id=bill.policy,
-            policy_version=bill.version,
-            gross_fen=bill.gross_fen,
-            bills=1,
-            payable_fen=bill.payable_fen,
+        self._bill(site, stay, facts, given, bill, leaves)
+        self._stay(
+            site,
+            stay,
+            bill,
+            entry=entry,
+            leaves=leaves,
             paid_fen=sum(paid.values()),
             settlements=int(bool(postings)),
             posted=msgspec.to_builtins(posted),
@@ -235,17 +178,7 @@ class Books:
         self._rows = {}
 
     def change(self, statement: str, **values: Any) -> None:
-        """As someone with the database file would: past the triggers and the foreign keys."""
-        if not self.parts.store.postgres:
-            with closing(sqlite3.connect(str(self.parts.store.engine.url.database))) as connection, connection:
-                for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                    connection.execute(f"DROP TRIGGER {name}")
-                assert connection.execute(statement, values).rowcount, statement
-            return
-        with self.parts.store.writing() as connection:
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
-            assert connection.execute(text(statement), values).rowcount, statement
-            connection.commit()
+        past_the_program(self.parts, statement, **values)
 
     def one(self, statement: Any) -> Any:
         with self.parts.store.reading() as connection:
@@ -257,6 +190,94 @@ class Books:
 
     def _add(self, table: Any, **row: Any) -> None:
         self._rows.setdefault(table, []).append(row)
+
+    def _payment(self, site: str, stay: str, at: datetime, channel: str, fen: int) -> dict[str, int]:
+        """Money taken for the stay, if any is due; by the account that it is in."""
+        if not fen:
+            return {}
+        cash = channel == "cash"
+        self._add(
+            t.Payment,
+            site_id=site,
+            id=f"p-{self.count}",
+            stay_id=stay,
+            channel=channel,
+            at=at,
+            amount_fen=fen,
+            reference="-",
+            operator=None,
+            content_hash=bytes(32),
+            shift_id="s-1" if cash else None,
+            idempotency_key=f"p-{self.count}",
+        )
+        return {"assets:cash:s-1" if cash else f"assets:channel:{channel}": fen}
+
+    def _bill(self, site: str, stay: str, facts: StayToPrice, given: Benefits, bill: Bill, leaves: datetime) -> None:
+        """The bill that stands, with what it drew."""
+        self._add(
+            t.Bill,
+            site_id=site,
+            stay_id=stay,
+            sequence=1,
+            kind="exit",
+            fixed_at=leaves,
+            until=leaves,
+            policy_id=bill.policy,
+            policy_version=bill.version,
+            minutes=bill.minutes,
+            holder="h:1" if bill.drawn else None,
+            gross_fen=bill.gross_fen,
+            payable_fen=bill.payable_fen,
+            drawn=bill.drawn,
+            lines=[line.document() for line in bill.lines],
+            facts={
+                "stay": msgspec.to_builtins(facts),
+                "benefits": msgspec.to_builtins(given),
+                "prepaid_sequence": None,
+                "vouchers_used": list(bill.vouchers_used),
+                "charged": bill.charged,
+            },
+        )
+        for month, minutes in bill.drawn.items():
+            self._add(
+                t.AllowanceDraw,
+                site_id=site,
+                stay_id=stay,
+                sequence=1,
+                holder="h:1",
+                month=month,
+                minutes=minutes,
+                at=leaves,
+            )
+            self._draw(site, month, minutes)
+
+    def _stay(self, site: str, stay: str, bill: Bill, *, entry: datetime, leaves: datetime, **booked: Any) -> None:
+        self._add(
+            t.Stay,
+            site_id=site,
+            id=stay,
+            plate=f"浙A{self.count:05d}",
+            vehicle="small",
+            state="left",
+            started_at=entry,
+            entry_at=entry,
+            exit_at=leaves,
+            entry_lane="in-1",
+            exit_lane="out-1",
+            entry_device="d1",
+            entry_event=f"e{self.count}",
+            exit_device="d1",
+            exit_event=f"x{self.count}",
+            confirmed=True,
+            exit_reason="paid",
+            holds_space=False,
+            policy_id=bill.policy,
+            policy_version=bill.version,
+            gross_fen=bill.gross_fen,
+            bills=1,
+            payable_fen=bill.payable_fen,
+            **booked,
+        )
 
     def _draw(self, site: str, month: str, minutes: int) -> None:
         balance = t.AllowanceBalance

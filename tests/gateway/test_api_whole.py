@@ -7,16 +7,10 @@ import pytest
 from gateway.api.app import create_app
 from gateway.flows import users
 from gateway.flows.pay_token import token
-from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client, Staff
 from tests.gateway.trade import Street, local
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def street(parts: Parts) -> Street:
-    return Street(parts)
 
 
 def desk(street: Street, role: str) -> Staff:

@@ -17,16 +17,10 @@ from gateway.flows.reading import Slice
 from gateway.flows.refusals import AmountNotDue, Invalid, KeyReused, NotFound
 from gateway.flows.verify import verify
 from gateway.store import tables as t
-from gateway.wiring import Parts
-from tests.gateway.books import Books
+from tests.gateway.books import past_the_program
 from tests.gateway.pass_office import FINANCE, MONTH_FEN, REGISTRAR, TILL, Office
 
 FEE_101, FEE_102 = 3294, 2200
-
-
-@pytest.fixture
-def office(parts: Parts) -> Office:
-    return Office(parts)
 
 
 def listed(office: Office, **wanted: Any) -> list[dict[str, Any]]:
@@ -245,15 +239,10 @@ def test_the_ledger_and_the_audit_trail_name_no_household(office: Office) -> Non
 def test_verify_names_what_was_changed(office: Office, change: str, named: str) -> None:
     office.charges()
     office.pays(charge_of(office, "101"), 1000)
-    Books.change(_At(office), change)
+    past_the_program(office.parts, change)
     failure = verify(office.parts).first_failure
     assert failure is not None
     assert failure.what == named, failure
-
-
-class _At:
-    def __init__(self, office: Office) -> None:
-        self.parts = office.parts
 
 
 def test_charges_on_the_command_line(

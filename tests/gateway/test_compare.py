@@ -4,108 +4,26 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import date
 
 import pytest
-from click.testing import CliRunner
 from openpyxl import load_workbook
-from sqlalchemy import Connection
 
-from billing.compare_many import Raw, shares
-from billing.policy import parse
-from gateway.cli.main import cli
 from gateway.flows import compare as comparing
-from gateway.flows import compare_work, payment, policies
+from gateway.flows import payment, policies
 from gateway.flows.compare_sheets import workbook
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.verify import verify
 from gateway.wiring import Parts
-from tests.gateway.house import a_house
-from tests.gateway.trade import POLICY, Street, local
+from tests.gateway.recorded import DEARER, OLD, a_day, a_relative, compared, reading, visit
+from tests.gateway.trade import Street, local
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-OLD = POLICY.format(mode="pay_first")
-DEARER = (
-    OLD.replace("version = 1", "version = 2").replace("2025-01-01T", "2026-04-01T").replace("fen = 400", "fen = 500")
-)
-DAYS = {"from_day": date(2026, 3, 2), "to_day": date(2026, 3, 2)}
 
 
 @pytest.fixture
 def street(parts: Parts) -> Street:
     return Street(parts, capacity=1000)
-
-
-def pay(street: Street, plate: str) -> None:
-    stay = [stay for stay in street.stays() if stay.plate == plate][-1]
-    due = stay.payable_fen - stay.paid_fen
-    if due:
-        payment.take(street.parts, stay_id=stay.id, channel="wechat", amount_fen=due, operator="li", role="cashier")
-
-
-def visit(street: Street, plate: str, enters: str, leaves: str) -> None:
-    """Through the east gate, paying what is due at the exit."""
-    street.passes("in-1", plate, enters)
-    street.arrives("out-1", plate, leaves)
-    street.clock.set(local(leaves) + timedelta(seconds=3))
-    pay(street, plate)
-    street.goes(
-        "out-1", (local(leaves) + timedelta(seconds=8)).strftime("%Y-%m-%d %H:%M:%S"), after=f"e{street._events}"
-    )
-
-
-def a_day(street: Street, visitors: int = 12) -> None:
-    """Twelve visitors of two hours, twelve short ones, ten relatives of ten households, ten residents, one certificate."""
-    for number in range(visitors):
-        visit(street, f"浙A1{number:04d}", f"2026-03-02 09:{number:02d}", f"2026-03-02 11:{number:02d}")
-        visit(street, f"浙A2{number:04d}", f"2026-03-02 12:{number:02d}", f"2026-03-02 12:{number + 20:02d}")
-    for number in range(10):
-        street.register("households", {"household": f"h{number}", "name": "", "area_m2": "80"})
-        street.register(
-            "relatives",
-            {
-                "household": f"h{number}",
-                "plate": f"浙B1{number:04d}",
-                "relation": "parent",
-                "valid_from": "",
-                "valid_to": "",
-            },
-        )
-        street.register("vehicles", {"household": f"h{number}", "plate": f"浙C1{number:04d}", "vehicle": "small"})
-        street.register(
-            "passes",
-            {
-                "plate": f"浙C1{number:04d}",
-                "pass": "resident-monthly",
-                "valid_from": "2026-03-01",
-                "valid_to": "2026-04-01",
-            },
-        )
-        visit(street, f"浙B1{number:04d}", f"2026-03-02 13:{number:02d}", f"2026-03-02 15:{number:02d}")
-        visit(street, f"浙C1{number:04d}", f"2026-03-02 16:{number:02d}", f"2026-03-02 18:{number:02d}")
-    street.register("households", {"household": "h99", "name": "", "area_m2": "40"})
-    street.register("vehicles", {"household": "h99", "plate": "浙D99999", "vehicle": "small"})
-    street.register(
-        "certificates",
-        {"household": "h99", "number": "DB-7", "issuer": "民政", "valid_from": "2026-01-01", "valid_to": "2027-01-01"},
-    )
-    visit(street, "浙D99999", "2026-03-02 17:00", "2026-03-02 19:00")
-
-
-@contextmanager
-def reading(parts: Parts) -> Iterator[Connection]:
-    with parts.store.reading() as connection:
-        yield connection
-
-
-def compared(parts: Parts, new: str, old: str | None = None, **more: Any) -> dict[str, Any]:
-    with reading(parts) as connection:
-        before = comparing.of_name(connection, "hushu-residential") if old is None else comparing.of_text("old", old)
-        return comparing.compare(parts, connection, before, comparing.of_text("new", new), **{**DAYS, **more})
 
 
 def test_the_same_policy_gives_what_the_books_hold(street: Street) -> None:
@@ -194,21 +112,9 @@ def test_nine_vehicles_alone_have_no_figures(street: Street) -> None:
 def test_an_allowance_runs_out_elsewhere_under_another_limit(street: Street) -> None:
     """Each relative stays two hours five times: 600 minutes. Under a limit of 300 the last two and a half visits are paid."""
     for number in range(10):
-        street.register("households", {"household": f"h{number}", "name": "", "area_m2": "80"})
-        street.register(
-            "relatives",
-            {
-                "household": f"h{number}",
-                "plate": f"浙B1{number:04d}",
-                "relation": "parent",
-                "valid_from": "",
-                "valid_to": "",
-            },
-        )
+        plate = a_relative(street, number)
         for day in range(2, 7):
-            visit(
-                street, f"浙B1{number:04d}", f"2026-03-{day:02d} 09:{number:02d}", f"2026-03-{day:02d} 11:{number:02d}"
-            )
+            visit(street, plate, f"2026-03-{day:02d} 09:{number:02d}", f"2026-03-{day:02d} 11:{number:02d}")
     tight = OLD.replace("minutes_per_month = 3600", "minutes_per_month = 300")
     whole = {"from_day": date(2026, 3, 1), "to_day": date(2026, 3, 31)}
     found = compared(street.parts, tight, **whole)
@@ -318,138 +224,3 @@ def test_each_stay_by_the_version_of_its_entry(street: Street) -> None:
     alone = compared(street.parts, OLD, OLD, to_day=date(2026, 3, 3))
     assert not alone["books"]["reproduced"]
     assert alone["books"]["stays_as_booked"] == 10
-
-
-# ---------------------------------------------------------------------------------------------------- command and API
-
-
-@on_one_database
-def test_the_command(street: Street, tmp_path: Any) -> None:
-    a_day(street)
-    config = tmp_path / "parkgate.toml"
-    config.write_text(f'database_url = "{street.parts.settings.database_url}"\nsecret_key = "x"\n')
-    new, sheet = tmp_path / "new.toml", tmp_path / "out.xlsx"
-    new.write_text(DEARER, encoding="utf-8")
-    arguments = ["policy", "compare", "hushu-residential", str(new), "--from", "2026-03-02", "--to", "2026-03-02"]
-    run = CliRunner().invoke(cli, [*arguments, "--config", str(config), "--xlsx", str(sheet)])
-    assert run.exit_code == 0, run.output
-    assert "income 96.00 → 108.00 yuan (12.00); 12 stays pay 12.00 more, 0 pay 0.00 less, 33 the same" in run.output
-    as_json = CliRunner().invoke(cli, [*arguments, "--config", str(config), "--json"])
-    assert json.loads(as_json.output)["total"]["change_fen"] == 1200
-    book = load_workbook(sheet)
-    assert book.sheetnames == ["概要", "按人群", "按车型", "按小区", "按入场时刻", "按停车时长", "优免", "举例"]
-    groups = book["按人群"]
-    assert groups.freeze_panes == "A2"
-    assert [cell.value for cell in groups[1]][:3] == ["人群", "停车次数", "原规则应收(元)"]
-    visitors = next(row for row in groups.iter_rows(min_row=2, values_only=True) if row[0] == "访客")
-    assert (visitors[1], visitors[4], visitors[7], visitors[8]) == (24, 96, 108, 12)
-    assert book["按小区"]["A2"].value == "信义坊"
-    summary = {row[0]: row[1] for row in book["概要"].iter_rows(min_row=2, values_only=True)}
-    assert (summary["收入变化(元)"], summary["原规则与账一致"]) == (12, "是")
-
-
-@on_one_database
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        (["nobody", "x.toml", "--from", "2026-03-02", "--to", "2026-03-02"], "no policy 'nobody' has been applied"),
-        (["hushu-residential", "x.toml", "--from", "2026-03-02", "--to", "2026-03-02"], "there is no such file"),
-        (["hushu-residential", "hushu-residential", "--from", "2026-03-03", "--to", "2026-03-02"], "exchange them"),
-        (["hushu-residential", "hushu-residential", "--from", "yesterday", "--to", "2026-03-02"], "is no day"),
-    ],
-)
-def test_bad_input_is_said_in_one_line(street: Street, tmp_path: Any, more: list[str], words: str) -> None:
-    config = tmp_path / "parkgate.toml"
-    config.write_text(f'database_url = "{street.parts.settings.database_url}"\nsecret_key = "x"\n')
-    run = CliRunner().invoke(cli, ["policy", "compare", *more, "--config", str(config)])
-    assert run.exit_code == 2
-    assert words in run.output
-
-
-@on_one_database
-def test_the_api(street: Street) -> None:
-    a_day(street)
-    house = a_house(street.parts, "xinyi", "archive")
-    staff = house.one_of_each()
-    wanted = {"old": "hushu-residential", "new_text": DEARER, "from": "2026-03-02", "to": "2026-03-02"}
-    for role in ("manager", "committee", "finance"):
-        answer = staff[role].post("/api/v1/policies/compare", wanted)
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["total"]["change_fen"] == 1200
-    assert staff["guard"].post("/api/v1/policies/compare", wanted).status_code == 403
-    # What certificates exempt from would count them: finance may ask, a committee may not.
-    exempting = {**wanted, "new_text": DEARER.replace('exempts = ["parking", ', "exempts = [")}
-    assert exempting != wanted
-    assert staff["finance"].post("/api/v1/policies/compare", exempting).status_code == 200
-    refused = staff["committee"].post("/api/v1/policies/compare", exempting)
-    assert (refused.status_code, "low_income" in refused.json()["detail"]) == (422, True)
-    sheet = staff["finance"].post("/api/v1/policies/compare?format=xlsx", wanted)
-    assert load_workbook(io.BytesIO(sheet.content))["概要"]["A2"].value == "原规则"
-    house.hires("archivist", "committee", "archive")
-    none = house.as_("archivist").post("/api/v1/policies/compare", wanted)
-    assert none.json()["stays"] == 0
-    assert house.as_("archivist").post("/api/v1/policies/compare", {**wanted, "site": "xinyi"}).status_code == 404
-    assert staff["manager"].post("/api/v1/policies/compare", {**wanted, "old_text": OLD}).status_code == 422
-    assert (
-        staff["manager"]
-        .post("/api/v1/policies/compare", {**wanted, "new_text": "x"})
-        .json()["type"]
-        .endswith("policy-refused")
-    )
-
-    listed = staff["committee"].get("/api/v1/policies").json()["items"]
-    assert [(one["id"], one["in_force"], one["sites"]) for one in listed] == [
-        ("hushu-residential", 1, ["archive", "xinyi"])
-    ]
-    text = staff["guard"].get("/api/v1/policies/hushu-residential/versions/1")
-    assert text.json()["text"] == OLD
-    assert staff["guard"].get("/api/v1/policies/hushu-residential/versions/2").status_code == 404
-    assert staff["finance"].post("/api/v1/policies", {"text": DEARER}).status_code == 403
-    loaded = staff["manager"].post("/api/v1/policies", {"text": DEARER, "source": "meeting"})
-    assert (loaded.status_code, loaded.json()["version"], loaded.json()["new"]) == (201, 2, True)
-    again = staff["manager"].post("/api/v1/policies", {"text": DEARER})
-    assert (again.status_code, again.json()["new"]) == (200, False)
-    refused = staff["manager"].post("/api/v1/policies", {"text": OLD.replace("fen = 400", "fen = -4")})
-    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/policy-refused")
-    assert refused.json()["errors"][0]["where"].startswith("text, line ")
-    house.hires("one-site", "manager", "xinyi")
-    assert house.as_("one-site").post("/api/v1/policies", {"text": DEARER}).status_code == 403
-
-
-# ---------------------------------------------------------------------------------------------------- many
-
-
-def many(number: int, sites: int = 4) -> list[Raw]:
-    """Recorded stays as rows have them: visitors of every length, every tenth a relative."""
-    start = datetime(2026, 3, 1, tzinfo=UTC)
-    raws = []
-    for place in range(number):
-        entry = start + timedelta(minutes=(place * 37) % (30 * 1440))
-        leaves = entry + timedelta(minutes=5 + (place * 7919) % 900)
-        allowance = {"2026-03": 3600, "2026-04": 3600} if place % 10 == 0 else None
-        stay = {"entry": entry.isoformat(), "exit": leaves.isoformat(), "vehicle": "small"}
-        facts = json.dumps({"stay": stay, "benefits": {"allowance": allowance}})
-        households = (f"h{place % 500}",) if allowance else ()
-        raws.append(
-            Raw(
-                id=f"s{place}", site=f"s{place % sites}", key=f"p{place % 9000}", party=f"p{place % 9000}", entry=entry,
-                exit=leaves, facts=facts, shown="ordinary", households=households, relation="parent" if allowance else None,
-                grace_days={}, limit_minutes=3600, came_before=0, paid_early_at=None, booked_gross_fen=0, booked_payable_fen=0,
-                counted=True,
-            )
-        )  # fmt: skip
-    return sorted(raws, key=lambda raw: (raw.exit, raw.id))
-
-
-def test_two_processes_say_what_one_says() -> None:
-    raws = many(compare_work.ALONE_MAX + 500)
-    assert {raw.site for share in shares(raws, 2) for raw in share} == {"s0", "s1", "s2", "s3"}
-    two = compare_work.run([OLD], [DEARER], "2026-03", raws)
-    from billing.compare_many import count
-
-    one = count([parse(OLD)], [parse(DEARER)], "2026-03", raws)
-    assert sorted(two.figures) == sorted(one.figures)
-    assert (two.old_waived, two.new_waived, two.left_out) == (one.old_waived, one.new_waived, one.left_out)
-    assert {key: example.stays for key, example in two.examples.items()} == {
-        key: example.stays for key, example in one.examples.items()
-    }

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from controllers.commands import Action, Reason
 from controllers.events import Kind, Opening, Outcome
 from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
-
-
-@pytest.fixture
-def street(parts: Parts) -> Street:
-    return Street(parts)
 
 
 def test_a_visitor_enters_is_asked_to_pay_and_stays_inside(street: Street) -> None:

@@ -22,11 +22,6 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PASS = {"site": "xinyi", "plate": "浙A10101", "offer": "resident-monthly"}
 
 
-@pytest.fixture
-def office(parts: Parts) -> Office:
-    return Office(parts)
-
-
 def desk(office: Office, role: str, name: str = "", *sites: str) -> Staff:
     users.add(office.parts, name or role, role, list(sites), PASSWORD, operator="test")
     client = Client(create_app(office.parts))

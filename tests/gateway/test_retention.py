@@ -4,86 +4,31 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from datetime import date, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import delete, event, func, insert, select
+from sqlalchemy import event, insert
 
-from controllers.events import Kind
-from gateway.flows import audit, payment, quote
-from gateway.flows.close import close_missed
-from gateway.flows.retention import KINDS, retire, retire_daily
-from gateway.flows.retention_report import runs
+from gateway.flows import quote
+from gateway.flows.retention import retire
 from gateway.flows.verify import verify
 from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.house import with_settings
+from tests.gateway.people import days_later, rows, tables, visit
+from tests.gateway.retiring import count, ends_soon, ran
 from tests.gateway.test_query_plans import Connection, Cursor, plan, scanned
 from tests.gateway.trade import SHANGHAI, Street, local
-
-KEPT = {"ledger_transaction", "posting", "day_close", "bill", "payment", "allowance_draw", "audit_entry", "site_books"}
 
 
 @pytest.fixture
 def parts(parts: Parts) -> Parts:
-    return with_settings(
-        parts,
-        retention_plates_days=90,
-        retention_records_days=30,
-        retention_pictures_days=7,
-        retention_quarantine_days=30,
-        retention_origins_days=100_000,
-    )
+    return ends_soon(parts)
 
 
-@pytest.fixture
-def street(parts: Parts) -> Street:
-    return Street(parts)
+KEPT = {"ledger_transaction", "posting", "day_close", "bill", "payment", "allowance_draw", "audit_entry", "site_books"}
 
 
-def visit(street: Street, plate: str, day: str, *, pays: bool = True) -> str:
-    """In at nine, out at eleven, paid in cash. Returns the stay's id."""
-    street.passes("in-1", plate, f"{day} 09:00")
-    street.arrives("out-1", plate, f"{day} 11:00")
-    stay = next(one for one in street.stays() if one.plate == plate and one.started_at == local(f"{day} 09:00"))
-    due = int(quote.bill_document(street.parts, stay.id)["payable_fen"])
-    if pays and due:
-        payment.take(street.parts, stay_id=stay.id, channel="cash", amount_fen=due, operator="kim", role="cashier")
-    read = next(one for one in rows(street, t.PlateEventRow) if one.plate == plate and one.at == local(f"{day} 11:00"))
-    street.clock.advance(seconds=5)
-    street.deliver(street.mark("out-1", Kind.PASSED, street.clock.now(), read.event_id))
-    return str(stay.id)
-
-
-def rows(street: Street, table: Any) -> list[Any]:
-    with street.parts.store.reading() as connection:
-        return list(connection.execute(select(table.__table__)))
-
-
-def count(street: Street, table: Any, *conditions: Any) -> int:
-    with street.parts.store.reading() as connection:
-        return int(connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one())
-
-
-def books(street: Street) -> dict[str, list[Any]]:
-    with street.parts.store.reading() as connection:
-        tables = t.Base.metadata.tables
-        return {name: sorted(map(repr, connection.execute(select(tables[name])))) for name in KEPT}
-
-
-def ran(street: Street, *kinds: str) -> dict[str, int]:
-    """What the newest run left on record, by kind."""
-    with street.parts.store.reading() as connection:
-        found = runs(connection, None, None, 1000)
-    return {row["kind"]: row["deleted"] for row in found if row["day"] == found[0]["day"] and row["kind"] in kinds}
-
-
-def days_later(street: Street, days: int) -> None:
-    """So many days go by, each closed."""
-    street.clock.advance(days=days)
-    today: date = street.clock.now().astimezone(SHANGHAI).date()
-    list(close_missed(street.parts, today - timedelta(days=1)))
+def books(street: Street) -> dict[str, list[str]]:
+    return tables(street, KEPT)
 
 
 def test_of_a_vehicle_that_comes_no_more_nothing_is_left_but_its_stay_and_its_money(street: Street) -> None:
@@ -106,6 +51,7 @@ def test_of_a_vehicle_that_comes_no_more_nothing_is_left_but_its_stay_and_its_mo
     assert "pictures" in retire(street.parts)
     assert (count(street, t.Image), count(street, t.Quarantine), count(street, t.CommandRow)) == (0, 0, 0)
     assert street.stay("浙A12345").id == stay
+    assert books(street) == before
     days_later(street, 60)
     before = books(street)
     assert retire(street.parts) == "4 events, 1 vehicles"
@@ -218,236 +164,6 @@ def test_what_is_old_is_found_by_an_index(parts: Parts, database_url: str) -> No
         "retention_run",
         "voucher_issue",
     }
-
-
-# --- registers and what else names people ----------------------------------------------------------------------------
-
-
-def history(street: Street) -> list[Any]:
-    return [one for one in rows(street, t.RegisterChange) if one.after]
-
-
-def test_names_evidence_and_registrations_go_each_after_its_own_time(street: Street) -> None:
-    street.parts = with_settings(
-        street.parts, retention_names_days=30, retention_evidence_days=60, retention_registrations_days=90
-    )
-    street.register("households", {"household": "3-502", "name": "王小明"})
-    street.register(
-        "relatives",
-        {
-            "household": "3-502",
-            "plate": "浙B67890",
-            "relation": "parent",
-            "name": "王芳芳",
-            "resident": "王小明",
-            "evidence": "存根118",
-            "valid_to": "2026-04-01",
-        },
-    )
-    day = local("2026-04-02 00:00")
-    for days, name, evidence in ((29, "王芳芳", "存根118"), (31, "", "存根118"), (61, "", "")):
-        street.clock.set(day + timedelta(days=days))
-        retire(street.parts)
-        (relative,) = rows(street, t.Relative)
-        assert (relative.name, relative.resident, relative.evidence) == (name, name and "王小明", evidence)
-    assert [one.name for one in rows(street, t.Household)] == ["王小明"]
-    street.clock.set(day + timedelta(days=91))
-    audit.note(street.parts, operator="li", action="registry.end relatives", site="xinyi", subject="浙B67890")
-    assert retire(street.parts) == "1 registrations"
-    assert "浙B67890" not in repr(rows(street, t.AuditEntry))
-    assert rows(street, t.Relative) == []
-    assert "王芳芳" not in repr(rows(street, t.RegisterChange))
-    assert len(history(street)) == 1
-    assert retire(street.parts) == ""
-
-
-def test_the_registration_of_who_is_still_inside_is_kept_for_the_bill(street: Street) -> None:
-    street.parts = with_settings(street.parts, retention_registrations_days=30)
-    street.register("free-vehicles", {"plate": "浙A00120", "class": "ambulance", "valid_to": "2026-03-02"})
-    street.passes("in-1", "浙A00120", "2026-03-02 09:00")
-    days_later(street, 60)
-    retire(street.parts)
-    assert count(street, t.FreeVehicle) == 1
-
-
-def test_a_certificate_goes_whole_with_its_history(street: Street) -> None:
-    street.parts = with_settings(street.parts, retention_certificates_days=30)
-    street.register("households", {"household": "3-502", "name": "王小明"})
-    street.register(
-        "certificates", {"household": "3-502", "number": "杭低保1", "issuer": "民政科", "valid_to": "2026-03-31"}
-    )
-    street.clock.set(local("2026-04-30 12:00"))
-    assert "certificates" not in retire(street.parts)
-    street.clock.set(local("2026-05-02 12:00"))
-    assert retire(street.parts) == "1 certificates"
-    assert rows(street, t.Certificate) == []
-    assert "民政科" not in repr(rows(street, t.RegisterChange))
-
-
-def test_an_entry_of_the_blocklist_goes_after_its_end(street: Street) -> None:
-    street.register("blocklist", {"plate": "浙A99999", "reason": "逃费", "valid_to": "2026-03-31"})
-    street.register("blocklist", {"plate": "浙A88888", "reason": "逃费"})
-    street.clock.set(local("2026-09-01 12:00"))
-    assert retire(street.parts) == "1 blocklist"
-    assert [one.plate for one in rows(street, t.BlockedVehicle)] == ["浙A88888"]
-
-
-def test_addresses_of_the_audit_trail_go_and_who_did_what_stays(street: Street) -> None:
-    street.parts = with_settings(street.parts, retention_origins_days=183)
-    audit.note(street.parts, operator="li", action="note", origin="192.0.2.7")
-    before = len(rows(street, t.AuditEntry))
-    street.clock.advance(days=184)
-    audit.note(street.parts, operator="li", action="note", origin="192.0.2.8")
-    assert "origins" in retire(street.parts)
-    origins = sorted(one.origin for one in rows(street, t.AuditEntry) if one.action == "note")
-    assert origins == ["", "192.0.2.8"]
-    assert len(rows(street, t.AuditEntry)) == before + 1
-    assert retire(street.parts) == ""
-
-
-def test_who_took_vouchers_is_forgotten_and_the_serials_stay(street: Street) -> None:
-    put = {
-        "site_id": "xinyi",
-        "id": "b-1",
-        "kind": "minutes",
-        "value": 60,
-        "first_serial": 1,
-        "last_serial": 10,
-        "valid_from": street.clock.now(),
-        "valid_to": street.clock.now() + timedelta(days=90),
-        "title": "",
-        "made_at": street.clock.now(),
-        "operator": "li",
-        "idempotency_key": "k",
-        "content_hash": bytes(32),
-    }
-    issue = {
-        "site_id": "xinyi",
-        "id": "i-1",
-        "book_id": "b-1",
-        "first_serial": 1,
-        "last_serial": 3,
-        "household_id": "3-502",
-        "taker": "王小明",
-        "purpose": "访客",
-        "signature": "签字册 12",
-        "month": "2026-03",
-        "at": street.clock.now(),
-        "operator": "li",
-        "idempotency_key": "k",
-        "content_hash": b"\1" * 32,
-    }
-    with street.parts.store.writing() as connection:
-        connection.execute(insert(t.VoucherBook).values(**put))
-        connection.execute(insert(t.VoucherIssue).values(**issue))
-        connection.commit()
-    street.clock.advance(days=1094)
-    retire(street.parts)
-    assert rows(street, t.VoucherIssue)[0].taker == "王小明"
-    street.clock.advance(days=2)
-    assert "1 voucher_takers" in retire(street.parts)
-    (left,) = rows(street, t.VoucherIssue)
-    assert (left.taker, left.signature, left.first_serial, left.household_id) == ("", "", 1, "3-502")
-    assert retire(street.parts) == ""
-
-
-def test_a_proposal_that_nobody_decides_names_nobody_for_long(street: Street) -> None:
-    from gateway.flows import personal_data
-    from gateway.flows.personal_data_subject import Subject
-
-    visit(street, "浙A12345", "2026-03-02")
-    street.clock.advance(hours=1)
-    asking = personal_data.Asking(operator="li", origin="", sites=None, identity="1", reason="2")
-    personal_data.propose(street.parts, Subject("plate", "浙A12345"), asking)
-    street.clock.advance(days=29)
-    retire(street.parts)
-    assert rows(street, t.PersonalDataRequest)[0].state == "proposed"
-    street.clock.advance(days=2)
-    assert "1 requests" in retire(street.parts)
-    (request,) = rows(street, t.PersonalDataRequest)
-    assert (request.state, request.sealed) == ("expired", None)
-    street.clock.advance(days=1100)
-    retire(street.parts)
-    assert rows(street, t.PersonalDataRequest) == []
-
-
-# --- the daily job and what it leaves on record ----------------------------------------------------------------------
-
-
-def test_the_job_runs_once_a_day_and_leaves_a_row_for_every_kind(street: Street) -> None:
-    visit(street, "浙A12345", "2026-03-02")
-    days_later(street, 120)
-    street.clock.set(local("2026-06-30 03:00"))
-    assert retire_daily(street.parts) == ""
-    with street.parts.store.reading() as connection:
-        assert runs(connection, None, None, 10) == []
-    street.clock.set(local("2026-06-30 03:40"))
-    assert "1 vehicles" in retire_daily(street.parts)
-    with street.parts.store.reading() as connection:
-        found = runs(connection, None, None, 100)
-    assert {row["kind"] for row in found} == KINDS.keys()
-    assert {row["day"] for row in found} == {"2026-06-30"}
-    vehicles = next(row for row in found if row["kind"] == "vehicles")
-    assert (vehicles["deleted"], vehicles["unfinished"]) == (1, False)
-    assert vehicles["older_than"] == street.clock.now() - timedelta(days=90)
-    assert "浙A" not in repr(rows(street, t.RetentionRun))
-    street.clock.advance(hours=5)
-    visit(street, "浙A12345", "2026-06-30")
-    assert retire_daily(street.parts) == ""
-
-
-def test_what_one_run_cannot_do_the_next_hour_goes_on_with(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gateway.flows import retention
-
-    for number in range(5):
-        street.clock.set(local("2026-03-02 09:00"))
-        with street.parts.store.writing() as connection:
-            connection.execute(
-                insert(t.Quarantine).values(
-                    topic="x",
-                    payload=b"x",
-                    digest=bytes([number]) * 16,
-                    code="not_json",
-                    detail="",
-                    received_at=street.clock.now(),
-                )
-            )
-            connection.commit()
-    street.clock.set(local("2026-06-30 04:00"))
-    monkeypatch.setattr(retention, "ROWS_A_RUN", 4)
-    monkeypatch.setattr(retention, "ROWS_AT_A_TIME", 2)
-    monkeypatch.setattr(retention, "_old_quarantine", None)
-    kind = retention.KINDS["quarantined"]
-    monkeypatch.setitem(retention.KINDS, "quarantined", kind._replace(end=two_at_a_time))
-    assert retire_daily(street.parts) == "4 quarantined"
-    assert retire_daily(street.parts) == "1 quarantined"
-    assert retire_daily(street.parts) == ""
-    assert ran(street, "quarantined") == {"quarantined": 5}
-
-
-def two_at_a_time(connection: Any, before: Any) -> int:
-    quarantine = t.Quarantine.__table__.c
-    ids = connection.execute(select(quarantine.id).where(quarantine.received_at < before).limit(2)).scalars().all()
-    connection.execute(delete(t.Quarantine).where(quarantine.id.in_(ids)))
-    return len(ids)
-
-
-def test_after_an_erasure_the_night_writes_the_file_anew(street: Street) -> None:
-    from gateway.flows import personal_data
-    from gateway.flows.personal_data_subject import Subject
-    from tests.gateway.people import found_in
-
-    visit(street, "沪C24680", "2026-03-02")
-    days_later(street, 1)
-    asking = personal_data.Asking(operator="li", origin="", sites=None, identity="1", reason="2")
-    proposed = personal_data.propose(street.parts, Subject("plate", "沪C24680"), asking)
-    personal_data.approve(street.parts, proposed["id"], operator="wu", origin="")
-    street.parts.store.engine.dispose()
-    done = retire(street.parts)
-    assert ("1 freed_pages" in done) is (not street.parts.store.postgres)
-    street.parts.store.engine.dispose()
-    assert found_in(street, "沪C24680") == set()
-    assert retire(street.parts) == ""
 
 
 def test_a_vehicle_that_drew_minutes_for_itself_is_not_named_in_its_draws(street: Street) -> None:
