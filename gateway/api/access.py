@@ -71,6 +71,11 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/stays/{stay_id}/explanation"): _STAFF,
     ("GET", "/api/v1/events/{site}/{device}/{event}/explanation"): _STAFF,
     ("POST", "/api/v1/stays/{stay_id}/payments"): _TILL,
+    # Another plate may make a stay free: nobody who takes money at a gate, or opens one, corrects a record.
+    ("POST", "/api/v1/stays/{stay_id}/corrections"): frozenset({FINANCE, MANAGER}),
+    # Four eyes: the flow refuses whoever proposed it.
+    ("POST", "/api/v1/stays/{stay_id}/corrections/{correction_id}/approval"): frozenset({FINANCE, MANAGER}),
+    ("POST", "/api/v1/stays/{stay_id}/corrections/{correction_id}/refusal"): frozenset({FINANCE, MANAGER}),
     # Rules are public; a residents' meeting votes on what a comparison says.
     ("GET", "/api/v1/policies"): _EVERYBODY,
     ("GET", "/api/v1/policies/{policy_id}/versions/{version}"): _EVERYBODY,

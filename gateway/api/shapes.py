@@ -80,6 +80,51 @@ class Stay(BaseModel):
     gross_fen: int | None
     payable_fen: int | None
     paid_fen: int
+    corrections: list[Correction] | None = Field(default=None, description="of one stay that staff corrected; not in lists")
+
+
+class CorrectionAsked(BaseModel):
+    """At least one of `plate` and `entry_at`. `part`: by default the whole stay; `entry` or `exit` where only that was misread."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plate: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    entry_at: Annotated[str, Field(max_length=40, description="an instant")] | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    part: Literal["stay", "entry", "exit"] = "stay"
+
+
+class Decision(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Correction(BaseModel):
+    """`proposed`: the bill would rise after the exit, a second person decides. Plates: null where none was corrected, or kept no more.
+
+    `stay_after`: the stay to which the passage belongs afterwards.
+    """
+
+    id: str
+    site: str
+    state: Literal["proposed", "made", "refused"]
+    stay: str
+    stay_after: str
+    part: Literal["stay", "entry", "exit"]
+    new_plate: bool
+    plate_before: str | None
+    plate_after: str | None
+    entry_before: datetime | None
+    entry_after: datetime | None
+    payable_before_fen: int | None
+    payable_after_fen: int | None
+    reason: str
+    at: datetime
+    by: str
+    decided_at: datetime | None
+    decided_by: str | None
+    decision: str
 
 
 class BillLine(BaseModel):

@@ -18,7 +18,9 @@ from billing.bill import StayToPrice
 from billing.explain import Language, duration, sentences
 from billing.money import yuan
 from billing.policy import Policy
+from gateway.flows import corrections_words
 from gateway.flows import explain_rows as rows
+from gateway.flows.corrections_records import of_stay
 from gateway.flows.explain_words import ACTIONS, BILLS, COMMANDS, DECISIONS, REASONS, STATES, said
 from gateway.flows.refusals import NotFound
 from gateway.store.records import BillRecord
@@ -40,9 +42,10 @@ def stay_explanation(parts: Parts, stay_id: str, *, language: Language, truly: b
         bills = rows.bills(connection, stay)
         policies = rows.policies(connection, bills)
         paid = rows.payments(connection, stay)
+        made = of_stay(connection, stay.site_id, stay.id) if stay.corrections else []
     zone = parts.settings.zone
     standing = bills[-1] if bills and bills[-1].kind != "void" else None
-    told = [_came(stay, language, zone)]
+    told = [_came(stay, language, zone), *corrections_words.sentences(made, language, zone)]
     if standing is not None:
         told += _of_bill(standing, policies, language, truly=truly)
     told += _paid(paid, language, zone)

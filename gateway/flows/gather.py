@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,13 +10,13 @@ from billing.policy import Policy
 from controllers.commands import Action
 from controllers.events import Kind, Outcome
 from controllers.passages import SAME_PASSAGE, Decision
+from gateway.flows.corrected_facts import LONG_AGO, load_together
 from gateway.flows.inbound import EventIn, Inbound, ResultIn
 from gateway.flows.pricing import months, standing
 from gateway.flows.surroundings import back_soon
 from gateway.store.facts import Asked, CommandFacts, EventKey, FactLoader, Facts, VehicleKey
 from gateway.store.records import Estate, EventRecord, PastStay, Registrations, SpaceClaim
 
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS_MAX = 366
 _MARKS = {Kind.PASSED, Kind.REVERSED}
 # Where no stay is known, how far back reads may belong to the passage of a new one (a vehicle waiting to be let in).
@@ -60,6 +60,26 @@ def gather_vehicles(
     spans = {key: (first, max(first, now)) for key, first in sorted(since.items())}
     _histories(loader, facts, spans, estate, seen=False)
     _what_it_costs(loader, estate, facts, spans, (), zone, {site for site, _ in spans})
+    return facts
+
+
+def gather_together(
+    loader: FactLoader,
+    estate: Estate,
+    spans: dict[VehicleKey, tuple[datetime, datetime]],
+    instants: Collection[datetime],
+    zone: ZoneInfo,
+) -> Facts:
+    """The facts of vehicles between which passages move, each with the first and last instant in question, for a correction.
+
+    `instants`: at which a stay of theirs may begin.
+    """
+    facts = Facts()
+    ordered = dict(sorted(spans.items()))
+    _histories(loader, facts, ordered, estate, seen=True, together=True)
+    assert facts.corrected is not None
+    facts.corrected.instants.update(instants)
+    _what_it_costs(loader, estate, facts, ordered, (), zone, {site for site, _ in ordered})
     return facts
 
 
@@ -154,9 +174,17 @@ def _vehicles(
 
 
 def _histories(
-    loader: FactLoader, facts: Facts, spans: dict[VehicleKey, tuple[datetime, datetime]], estate: Estate, *, seen: bool
+    loader: FactLoader,
+    facts: Facts,
+    spans: dict[VehicleKey, tuple[datetime, datetime]],
+    estate: Estate,
+    *,
+    seen: bool,
+    together: bool = False,
 ) -> None:
-    remembered = loader.lock_vehicles({key: last if seen else _LONG_AGO for key, (_, last) in spans.items()})
+    remembered = loader.lock_vehicles({key: last if seen else LONG_AGO for key, (_, last) in spans.items()})
+    if loader.corrected_until or together:
+        facts.corrected = load_together(loader, spans, remembered, whole=together)
     since: dict[VehicleKey, datetime] = {}
     for key, (first, _) in spans.items():
         start = remembered.get(key)
@@ -189,6 +217,10 @@ def _histories(
     for voucher in vouchers():
         assert voucher.stay is not None
         facts.vouchers.setdefault(voucher.stay, []).append(voucher)
+    if facts.corrected is not None:
+        for key in facts.corrected.vehicles:
+            facts.corrected.instants.update(one.at for one in facts.history[key].values())
+            facts.corrected.instants.update(one.started_at for one in facts.stays[key])
 
 
 def _what_it_costs(
@@ -286,6 +318,8 @@ def _months_in_question(
         if not found.relatives:
             continue
         known = [event.at for event in facts.history.get((site, plate), {}).values()]
+        if facts.corrected is not None and (site, plate) in facts.corrected.vehicles:
+            known += facts.corrected.instants
         starts = [first, *known, *(stay.started_at for stay in stays)]
         ends = max([last, *known])
         for holder in _holders(estate, (site, plate), found, starts):

@@ -14,6 +14,7 @@ from controllers.decide import AtEntry, AtExit, Verdict
 from controllers.events import Kind
 from controllers.events import Outcome as Became
 from controllers.passages import Decision, State
+from gateway.flows import corrected as corrected_passages
 from gateway.flows.answer import plan
 from gateway.flows.batch import Batch
 from gateway.flows.gather import MARK_AFTER_READ_MAX, corrected
@@ -137,6 +138,7 @@ class Corridor:
         vehicle = self.vehicle((read.site, read.plate))
         vehicle.events[read.site, read.device, read.event] = read
         self._adopt(vehicle, read)
+        vehicle = self._as_corrected(read, vehicle)
         stay = None
         if lane.inward:
             verdict = self._entry_verdict(vehicle, read, lane)
@@ -164,6 +166,12 @@ class Corridor:
             read.completed = True
             self.outcome.changed(mark)
             vehicle.events[mark.site, mark.device, mark.event] = mark
+
+    def _as_corrected(self, read: EventRecord, vehicle: Vehicle) -> Vehicle:
+        """Whose the read is: what staff corrected holds for what is told late, too."""
+        for key in corrected_passages.apply(self.batch):
+            self.vehicle(key).fold(read.at)
+        return vehicle if vehicle.plate == read.plate else self.vehicle((read.site, read.plate or ""))
 
     def _entry_verdict(self, vehicle: Vehicle, read: EventRecord, lane: LaneFacts) -> Verdict:
         site = self.batch.estate.sites[read.site]
@@ -247,7 +255,7 @@ class Corridor:
             self._situation("tailgating", mark, mark.event)
         vehicle.events[mark.site, mark.device, mark.event] = mark
         vehicle.complete(read)
-        vehicle.fold(mark.at)
+        self._as_corrected(read, vehicle).fold(mark.at)
 
     def _completed_by(self, mark: EventRecord) -> EventRecord | None:
         events = self.batch.facts.events
@@ -333,7 +341,7 @@ class Corridor:
                 read.decision = Decision.FAILED
         self.outcome.changed(read)
         if read.plate is not None:
-            self.vehicle((read.site, read.plate)).fold(at)
+            self._as_corrected(read, self.vehicle((read.site, read.plate))).fold(at)
 
     # ------------------------------------------------------------------ answers
 

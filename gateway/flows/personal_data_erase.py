@@ -119,6 +119,7 @@ def _erase(parts: Parts, connection: Connection, person: Person) -> Counter[str]
     aliases = {plate: stranger() for _, plate in person.vehicles}
     household = stranger()
     for site, plate in person.vehicles:
+        done.update(_misread(connection, site, plate, aliases[plate]))
         done.update(_movement(parts, connection, site, plate, now))
         done.update(rename_holder(connection, site, f"vehicle:{plate}", aliases[plate]))
     for holding in HOLDINGS:
@@ -158,6 +159,21 @@ def _movement(parts: Parts, connection: Connection, site: str, plate: str, now: 
     done["stay"] += unname_stays(connection, site, stays)
     mine = delete(t.Presence).where(_PRESENCE.site_id == site, _PRESENCE.plate == plate)
     done["presence"] += connection.execute(mine).rowcount
+    return done
+
+
+def _misread(connection: Connection, site: str, plate: str, alias: str) -> Counter[str]:
+    """Where the plate was read, or thought right, and another one's holds: that it was corrected stays, the plate goes."""
+    done: Counter[str] = Counter()
+    read, event = t.StayCorrectionRead.__table__.c, t.PlateEventRow.__table__.c
+    mine = select(read.event_id).where(
+        read.site_id == site, read.plate == plate, read.device_id == event.device_id, read.event_id == event.event_id
+    )
+    raw = update(t.PlateEventRow).where(event.site_id == site, event.plate != plate, mine.exists())
+    done["plate_event"] += connection.execute(raw.values(plate_raw=None)).rowcount
+    for column in (read.plate, read.from_plate, read.to_plate):
+        renamed = update(t.StayCorrectionRead).where(read.site_id == site, column == plate)
+        done["stay_correction_read"] += connection.execute(renamed.values({column.name: alias})).rowcount
     return done
 
 

@@ -57,6 +57,15 @@ PAYMENT = {
     "reference": "凭证号",
     "at": "付款时间",
 }
+CORRECTION = {
+    "stay_id": "停车记录号",
+    "at": "更正时间",
+    "state": "状态",
+    "part": "更正部分",
+    "new_plate": "更正了车牌",
+    "entry_before": "原入场时间",
+    "entry_after": "更正后入场时间",
+}
 DRAW = {"stay_id": "停车记录号", "month": "月份", "minutes": "使用免费分钟", "at": "时间"}
 EVENT = {
     "site_id": "小区",
@@ -115,6 +124,10 @@ def gather(
         Sheet("stays", "停车记录", STAY, [_masked_stay(row, sees_low_income) for row in stays]),
         Sheet("bills", "账单明细", BILL, list(_bills(connection, ids, sees_low_income))),
         Sheet("payments", "付款", PAYMENT, list(_of_stays(connection, t.Payment, ids, PAYMENT))),
+        # Not the other plate: it may be somebody else's.
+        Sheet(
+            "corrections", "停车记录更正", CORRECTION, list(_of_stays(connection, t.StayCorrection, ids, CORRECTION))
+        ),
         Sheet("draws", "免费时长使用", DRAW, list(_of_stays(connection, t.AllowanceDraw, ids, DRAW))),
         Sheet("events", "识别事件", EVENT, list(_events(connection, person, pictures))),
     ]

@@ -11,6 +11,7 @@ from billing.money import yuan
 from billing.policy import Policy
 from controllers.passages import State
 from gateway.flows import allowance
+from gateway.flows.corrections_words import CORRECTED
 from gateway.flows.explain import stay_priced
 from gateway.flows.pay_token import stay_of
 from gateway.flows.payment import batch_of, vehicle_of
@@ -48,6 +49,9 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
     stay, bill = found.stay, found.bill
     priced = stay_priced(found.facts)
     zh, en = sentences(bill, "zh", found.policy, stay=priced), sentences(bill, "en", found.policy, stay=priced)
+    if stay.corrections:
+        zh.insert(0, CORRECTED["zh"])
+        en.insert(0, CORRECTED["en"])
     if stay.paid_fen:
         due = yuan(max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen))
         zh.append(f"已付 {yuan(stay.paid_fen)} 元，还应付 {due} 元。")

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
+from gateway.flows import corrections_records
 from gateway.flows.refusals import NotFound
 from gateway.store.engine import Store
 from gateway.store.tables import Device, DeviceState, ExceptionItem, Gate, Lane, Site, Stay
@@ -224,14 +225,20 @@ def stays(
 
 
 def stay(connection: Connection, allowed: Sites, stay_id: str) -> Document:
-    """One stay. Raises `NotFound` also where it is somebody else's."""
+    """One stay, with what was corrected of it. Raises `NotFound` also where it is somebody else's."""
     site = site_of(stay_id)
     row = connection.execute(
         select(Stay).where(Stay.site_id == site, Stay.id == stay_id, within(Stay.site_id, allowed))
     ).one_or_none()
     if row is None:
         raise NotFound("there is no such stay, or not for you")
-    return stay_document(row)
+    made = corrections_records.of_stay(connection, site, stay_id)
+    if not made:
+        return stay_document(row)
+    return {
+        **stay_document(row),
+        "corrections": [msgspec.to_builtins(one, builtin_types=(datetime,)) for one in made],
+    }
 
 
 def site_of(identifier: str) -> str:

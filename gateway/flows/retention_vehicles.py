@@ -46,6 +46,12 @@ _BLANK_EVENT = (
     .where(*_OF_EVENT)
     .values(plate=None, plate_raw=None, image=None, credential_digest=None, digest=FORGOTTEN)
 )
+_CORRECTED = t.StayCorrectionRead.__table__.c
+_DELETE_CORRECTED = delete(t.StayCorrectionRead).where(
+    _CORRECTED.site_id == bindparam("site"),
+    _CORRECTED.device_id == bindparam("device"),
+    _CORRECTED.event_id == bindparam("event"),
+)
 _DELETE_IMAGE = delete(t.Image).where(
     _IMAGE.site_id == bindparam("site"), _IMAGE.device_id == bindparam("device"), _IMAGE.event_id == bindparam("event")
 )
@@ -178,13 +184,14 @@ def _events(connection: Connection, *conditions: Any, most: int = ROWS_AT_A_TIME
 
 
 def forget_events(connection: Connection, site: str, events: Sequence[Event], keeps: Callable[[Event], bool]) -> None:
-    """Delete them and their pictures; of those that have to be kept only what names a vehicle.
+    """Delete them, their pictures and as what they were read; of those that have to be kept only what names a vehicle.
 
     `late` has to be kept: `verify` asks whether any event came after its day's close.
     """
     key = [{"site": site, "device": one.device, "event": one.event} for one in events]
     kept = [keeps(one) for one in events]
     _many(connection, _DELETE_IMAGE, key)
+    _many(connection, _DELETE_CORRECTED, key)
     _many(connection, _BLANK_EVENT, [one for one, keep in zip(key, kept, strict=True) if keep])
     _many(connection, _DELETE_EVENT, [one for one, keep in zip(key, kept, strict=True) if not keep])
 

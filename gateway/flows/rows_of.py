@@ -13,7 +13,7 @@ from gateway.flows.inbound import Rejected
 from gateway.flows.outcome import Draw, NewEvent, Outcomed, PlannedCommand, Situation, VoucherStep
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
-from gateway.store.records import BillRecord, EventRecord, StayRecord, VoucherRecord
+from gateway.store.records import BillRecord, CorrectedRead, EventRecord, StayRecord, VoucherRecord
 
 STAY_COLUMNS = tuple(
     column.name for column in cast("Table", t.Stay.__table__).columns if column.name not in {"site_id", "id"}
@@ -34,6 +34,26 @@ def changed_event(one: EventRecord) -> dict[str, Any]:
         "is_reason": one.reason,
         "is_completed": one.completed,
         "is_went": one.went,
+    }
+
+
+def shifted_event(one: EventRecord) -> dict[str, Any]:
+    return {"of_site_id": one.site, "of_device_id": one.device, "of_event_id": one.event, "is_at": one.at}
+
+
+def corrected_read(one: CorrectedRead) -> dict[str, Any]:
+    return {
+        "site_id": one.site,
+        "correction_id": one.correction,
+        "device_id": one.device,
+        "event_id": one.event,
+        "sequence": one.sequence,
+        "anchor": one.anchor,
+        "plate": one.plate,
+        "at": one.at,
+        "from_plate": one.from_plate,
+        "to_plate": one.to_plate,
+        "to_at": one.to_at,
     }
 
 
@@ -167,6 +187,7 @@ def stay(one: StayRecord) -> dict[str, Any]:
         "bills": one.bills,
         "settlements": one.settlements,
         "posted": _to_builtins(one.posted),
+        "corrections": one.corrections,
     }
 
 

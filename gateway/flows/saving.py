@@ -16,7 +16,7 @@ from gateway.flows.outcome import Outcome, Situation
 from gateway.flows.posting import rows
 from gateway.store import tables as t
 from gateway.store.bulk import Bulk, BulkInsert
-from gateway.store.facts import Facts
+from gateway.store.facts import Corrected, Facts
 from gateway.store.prepared import prepared
 from gateway.store.records import StayRecord
 
@@ -50,6 +50,31 @@ _CHANGED_EVENTS = Bulk(
             _EVENT.c.event_id == given("of_event_id"),
         )
         .values({name: given(f"is_{name}") for name in _EVENT_CHANGES})
+    ),
+)
+_SHIFTED_EVENTS = Bulk(
+    _EVENT,
+    lambda given: (
+        update(_EVENT)
+        .where(
+            _EVENT.c.site_id == given("of_site_id"),
+            _EVENT.c.device_id == given("of_device_id"),
+            _EVENT.c.event_id == given("of_event_id"),
+        )
+        .values(at=given("is_at"))
+    ),
+)
+_NEW_CORRECTED = BulkInsert(cast("Table", t.StayCorrectionRead.__table__))
+_LOOKS_OUT = Bulk(
+    _PRESENCE,
+    lambda given: (
+        update(_PRESENCE)
+        .where(
+            _PRESENCE.c.site_id == given("of_site_id"),
+            _PRESENCE.c.plate == given("of_plate"),
+            or_(_PRESENCE.c.corrected_until.is_(None), _PRESENCE.c.corrected_until < given("is_corrected_until")),
+        )
+        .values(corrected_until=given("is_corrected_until"))
     ),
 )
 _DELETED_STAYS = Bulk(
@@ -167,6 +192,8 @@ class OutcomeWriter:
         write = self._write
         write(_NEW_EVENTS, [rows_of.event(event) for event in outcome.events])
         write(_CHANGED_EVENTS, [rows_of.changed_event(event) for event in outcome.changed_events.values()])
+        if facts.corrected is not None:
+            self._corrected(facts.corrected)
         self._stays(outcome.stays.values())
         self._histories(outcome.histories)
         write(_NEW_BILLS, [rows_of.bill(bill) for bill in outcome.bills])
@@ -221,6 +248,19 @@ class OutcomeWriter:
                     self._write(_NEW_STAYS, found)
                 else:
                     self._write(_CHANGED_STAYS, [rows_of.changed_stay(row) for row in found])
+
+    def _corrected(self, corrected: Corrected) -> None:
+        """Events that count at another instant, and what was read."""
+        self._write(_SHIFTED_EVENTS, [rows_of.shifted_event(one) for one in corrected.shifted.values() if not one.new])
+        self._write(_NEW_CORRECTED, [rows_of.corrected_read(one) for one in corrected.reads[corrected.known :]])
+        corrected.known = len(corrected.reads)
+        self._write(
+            _LOOKS_OUT,
+            [
+                {"of_site_id": site, "of_plate": plate, "is_corrected_until": until}
+                for (site, plate), until in sorted(corrected.until.items())
+            ],
+        )
 
     def _histories(self, histories: dict[tuple[str, str], datetime | None]) -> None:
         self._write(

@@ -61,6 +61,10 @@ class Vehicle:
                 return stay
         return None
 
+    def says_of(self, device: str, event: str) -> DerivedStay | None:
+        """What the events say of the stay that a read belongs to."""
+        return next((one for one in self._derived() if one.passage_of(device, event) is not None), None)
+
     def complete(self, read: EventRecord) -> None:
         """Nobody waits any more for what becomes of a read, nor of the earlier reads of its passage."""
         for event in self.events.values():
@@ -287,7 +291,7 @@ class Vehicle:
             self.batch.outcome.resolved.append((self.site, "no_entry", stay.id))
         stay.state = State.VOID
         if stay.bills == 0 and stay.settlements == 0 and stay.paid_fen == 0:
-            stay.gone = not self._sealed(stay)
+            stay.gone = not (stay.corrections or self._sealed(stay))
         else:
             Settling(self.batch, self.key, stay).uncharge(at)
         spaces.note(self.batch.facts, stay, None)

@@ -130,12 +130,16 @@ def _wrong_figures(
 
 
 def _wrong_passages(look: Look, record: Record, lines: Lines, sealed_at: datetime) -> str | None:
-    """Stays may still change after their day is sealed, but only by events that came late."""
+    """Stays may still change after their day is sealed, but only by events that came late, or because staff corrected them."""
     start, end = day_bounds(record.day, look.scope.zone)
     if books.late_events(look.connection, record.site, start - _REACHES, end + _SETTLES_WITHIN, sealed_at):
         return None
-    there = books.stays_named(look.connection, record.site, {passage.stay for passage in lines.passages})
+    named = {passage.stay for passage in lines.passages}
+    there = books.stays_named(look.connection, record.site, named)
+    corrected = books.corrected_stays(look.connection, record.site, named, sealed_at)
     for passage in lines.passages:
+        if passage.stay in corrected:
+            continue
         at = there.get(passage.stay)
         if at is None:
             return f"stay {passage.stay} was sealed and is not there"

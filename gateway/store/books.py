@@ -24,6 +24,7 @@ from gateway.store.tables import (
     Site,
     SiteBooks,
     Stay,
+    StayCorrection,
 )
 
 _ROWS_AT_A_TIME = 1_000
@@ -32,6 +33,7 @@ _POSTING = Posting.__table__.c
 _STAY = Stay.__table__.c
 _CLOSE = DayClose.__table__.c
 _EVENT = PlateEventRow.__table__.c
+_CORRECTION = StayCorrection.__table__.c
 _COMMAND = CommandRow.__table__.c
 
 LEDGER_COLUMNS: tuple[ColumnElement[Any], ...] = (
@@ -236,6 +238,23 @@ def late_events(connection: Connection, site: str, start: datetime, end: datetim
     return connection.execute(query.limit(1)).first() is not None
 
 
+def corrected_stays(connection: Connection, site: str, ids: Iterable[str], since: datetime) -> set[str]:
+    """Those of these stays that staff corrected at or after an instant: they differ from what was sealed before it."""
+    found: set[str] = set()
+    wanted = list(ids)
+    for place in range(0, len(wanted), _ROWS_AT_A_TIME):
+        chunk = wanted[place : place + _ROWS_AT_A_TIME]
+        for name in (_CORRECTION.stay_id, _CORRECTION.stay_after):
+            query = select(name).where(
+                _CORRECTION.site_id == site,
+                name.in_(chunk),
+                _CORRECTION.state == "made",
+                _CORRECTION.at >= since - _WAITS_FOR_THE_CLOSE,
+            )
+            found.update(connection.execute(query).scalars())
+    return found
+
+
 def stays_named(connection: Connection, site: str, ids: Iterable[str]) -> dict[str, tuple[datetime | None, ...]]:
     """Entry and exit of those of these stays that exist."""
     found: dict[str, tuple[datetime | None, ...]] = {}
@@ -251,6 +270,7 @@ __all__ = [
     "books_of",
     "close_of",
     "closes",
+    "corrected_stays",
     "enabled_sites",
     "first_business_day",
     "late_events",

@@ -87,6 +87,7 @@ _STAY_COLUMNS = (
     .correlate(t.Stay.__table__)
     .scalar_subquery()
     .label("vouchers"),
+    _stay.corrections,
     _stay.posted,
 )
 
@@ -110,6 +111,27 @@ NEWEST_READ = (
     .limit(1)
 )
 HISTORY_FROM = Keyed((_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from), (_PRESENCE.site_id, _PRESENCE.plate))
+_CORRECTED = t.StayCorrectionRead.__table__.c
+_CORRECTED_COLUMNS = (
+    _CORRECTED.site_id,
+    _CORRECTED.correction_id,
+    _CORRECTED.device_id,
+    _CORRECTED.event_id,
+    _CORRECTED.sequence,
+    _CORRECTED.anchor,
+    _CORRECTED.plate,
+    _CORRECTED.at,
+    _CORRECTED.from_plate,
+    _CORRECTED.to_plate,
+    _CORRECTED.to_at,
+)
+_LATELY = (
+    _CORRECTED.sequence.is_not(None),
+    or_(_CORRECTED.at >= bindparam("since"), _CORRECTED.to_at >= bindparam("since")),
+)
+# What was read as a vehicle's and may be another's, and what was read as another's and is this one's. Asked only where a presence says so.
+CORRECTED_FROM = Keyed(_CORRECTED_COLUMNS, (_CORRECTED.site_id, _CORRECTED.plate), *_LATELY)
+CORRECTED_TO = Keyed(_CORRECTED_COLUMNS, (_CORRECTED.site_id, _CORRECTED.to_plate), *_LATELY)
 EARLIER = (
     select(_stay.started_at, _stay.exit_at)
     .where(
@@ -297,7 +319,7 @@ def _lock_vehicles(postgres: bool) -> Any:
             "newest_at": newer(_PRESENCE.newest_at, inserted.excluded.newest_at),
             "reads": _PRESENCE.reads + 1,
         },
-    ).returning(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from, _PRESENCE.reads)
+    ).returning(_PRESENCE.site_id, _PRESENCE.plate, _PRESENCE.history_from, _PRESENCE.reads, _PRESENCE.corrected_until)
 
 
 LOCK_VEHICLES = PreparedFor(_lock_vehicles)

@@ -21,6 +21,7 @@ from gateway.store.records import (
     Agreed,
     Balance,
     BillRecord,
+    CorrectedRead,
     EventRecord,
     PastStay,
     Registrations,
@@ -56,6 +57,24 @@ class CommandFacts:
 
 
 @dataclass(slots=True)
+class Corrected:
+    """Vehicles that share corrected passages, all of them locked and loaded, and what was corrected.
+
+    `known`: how many of `reads` are in the database. `instants`: at which a stay of theirs may begin. What a batch changes: `shifted`,
+    events that count at another instant; `handed`, stays that became another vehicle's, each with the state that it had; `until`, how
+    far the presence of a vehicle has to look out for more of these passages.
+    """
+
+    vehicles: set[VehicleKey]
+    reads: list[CorrectedRead]
+    known: int = 0
+    instants: set[datetime] = field(default_factory=set)
+    shifted: dict[int, EventRecord] = field(default_factory=dict)
+    handed: list[tuple[StayRecord, str]] = field(default_factory=list)
+    until: dict[VehicleKey, datetime] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Facts:
     """What the database holds about a batch. Deciding changes it in memory, so that the next event sees the one before."""
 
@@ -75,6 +94,7 @@ class Facts:
     arrears: dict[VehicleKey, int] = field(default_factory=dict)
     agreed: dict[VehicleKey, list[Agreed]] = field(default_factory=dict)
     commands: dict[tuple[str, str], CommandFacts] = field(default_factory=dict)
+    corrected: Corrected | None = None
 
 
 class FactLoader:
@@ -88,6 +108,7 @@ class FactLoader:
         self._locking = locking
         self._postgres = connection.dialect.name == "postgresql"
         self.strangers: set[VehicleKey] = set()
+        self.corrected_until: dict[VehicleKey, datetime] = {}
 
     def events(self, keys: Collection[EventKey]) -> Asked[list[EventRecord]]:
         answer = queries.EVENTS.ask(self._connection, keys)
@@ -123,8 +144,17 @@ class FactLoader:
         else:
             parameters = {"rows": msgspec.json.encode([(*key, microseconds(at)) for key, at in ordered]).decode()}
         rows = queries.LOCK_VEHICLES.on(self._connection).read(self._connection, parameters)
-        self.strangers = {(row.site_id, row.plate) for row in rows if row.reads == 1}
+        self.strangers |= {(row.site_id, row.plate) for row in rows if row.reads == 1}
+        self.corrected_until |= {(row.site_id, row.plate): row.corrected_until for row in rows if row.corrected_until}
         return {(row.site_id, row.plate): row.history_from for row in rows}
+
+    def corrected(self, keys: Keys, since: datetime) -> list[CorrectedRead]:
+        """What staff corrected of these vehicles' passages, as they were read or as they hold, since an instant."""
+        rows = [
+            *queries.CORRECTED_FROM.rows(self._connection, keys, since=since),
+            *queries.CORRECTED_TO.rows(self._connection, keys, since=since),
+        ]
+        return [CorrectedRead(*row) for row in rows]
 
     def lock_reads(self, keys: Collection[EventKey]) -> None:
         """Until the transaction ends nobody else decides about these reads or what completes them."""
@@ -310,8 +340,11 @@ def _register(entry: Registrations, row: Any) -> None:
 
 def stay_record(row: Any) -> StayRecord:
     values = list(row)
+    corrections = values.pop(-2)
     values[-1] = msgspec.convert(values[-1] or {}, Posted)
-    return StayRecord(*values)
+    stay = StayRecord(*values)
+    stay.corrections = corrections
+    return stay
 
 
 def _claim(row: Any) -> SpaceClaim:

@@ -141,6 +141,8 @@ PERSONAL: dict[str, dict[str, Kind]] = {
     "resident_vehicle": {"plate": Kind.PLATE, "household_id": Kind.HOUSEHOLD},
     "shift": {"cashier": Kind.STAFF},
     "stay": {"plate": Kind.PLATE, "household_id": Kind.HOUSEHOLD},
+    "stay_correction": {"reason": Kind.WORDS, "operator": Kind.STAFF},
+    "stay_correction_read": {"plate": Kind.PLATE, "from_plate": Kind.PLATE, "to_plate": Kind.PLATE},
     "user_account": {"name": Kind.STAFF, "password_hash": Kind.STAFF},
     "voucher_book": {"title": Kind.WORDS, "operator": Kind.STAFF},
     # A merchant or a firm.
@@ -202,7 +204,7 @@ NOTHING: dict[str, str] = {
     " buffered decision reason completed went",
     "policy_version": "policy_id version effective_from text digest applied_at",
     "posting": "site_id transaction_id line account amount_fen",
-    "presence": "site_id newest_at history_from reads",
+    "presence": "site_id newest_at history_from reads corrected_until",
     "quarantine": "id site_id device_id code event_id count received_at",
     "register_change": "site_id kind sequence at action source",
     "relative": "site_id valid_from valid_to registered_at",
@@ -213,7 +215,10 @@ NOTHING: dict[str, str] = {
     "site_books": "site_id opened_on closed_through",
     "stay": "site_id id vehicle plate_colour state started_at entry_at exit_at entry_lane exit_lane entry_device entry_event"
     " exit_device exit_event confirmed exit_reason holds_space policy_id policy_version gross_fen payable_fen paid_fen bills"
-    " settlements posted",
+    " settlements posted corrections",
+    "stay_correction": "site_id id step state stay_id stay_after part new_plate entry_before entry_after payable_before payable_after at"
+    " idempotency_key",
+    "stay_correction_read": "site_id correction_id device_id event_id sequence anchor at to_at",
     "user_account": "role sites generation enabled created_at",
     "voucher": "site_id serial book_id kind value state movements issue_id redemption_id stay_id presented_at",
     "voucher_book": "site_id id kind value first_serial last_serial valid_from valid_to buyer_id made_at idempotency_key content_hash",

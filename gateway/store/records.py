@@ -109,11 +109,29 @@ class StayRecord:
     new: bool = False
     dirty: bool = False
     gone: bool = False
+    corrections: int = 0
 
     @property
     def due_fen(self) -> int:
         """What is still to be paid of the bill that stands; what was written off is not."""
         return max(0, (self.payable_fen or 0) - self.paid_fen - self.posted.written_off_fen)
+
+
+@dataclass(slots=True)
+class CorrectedRead:
+    """An event that a correction is about (ADR 0019). `plate` and `at`: as it was read; `to_at` None: counted when it was read."""
+
+    site: str
+    correction: str
+    device: str
+    event: str
+    sequence: int
+    anchor: bool
+    plate: str
+    at: datetime
+    from_plate: str
+    to_plate: str
+    to_at: datetime | None
 
 
 @dataclass(slots=True)

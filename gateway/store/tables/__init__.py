@@ -2,6 +2,7 @@
 
 from gateway.store.tables.arrears import ArrearsCredit, ArrearsReminder, ArrearsWriteOff, PayLaterAgreement
 from gateway.store.tables.base import Base, Instant
+from gateway.store.tables.corrections import StayCorrection, StayCorrectionRead
 from gateway.store.tables.estate import Device, DeviceState, Gate, Lane, Merchant, OfflineList, PolicyVersion, Site
 from gateway.store.tables.money import (
     AllowanceBalance,
@@ -108,6 +109,8 @@ __all__ = [
     "Site",
     "SiteBooks",
     "Stay",
+    "StayCorrection",
+    "StayCorrectionRead",
     "UserAccount",
     "Voucher",
     "VoucherBook",

@@ -68,7 +68,8 @@ class Presence(Base):
     """One row a vehicle and site: the lock that two bridges share, and how far back its open history reaches.
 
     `history_from` is where the last stay but one began: earlier events can no longer change anything by themselves.
-    `reads` counts how often the row was locked: at 1 the vehicle has no past here, and none need be asked for.
+    `reads` counts how often the row was locked: at 1 the vehicle has no past here, and none need be asked for. `corrected_until`: what is
+    told of an instant up to this may belong to a passage that staff corrected (ADR 0019); null for nearly everybody.
     """
 
     __tablename__ = "presence"
@@ -77,6 +78,7 @@ class Presence(Base):
     newest_at: Mapped[At]
     history_from: Mapped[datetime | None] = mapped_column(Instant)
     reads: Mapped[int] = mapped_column(Integer, default=0)
+    corrected_until: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Stay(Base):
@@ -85,7 +87,7 @@ class Stay(Base):
     `started_at` is the entry's instant, or the exit's where no entry is known. A stay is `inside` until its exit was
     opened or passed; `exit_at` may be known before (the vehicle waits at the exit with something due).
     `posted` holds the sums that the ledger has for it, by account. `holds_space`: it has a pass, and stands on one of its household's
-    spaces or waits for one; in which minutes it stood on one, its bill says (ADR 0013).
+    spaces or waits for one; in which minutes it stood on one, its bill says (ADR 0013). `corrections` counts those that name it.
     """
 
     __tablename__ = "stay"
@@ -116,6 +118,7 @@ class Stay(Base):
     bills: Mapped[int] = mapped_column(Integer, default=0)
     settlements: Mapped[int] = mapped_column(Integer, default=0)
     posted: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    corrections: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     __table_args__ = (
         Index(
             "uq_stay_one_inside",

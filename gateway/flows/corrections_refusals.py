@@ -1,0 +1,26 @@
+"""What is refused about corrections. Each says what to do instead."""
+
+from __future__ import annotations
+
+from gateway.flows.refusals import Refused
+
+
+class NotCorrectable(Refused):
+    """Of this stay nothing can be corrected."""
+
+    status = 409
+    slug = "not-correctable"
+
+
+class NothingToCorrect(Refused):
+    """The record says so already."""
+
+    status = 409
+    slug = "nothing-to-correct"
+
+
+class StaysOverlap(Refused):
+    """Another stay of the vehicle would lose its entry or exit: correct that one first."""
+
+    status = 409
+    slug = "stays-overlap"
