@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, true, update
+from sqlalchemy import Connection, func, insert, or_, select, true, update
 
 from gateway.flows import audit
 from gateway.flows.personal_data_subject import Secrets, Subject
@@ -17,7 +17,6 @@ from gateway.wiring import Parts
 # A proposal that nobody decides names somebody for nothing.
 PROPOSAL_LASTS = timedelta(days=30)
 _TEXT_MAX = 300
-_ROWS_AT_A_TIME = 500
 _OF = t.PersonalDataRequest.__table__.c
 _RUN = t.RetentionRun.__table__.c
 _SCRUB = "freed_pages"
@@ -115,21 +114,6 @@ def erased(connection: Connection) -> dict[bytes, str]:
     """The digests of all who were erased, with the request's id."""
     rows = connection.execute(select(_OF.digest, _OF.id).where(_OF.state == "erased"))
     return {bytes(digest): key for digest, key in rows}
-
-
-def end_old(connection: Connection, before: datetime) -> int:
-    """Requests from so long ago that nobody can ask about them any more."""
-    rows = connection.execute(
-        select(_OF.site_id.label("site"), _OF.id.label("row"))
-        .where(_OF.asked_at < before, _OF.state != "proposed")
-        .order_by(_OF.asked_at)
-        .limit(_ROWS_AT_A_TIME)
-    ).mappings()
-    keys = [dict(row) for row in rows]
-    if keys:
-        own = (_OF.site_id == bindparam("site"), _OF.id == bindparam("row"))
-        connection.execute(delete(t.PersonalDataRequest).where(*own), keys)
-    return len(keys)
 
 
 def expire(parts: Parts) -> int:

@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, select, update
 
 from gateway.flows import personal_data_requests, retention_registers
 from gateway.flows.personal_data_door import door
 from gateway.flows.posting import day_bounds
 from gateway.flows.retention_report import Report, origins_done_until, ran, record
-from gateway.flows.retention_vehicles import ROWS_AT_A_TIME, vehicles
+from gateway.flows.retention_rows import ROWS_AT_A_TIME, delete_old, each, oldest, table_of
+from gateway.flows.retention_vehicles import vehicles
 from gateway.store import tables as t
 from gateway.store.scrub import scrub, zeroing
 from gateway.wiring import Parts
@@ -29,16 +30,10 @@ __all__ = ["KINDS", "retire", "retire_daily"]
 ROWS_A_RUN = 20_000
 VEHICLES_A_RUN = 2_000
 
-_IMAGE = t.Image.__table__.c
 _COMMAND = t.CommandRow.__table__.c
 _ITEM = t.ExceptionItem.__table__.c
-_QUARANTINE = t.Quarantine.__table__.c
-_AUDIT = t.AuditEntry.__table__.c
 _CHANGE = t.RegisterChange.__table__.c
-
-_DELETE_IMAGE = delete(t.Image).where(
-    _IMAGE.site_id == bindparam("site"), _IMAGE.device_id == bindparam("device"), _IMAGE.event_id == bindparam("event")
-)
+_REQUEST = t.PersonalDataRequest.__table__.c
 
 
 class Kind(NamedTuple):
@@ -140,60 +135,34 @@ def _free_pages(parts: Parts, now: datetime) -> int:
 
 
 def _old_pictures(connection: Connection, *, before: datetime) -> int:
-    rows = connection.execute(
-        select(_IMAGE.site_id.label("site"), _IMAGE.device_id.label("device"), _IMAGE.event_id.label("event"))
-        .where(_IMAGE.received_at < before)
-        .order_by(_IMAGE.received_at)
-        .limit(ROWS_AT_A_TIME)
-    ).mappings()
-    return _many(connection, _DELETE_IMAGE, [dict(row) for row in rows])
+    return delete_old(connection, t.Image, "received_at", before)
 
 
 def _old_quarantine(connection: Connection, *, before: datetime) -> int:
-    rows = connection.execute(
-        select(_QUARANTINE.id.label("row"))
-        .where(_QUARANTINE.received_at < before)
-        .order_by(_QUARANTINE.received_at)
-        .limit(ROWS_AT_A_TIME)
-    ).mappings()
-    statement = delete(t.Quarantine).where(_QUARANTINE.id == bindparam("row"))
-    return _many(connection, statement, [dict(row) for row in rows])
+    return delete_old(connection, t.Quarantine, "received_at", before)
 
 
 def _old_exceptions(connection: Connection, *, site: str, before: datetime) -> int:
-    rows = connection.execute(
-        select(_ITEM.site_id.label("site"), _ITEM.id.label("row"))
-        .where(_ITEM.site_id == site, _ITEM.state == "resolved", _ITEM.opened_at < before)
-        .order_by(_ITEM.opened_at)
-        .limit(ROWS_AT_A_TIME)
-    ).mappings()
-    statement = delete(t.ExceptionItem).where(_ITEM.site_id == bindparam("site"), _ITEM.id == bindparam("row"))
-    return _many(connection, statement, [dict(row) for row in rows])
+    resolved = (_ITEM.site_id == site, _ITEM.state == "resolved")
+    return delete_old(connection, t.ExceptionItem, "opened_at", before, *resolved)
 
 
 def _old_commands(connection: Connection, *, site: str, before: datetime) -> int:
     """Of any state: each had seconds to live."""
-    rows = connection.execute(
-        select(_COMMAND.site_id.label("site"), _COMMAND.id.label("row"))
-        .where(_COMMAND.site_id == site, _COMMAND.planned_at < before)
-        .order_by(_COMMAND.planned_at)
-        .limit(ROWS_AT_A_TIME)
-    ).mappings()
-    statement = delete(t.CommandRow).where(_COMMAND.site_id == bindparam("site"), _COMMAND.id == bindparam("row"))
-    return _many(connection, statement, [dict(row) for row in rows])
+    return delete_old(connection, t.CommandRow, "planned_at", before, _COMMAND.site_id == site)
+
+
+def _old_requests(connection: Connection, *, before: datetime) -> int:
+    """About personal data, from so long ago that nobody can ask about them any more."""
+    return delete_old(connection, t.PersonalDataRequest, "asked_at", before, _REQUEST.state != "proposed")
 
 
 def _old_origins(connection: Connection, *, before: datetime) -> int:
     """From where something was done: addresses go, what was done by whom stays. Not looked at again from where a run was done."""
     since = origins_done_until(connection)
-    rows = connection.execute(
-        select(_AUDIT.id.label("row"))
-        .where(_AUDIT.at >= since, _AUDIT.at < before, _AUDIT.origin != "")
-        .order_by(_AUDIT.at)
-        .limit(ROWS_AT_A_TIME)
-    ).mappings()
-    statement = update(t.AuditEntry).where(_AUDIT.id == bindparam("row")).values(origin="")
-    count = _many(connection, statement, [dict(row) for row in rows])
+    line = table_of(t.AuditEntry)
+    rows = oldest(connection, line, line.c.at, line.c.at >= since, line.c.at < before, line.c.origin != "")
+    count = each(connection, line, update(line).values(origin=""), rows)
     if count == ROWS_AT_A_TIME:
         return count
     for site in connection.execute(select(t.Site.id)).scalars().all():
@@ -201,13 +170,6 @@ def _old_origins(connection: Connection, *, before: datetime) -> int:
         count += connection.execute(update(t.RegisterChange).where(*changed).values(origin="")).rowcount
     # Fewer than asked for: this kind is done.
     return min(count, ROWS_AT_A_TIME - 1)
-
-
-def _many(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> int:
-    """One statement for each row: each finds its own by its key."""
-    if rows:
-        connection.execute(statement, rows)
-    return len(rows)
 
 
 KINDS.update(
@@ -226,6 +188,6 @@ KINDS.update(
         "voucher_takers": Kind("retention_vouchers_days", retention_registers.voucher_takers),
         "agreements": Kind("retention_agreements_days", retention_registers.agreements),
         "origins": Kind("retention_origins_days", _old_origins),
-        "requests": Kind("retention_requests_days", personal_data_requests.end_old),
+        "requests": Kind("retention_requests_days", _old_requests),
     }
 )

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, update
 
 from gateway.flows.personal_data_door import GONE, forget_history, stranger
 from gateway.flows.registers_kinds import entry_of
-from gateway.flows.retention_vehicles import ROWS_AT_A_TIME, UNSETTLED
+from gateway.flows.retention_rows import ROWS_AT_A_TIME, each, table_of
+from gateway.flows.retention_vehicles import UNSETTLED
 from gateway.store import tables as t
 
 _STAY = t.Stay.__table__.c
@@ -25,13 +26,13 @@ def registrations(connection: Connection, before: datetime) -> int:
     return sum(
         _rows(connection, kind, model, table.c.valid_to < before, _priced_by(table.c.site_id, table.c.plate))
         for kind, model in _REGISTRATIONS.items()
-        for table in (_table(model),)
-    ) + _plates(connection, t.PassVehicle, _table(t.PassVehicle).c.until < before, {"reason": ""})
+        for table in (table_of(model),)
+    ) + _plates(connection, t.PassVehicle, table_of(t.PassVehicle).c.until < before, {"reason": ""})
 
 
 def names(connection: Connection, before: datetime) -> int:
     """Of households that moved out, and of relatives whose registration ended."""
-    home, relative = _table(t.Household), _table(t.Relative)
+    home, relative = table_of(t.Household), table_of(t.Relative)
     return _blank(connection, home, home.c.valid_to < before, {"name": ""}) + _blank(
         connection, relative, relative.c.valid_to < before, {"name": "", "resident": ""}
     )
@@ -39,13 +40,13 @@ def names(connection: Connection, before: datetime) -> int:
 
 def evidence(connection: Connection, before: datetime) -> int:
     """Where the proof of a relation is kept."""
-    relative = _table(t.Relative)
+    relative = table_of(t.Relative)
     return _blank(connection, relative, relative.c.valid_to < before, {"evidence": ""})
 
 
 def certificates(connection: Connection, before: datetime) -> int:
     """Low-income certificates, whole."""
-    table = _table(t.Certificate)
+    table = table_of(t.Certificate)
     of_household = exists().where(
         _STAY.site_id == table.c.site_id, _STAY.household_id == table.c.household_id, UNSETTLED
     )
@@ -54,7 +55,7 @@ def certificates(connection: Connection, before: datetime) -> int:
 
 def blocklist(connection: Connection, before: datetime) -> int:
     """Plates and reasons, after they were lifted or ended."""
-    table = _table(t.BlockedVehicle)
+    table = table_of(t.BlockedVehicle)
     over = or_(
         table.c.valid_to < before, and_(table.c.lifted, table.c.registered_at < before, table.c.valid_to.is_(None))
     )
@@ -63,14 +64,14 @@ def blocklist(connection: Connection, before: datetime) -> int:
 
 def voucher_takers(connection: Connection, before: datetime) -> int:
     """领用登记: who took vouchers, and the signature. The serials stay."""
-    table = _table(t.VoucherIssue)
+    table = table_of(t.VoucherIssue)
     empty = {"taker": "", "signature": "", "content_hash": bytes(32)}
     return _blank(connection, table, table.c.at < before, empty)
 
 
 def agreements(connection: Connection, before: datetime) -> int:
     """先离场后付费: whose vehicle it was, and where what was signed is kept."""
-    table = _table(t.PayLaterAgreement)
+    table = table_of(t.PayLaterAgreement)
     over = or_(
         table.c.ended_at < before,
         table.c.valid_to < before,
@@ -87,12 +88,6 @@ _REGISTRATIONS: Mapping[str, type[t.Base]] = {
 }
 
 
-def _table(model: type[t.Base]) -> Table:
-    table = model.__table__
-    assert isinstance(table, Table)
-    return table
-
-
 def _priced_by(site: ColumnElement[str], plate: ColumnElement[str]) -> ColumnElement[bool]:
     """A stay of the vehicle is not settled: it will be priced by what held at its entry."""
     return exists().where(_STAY.site_id == site, _STAY.plate == plate, UNSETTLED)
@@ -106,7 +101,7 @@ def _rows(
     needed: ColumnElement[bool] | None,
 ) -> int:
     """Whole rows of a register go, and their history with them."""
-    table = _table(model)
+    table = table_of(model)
     query = select(*table.c).where(over)
     if needed is not None:
         query = query.where(~needed)
@@ -115,8 +110,7 @@ def _rows(
         forget_history(connection, row["site_id"], kind, [entry_of(kind, row)])
     if "plate" in table.c:
         _unname_lines(connection, {(row["site_id"], row["plate"]) for row in found})
-    _each(connection, table, delete(table), found)
-    return len(found)
+    return each(connection, table, delete(table), found)
 
 
 def _unname_lines(connection: Connection, vehicles: set[tuple[str, str]]) -> None:
@@ -133,13 +127,12 @@ def _blank(connection: Connection, table: Table, over: ColumnElement[bool], empt
     still = or_(*(table.c[name] != value for name, value in empty.items()))
     found = connection.execute(select(*table.primary_key.columns).where(over, still).limit(ROWS_AT_A_TIME))
     rows = found.mappings().all()
-    _each(connection, table, update(table).values(**empty), rows)
-    return len(rows)
+    return each(connection, table, update(table).values(**empty), rows)
 
 
 def _plates(connection: Connection, model: type[t.Base], over: ColumnElement[bool], empty: Mapping[str, Any]) -> int:
     """Rows stay, with a stranger in the place of the plate."""
-    table = _table(model)
+    table = table_of(model)
     named = ~table.c.plate.startswith(_GONE)
     needed = _priced_by(table.c.site_id, table.c.plate)
     found = connection.execute(
@@ -147,12 +140,5 @@ def _plates(connection: Connection, model: type[t.Base], over: ColumnElement[boo
     ).mappings()
     rows = found.all()
     for row in rows:
-        _each(connection, table, update(table).values(plate=stranger(), **empty), [row])
+        each(connection, table, update(table).values(plate=stranger(), **empty), [row])
     return len(rows)
-
-
-def _each(connection: Connection, table: Table, statement: Any, rows: Any) -> None:
-    if rows:
-        own = [column.name for column in table.primary_key.columns]
-        here = and_(*(table.c[name] == bindparam(f"of_{name}") for name in own))
-        connection.execute(statement.where(here), [{f"of_{name}": row[name] for name in own} for row in rows])
