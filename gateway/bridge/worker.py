@@ -29,6 +29,7 @@ from gateway.flows.outcome import PlannedCommand
 from gateway.publish.outbox import Waiting, waiting
 from gateway.publish.wire import receipt_message
 from gateway.runtime.clock import Pace, SystemPace
+from gateway.runtime.laps import IDLE, Laps
 from gateway.runtime.logs import logger
 from gateway.wiring import Parts
 
@@ -73,7 +74,8 @@ class Worker:
         self.load = LoadWatch(inbox, parts.metrics, self._pace.monotonic)
         self._inbox = inbox
         self._planner = planner
-        self._path = EventPath(parts, planner=planner)
+        self._laps = Laps(parts.metrics.worker_seconds)
+        self._path = EventPath(parts, planner=planner, stages=self._laps)
         self._on_status = on_status
         self._on_outcome = on_outcome
         self._link: Sender | None = None
@@ -142,6 +144,7 @@ class Worker:
         self._turned_at = self._pace.monotonic()
         try:
             batch = self._drain()
+            self._laps.done(IDLE)
             if batch:
                 self._serve(batch)
             elif self._stopping.is_set():
@@ -151,12 +154,15 @@ class Worker:
             self._outbox()
             self.load.look(self._path.devices)
             self.watch.stored()
+            self._laps.done("outbox")
         except SQLAlchemyError as problem:
             self.watch.refused(problem)
             self._pace.sleep(0.5)
+            self._laps.done("again")
         except Exception:
             _log.exception("the worker caught an unexpected error and goes on")
             self._pace.sleep(0.1)
+            self._laps.done("again")
         return True
 
     def _drain(self) -> list[Raw]:
@@ -168,6 +174,7 @@ class Worker:
 
     def _serve(self, raws: Sequence[Raw]) -> None:
         messages = [decode(raw) for raw in raws]
+        self._laps.done("decode")
         for outcome in self._decided(messages):
             self._publish(outcome)
         assert self._link is not None
@@ -179,12 +186,15 @@ class Worker:
         metrics.batch_events.observe(len(raws))
         for raw in raws:
             metrics.decision_seconds.observe(done - raw.arrived)
+        self._laps.done("publish")
 
     def _decided(self, messages: Sequence[Inbound]) -> Iterable[Decided]:
         """Stored outcomes. Waits for a database that is away; splits a batch until what poisons it stands alone."""
         conflicts = 0
         waits = 0
         while True:
+            if conflicts or waits:
+                self._laps.done("again")
             try:
                 yield self._once(messages)
             except DBAPIError as problem:
@@ -220,6 +230,7 @@ class Worker:
         return outcome
 
     def _apart(self, messages: Sequence[Inbound], problem: Exception) -> Iterable[Decided]:
+        self._laps.done("again")
         if len(messages) > 1:
             _log.warning("a batch cannot be decided as a whole and is taken apart", problem=_first_line(problem))
             middle = len(messages) // 2
@@ -247,6 +258,7 @@ class Worker:
         if outcome.statuses:
             self._on_status(outcome.statuses)
         self._on_outcome(outcome)
+        self._laps.done("publish")
 
     def _command(self, one: PlannedCommand | Waiting) -> None:
         """Not connected: it stays in the outbox, and goes out if it is still fresh when the connection is back.

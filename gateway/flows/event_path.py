@@ -12,6 +12,7 @@ from gateway.flows.outcome import Outcome
 from gateway.flows.passage import Corridor
 from gateway.flows.quarantine import Quarantine
 from gateway.flows.saving import OutcomeWriter
+from gateway.runtime.laps import Stages, Untimed
 from gateway.store.facts import FactLoader
 from gateway.store.prepared import in_one_go
 from gateway.store.records import Estate
@@ -21,8 +22,9 @@ from gateway.wiring import Parts
 class EventPath:
     """Used by one worker. Keeps the estate in memory, and loads it again when it may have changed."""
 
-    def __init__(self, parts: Parts, *, planner: str) -> None:
+    def __init__(self, parts: Parts, *, planner: str, stages: Stages | None = None) -> None:
         self._parts = parts
+        self._stages: Stages = stages or Untimed()
         self._planner = planner
         self._secret = parts.settings.secret()
         self._zone = parts.settings.zone
@@ -38,18 +40,24 @@ class EventPath:
         Raises whatever the database raises; then nothing of the batch is stored.
         """
         now = self._parts.clock.now()
+        done = self._stages.done
         with self._parts.store.deciding() as connection:
+            done("lock")
             estate = self._estates.known(connection, _lanes(messages))
             messages = [self._clocks.believed(message, estate) for message in messages]
             with in_one_go(connection):
                 facts = gather(FactLoader(connection), estate, messages, now, self._zone)
+                done("gather")
                 room = self._quarantine.room(estate.devices, now)
                 batch = Batch(estate=estate, facts=facts, now=now, zone=self._zone, base_url=self._base_url, room=room)
                 Corridor(batch, self._secret).run(messages)
+                done("decide")
                 writer = OutcomeWriter(connection)
                 writer.save(batch.outcome, facts, now, self._planner)
                 writer.sent(sent)
+                done("store")
                 connection.commit()
+        done("commit")
         room.stored()
         self.devices = estate.devices
         self._remember_offsets(estate, batch.outcome)

@@ -34,6 +34,12 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
             registry=self.registry,
         )
+        self.worker_seconds = Counter(
+            "parkgate_worker_seconds",
+            "What the bridge's worker spent its time on, by stage (idle: waiting for messages)",
+            ["stage"],
+            registry=self.registry,
+        )
         self.queue_depth = Gauge(
             "parkgate_queue_depth", "Messages waiting for the worker, by how urgent", ["rank"], registry=self.registry
         )

@@ -34,6 +34,7 @@ ROW = {
     "broker", "database", "bridges", "in_flight", "p50_ms", "p99_ms", "per_s",
     "echo_p50_ms", "echo_p99_ms", "commit_p50_ms", "commit_p99_ms",
 }  # fmt: skip
+BESIDE = {"echo_per_s", "ideal_p50_ms", "ideal_p99_ms", "ideal_per_s"}
 SMALL = Layout(sites=2, lanes=4, residents=6, relatives=3, deliveries=3)
 
 
@@ -94,9 +95,12 @@ def test_events_prints_a_list_of_rows_with_their_floors(room: Path, pair: tuple[
 @pytest.mark.mosquitto
 def test_several_bridges_share_the_events(room: Path) -> None:
     need("mosquitto", "postgresql")
-    rows, said = bench(room, "events", "--bridges", "2")
+    rows, said = bench(room, "events", "--bridges", "2", "--details")
     assert {row["bridges"] for row in rows} == {2}
     assert "never answered" not in said
+    assert all(set(row) >= ROW | BESIDE for row in rows), "as many ideal bridges beside them"
+    assert all(row[key] > 0 for row in rows for key in BESIDE)
+    assert sum(rows[-1]["stages"].values()) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.slow

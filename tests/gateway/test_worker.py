@@ -15,6 +15,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.worker import Worker
 from gateway.flows.inbound import EventIn
+from gateway.runtime.laps import STAGES
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
@@ -222,3 +223,39 @@ def test_a_database_that_is_away_is_waited_for_and_nothing_is_receipted_meanwhil
     bench.sends(bench.street.read("in-1", "浙A12345", local("09:00")))
     bench.until(lambda: bench.tap.acknowledged == [1])
     assert bench.tap.channels() == ["command", "receipt"]
+
+
+def stage_seconds(bench: Bench) -> dict[str, float]:
+    counter = bench.parts.metrics.worker_seconds
+    return {stage: counter.labels(stage)._value.get() for stage in STAGES}
+
+
+def test_every_stage_of_a_batch_is_timed(bench: Bench) -> None:
+    bench.street.clock.set(local("09:00"))
+    bench.worker.attach(bench.tap)  # type: ignore[arg-type]
+    bench.sends(bench.street.read("in-1", "浙A12345", local("09:00")))
+    before, began = stage_seconds(bench), time.perf_counter()
+    bench.worker.turn()
+    took, after = time.perf_counter() - began, stage_seconds(bench)
+    spent = {stage: after[stage] - before[stage] for stage in STAGES}
+    assert all(spent[stage] > 0 for stage in STAGES if stage != "again")
+    assert spent["again"] == 0
+    # Waiting counts from the worker's making, all else from the turn's beginning on.
+    assert sum(spent.values()) - spent["idle"] <= took
+
+
+def test_what_a_refusing_database_costs_is_a_stage_of_its_own(bench: Bench) -> None:
+    bench.street.clock.set(local("09:00"))
+    bench.worker.attach(bench.tap)  # type: ignore[arg-type]
+    run, failures = bench.worker._path.run, iter([True])
+
+    def away(messages: Any, sent: Any = ()) -> Any:
+        if next(failures, False):
+            raise OperationalError("INSERT", {}, Exception("database is locked"))
+        return run(messages, sent)
+
+    bench.worker._path.run = away  # type: ignore[method-assign]
+    bench.sends(bench.street.read("in-1", "浙A12345", local("09:00")))
+    bench.worker.turn()
+    assert bench.tap.acknowledged == [1]
+    assert stage_seconds(bench)["again"] >= 0.02, "the pause at least"

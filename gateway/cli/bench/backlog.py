@@ -99,7 +99,7 @@ def run(
     exits = int(reads_per_s * seconds * 2) + events // 500 + 50
     with (
         progress(3, f"backlog, {arrangement}") as bar,
-        stand(arrangement, made, layout=layout, exits=exits, floors=False) as running,
+        stand(arrangement, made, layout=layout, exits=exits) as running,
     ):
         driver = running.driver
         driver.open_loop(reads_per_s, min(5.0, seconds))

@@ -35,6 +35,9 @@ def _tell(document: Any, text: Callable[[], str], *, as_json: bool, defer: bool)
 @click.command()
 @where
 @click.option("--bridges", type=click.IntRange(1, 16), default=None, help="Only rows with so many bridges.")
+@click.option(
+    "--details", is_flag=True, help="With --json: also the ideal's figures, the echo's rate and shares by stage."
+)
 @_deferred
 @common
 def events(
@@ -42,22 +45,27 @@ def events(
     broker: str | None,
     database: str | None,
     bridges: int | None,
+    details: bool,
     defer: bool,
     folder: Path | None,
     quick: bool,
     as_json: bool,
 ) -> Any:
-    """From publishing a plate event to its command, and events a second, beside an echo and a bare commit.
+    """From publishing a plate event to its command, and events a second, beside an echo, a bare commit and an ideal bridge.
 
-    The last number in flight is saturation. A row's echo has as many messages in flight.
+    The last number in flight is saturation. A row's echo has as many messages in flight. The ideal bridge stores as durably and
+    answers, but decides and prices nothing; --json leaves it out without --details.
     """
     wanted = chosen(events_bench.ARRANGEMENTS, broker, database)
     if bridges is not None:
         several = Arrangement(broker="mosquitto", database="postgresql", bridges=bridges)
         wanted = tuple(one for one in wanted if one.bridges == bridges) or (several,)
     with measuring(folder) as made:
-        found = events_bench.run(made, events_bench.QUICK if quick else events_bench.FULL, wanted)
-    return _tell(found.rows, lambda: events_bench.text(found), as_json=as_json, defer=defer)
+        sizes = events_bench.QUICK if quick else events_bench.FULL
+        found = events_bench.run(made, sizes, wanted, ideal=details or not as_json)
+    return _tell(
+        found.detailed if details else found.rows, lambda: events_bench.text(found), as_json=as_json, defer=defer
+    )
 
 
 @click.command()

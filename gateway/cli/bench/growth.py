@@ -12,9 +12,8 @@ from itertools import cycle, islice
 from time import perf_counter
 from typing import Any
 
-from gateway.cli.bench.events import Right
 from gateway.cli.bench.fill import fill, rows
-from gateway.cli.bench.report import Progress, note, percentile, progress, ratio, table
+from gateway.cli.bench.report import Progress, Right, note, percentile, progress, ratio, table
 from gateway.cli.bench.servers import mosquitto_program
 from gateway.cli.bench.stand import Arrangement, Databases, can_be_measured, settings_for, settings_of, settle, stand
 from gateway.cli.bench.street import SMALL, Layout, furnish
@@ -83,7 +82,6 @@ def _measure(
                     made,
                     layout=one.layout,
                     exits=sizes.end_to_end,
-                    floors=False,
                     database_url=one.url,
                     seed=2,
                 )

@@ -25,7 +25,7 @@ def run(made: Databases, arrangement: Arrangement, events: int, layout: Layout |
     reads = max(SAMPLES, events // _EVENTS_A_READ)
     with (
         progress(SAMPLES, f"memory, {arrangement}") as bar,
-        stand(arrangement, made, layout=layout, exits=reads // _LEAVES_OF, floors=False) as running,
+        stand(arrangement, made, layout=layout, exits=reads // _LEAVES_OF) as running,
     ):
         names = ["broker", *(name for name in running.processes if name.startswith(("bridge", "service")))]
         passed_through = 0

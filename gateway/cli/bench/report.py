@@ -22,6 +22,20 @@ def ratio(ours: float, floor: float) -> str:
     return f"{ours / floor:.1f}" if floor else "-"
 
 
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+class Right:
+    """A word that stands to the right, like a figure."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def __str__(self) -> str:
+        return self._word
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Columns aligned: words to the left, figures to the right."""
     cells = [[_cell(value) for value in row] for row in rows]

@@ -141,7 +141,7 @@ class Mosquitto(Server):
         super().__init__(name, [program, "-c", str(settings)], folder)
         self.wait_until(lambda: _listens(self.port))
 
-    def for_echo(self) -> Broker:
+    def for_floor(self) -> Broker:
         return Broker(f"mqtt://127.0.0.1:{self.port}")
 
 
@@ -154,7 +154,7 @@ class Embedded:
         self._broker = EmbeddedBroker(settings.model_copy(update={"broker_url": address}))
         self._broker.start()
 
-    def for_echo(self) -> Broker:
+    def for_floor(self) -> Broker:
         """With the credentials that may hear every device."""
         return self._broker.for_bridge()
 

@@ -69,7 +69,7 @@ def run(made: Databases, wanted: list[tuple[Case, Arrangement]]) -> list[dict[st
 
 def _measure(made: Databases, case: Case, arrangement: Arrangement) -> dict[str, Any]:
     exits = int(case.reads_per_s * case.seconds / 2) + 20
-    with stand(arrangement, made, layout=case.layout, exits=exits, shares=case.shares, floors=False) as running:
+    with stand(arrangement, made, layout=case.layout, exits=exits, shares=case.shares) as running:
         running.driver.open_loop(case.reads_per_s, min(5.0, case.seconds / 2))
         shares = running.shares()
         load = running.driver.open_loop(case.reads_per_s, case.seconds)

@@ -1,22 +1,22 @@
-"""A test stand: one broker, one database, so many bridges, the load and both floors, all started here and stopped here."""
+"""A test stand: one broker, one database, so many bridges, the load and what stands beside it, all started here and stopped here."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.cli.bench import machine, servers
+from gateway.cli.bench import echo, ideal, machine, servers
 from gateway.cli.bench.cashier import CashierProcess
 from gateway.cli.bench.driver import Driver, Echoed
-from gateway.cli.bench.echo import EchoProcess
 from gateway.cli.bench.floor import CommitFloor
 from gateway.cli.bench.report import note
 from gateway.cli.bench.street import Layout, furnish
 from gateway.cli.bench.traffic import DEMO_SHARES, Traffic, let_in
 from gateway.cli.main import CheckFailed
+from gateway.runtime.clock import Clock
 from gateway.runtime.ids import random_token
 from gateway.runtime.settings import Settings
 from gateway.wiring import Parts
@@ -56,28 +56,31 @@ def can_be_measured(
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Floors:
+    """What the parts take without us: an echo, a bare commit, and the ideal bridge with a load like ours (None: not asked for)."""
+
+    echoed: Echoed
+    commits: CommitFloor
+    ideal: Driver | None
+
+
 @dataclass
 class Stand:
-    """Running. `processes` are roots of process families, by what they are."""
+    """Running. `processes` are roots of process families, by what they are; `metrics` where the bridges show theirs."""
 
     arrangement: Arrangement
     layout: Layout
     traffic: Traffic
     parts: Parts
     driver: Driver
-    cashier: CashierProcess
-    echoed: Echoed | None
-    commits: CommitFloor | None
     processes: dict[str, int]
+    metrics: list[str]
+    floors: Floors | None = None
 
     def shares(self) -> machine.Shares:
         """The processes' shares of the machine from now on."""
         return machine.Shares(self.processes, alone=("service",))
-
-    @property
-    def service_pids(self) -> list[int]:
-        """The bridges' processes (the service's own, where the broker is embedded)."""
-        return [pid for name, pid in self.processes.items() if name.startswith(("bridge", "service"))]
 
 
 class Databases:
@@ -161,7 +164,8 @@ def stand(
     layout: Layout | None = None,
     exits: int,
     shares: Mapping[str, int] = DEMO_SHARES,
-    floors: bool = True,
+    floors: bool = False,
+    ideal_too: bool = False,
     database_url: str | None = None,
     seed: int = 1,
 ) -> Iterator[Stand]:
@@ -187,20 +191,42 @@ def stand(
         traffic = Traffic(layout, seed, shares)
         let_in(parts, layout, traffic.guests(exits, parts.clock.now()), name=f"guest-{seed}")
         settle(parts)
-        processes |= _gateways(arrangement, stack, folder, values)
+        started, metrics = _gateways(arrangement, stack, folder, values)
+        processes |= started
         if arrangement.database == "postgresql" and made.postgres_pid is not None:
             processes["database"] = made.postgres_pid
         cashier = CashierProcess(parts.settings)
         stack.callback(cashier.close)
         processes["payments"] = cashier.pid
-        reach = {"host": "127.0.0.1", "passwords": passwords if arrangement.broker == "embedded" else None}
-        driver = Driver(layout, traffic, parts.clock, port=port, cashier=cashier, **reach)  # type: ignore[arg-type]
+        devices = _Devices(layout, parts.clock, passwords if arrangement.broker == "embedded" else None)
+        driver = devices.at(port, traffic, stack, cashier)
+        running = Stand(arrangement, layout, traffic, parts, driver, processes, metrics)
+        if floors:
+            beside = Traffic(layout, seed, shares)
+            beside.guests(exits, parts.clock.now())
+            running.floors = Floors(
+                echoed=_echoed(running, stack, folder, devices),
+                commits=stack.enter_context(closing(CommitFloor(url))),
+                ideal=_ideal(running, stack, folder, devices, made, beside) if ideal_too else None,
+            )
+        yield running
+
+
+@dataclass(frozen=True)
+class _Devices:
+    """Who connects to each of the brokers."""
+
+    layout: Layout
+    clock: Clock
+    passwords: Mapping[str, str] | None
+
+    def at(self, port: int, traffic: Traffic, stack: ExitStack, cashier: CashierProcess | None = None) -> Driver:
+        driver = Driver(
+            self.layout, traffic, self.clock, host="127.0.0.1", port=port, passwords=self.passwords, cashier=cashier
+        )
         stack.callback(driver.close)
         driver.connect()
-        running = Stand(arrangement, layout, traffic, parts, driver, cashier, None, None, processes)
-        if floors:
-            _floors(running, stack, folder, url, passwords)
-        yield running
+        return driver
 
 
 def settle(parts: Parts) -> None:
@@ -210,43 +236,59 @@ def settle(parts: Parts) -> None:
             connection.exec_driver_sql("VACUUM ANALYZE")
 
 
-def _gateways(arrangement: Arrangement, stack: ExitStack, folder: Path, values: Mapping[str, str]) -> dict[str, int]:
-    """The service under test; its processes by name."""
+def _gateways(
+    arrangement: Arrangement, stack: ExitStack, folder: Path, values: Mapping[str, str]
+) -> tuple[dict[str, int], list[str]]:
+    """The service under test: its processes by name, and where it shows its metrics."""
     if arrangement.broker == "embedded":
         serve = servers.Gateway("serve", folder, values, name="serve")
         stack.callback(serve.close)
         (broker,) = machine.children(serve.pid) if machine.known() else (serve.pid,)
-        return {"service": serve.pid, "broker": broker}
+        return {"service": serve.pid, "broker": broker}, [f"http://127.0.0.1:{values['http_port']}/metrics"]
     found: dict[str, int] = {}
+    metrics = []
     for number in range(1, arrangement.bridges + 1):
-        group = {"share_group": _SHARE_GROUP} if arrangement.bridges > 1 else {}
-        bridge = servers.Gateway(
-            "bridge", folder, {**values, **group, "bridge_id": str(number)}, name=f"bridge-{number}"
-        )
+        port = servers.free_port()
+        own = {"share_group": _group(arrangement), "bridge_id": str(number), "metrics_port": str(port)}
+        bridge = servers.Gateway("bridge", folder, {**values, **own}, name=f"bridge-{number}")
         stack.callback(bridge.close)
         found[f"bridge {number}" if arrangement.bridges > 1 else "bridge"] = bridge.pid
-    return found
+        metrics.append(f"http://127.0.0.1:{port}/metrics")
+    return found, metrics
 
 
-def _floors(running: Stand, stack: ExitStack, folder: Path, url: str, passwords: Mapping[str, str]) -> None:
-    """An echo over a second broker of the same kind, so that the service hears nothing of it, and a bare commit."""
-    embedded = running.arrangement.broker == "embedded"
+def _group(arrangement: Arrangement) -> str:
+    return _SHARE_GROUP if arrangement.bridges > 1 else ""
+
+
+def _beside(running: Stand, stack: ExitStack, folder: Path, name: str) -> servers.Mosquitto | servers.Embedded:
+    """One more broker of the same kind, so that the service hears nothing of what is beside it."""
     broker = (
         servers.Embedded(running.parts.settings)
-        if embedded
-        else servers.Mosquitto(folder, name="mosquitto-for-the-echo")
+        if running.arrangement.broker == "embedded"
+        else servers.Mosquitto(folder, name=f"mosquitto-for-the-{name}")
     )
     stack.callback(broker.close)
-    echo = EchoProcess(broker.for_echo())
-    stack.callback(echo.close)
-    running.echoed = Echoed(
-        running.layout,
-        running.parts.clock,
-        host="127.0.0.1",
-        port=broker.port,
-        passwords=passwords if embedded else None,
-    )
-    stack.callback(running.echoed.close)
-    running.echoed.connect()
-    running.commits = CommitFloor(url)
-    stack.callback(running.commits.close)
+    return broker
+
+
+def _echoed(running: Stand, stack: ExitStack, folder: Path, devices: _Devices) -> Echoed:
+    broker = _beside(running, stack, folder, "echo")
+    stack.callback(echo.start(broker.for_floor()).close)
+    echoed = Echoed(devices.layout, devices.clock, host="127.0.0.1", port=broker.port, passwords=devices.passwords)
+    stack.callback(echoed.close)
+    echoed.connect()
+    return echoed
+
+
+def _ideal(
+    running: Stand, stack: ExitStack, folder: Path, devices: _Devices, made: Databases, traffic: Traffic
+) -> Driver:
+    """As many ideal bridges as ours, on an empty database of the same kind."""
+    broker = _beside(running, stack, folder, "ideal")
+    url = made.make(running.arrangement.database)
+    inward = {spec.lane for spec in devices.layout.lanes_of_all() if spec.inward}
+    for number in range(1, running.arrangement.bridges + 1):
+        group = _group(running.arrangement)
+        stack.callback(ideal.start(broker.for_floor(), url, inward, number=number, share_group=group).close)
+    return devices.at(broker.port, traffic, stack)
