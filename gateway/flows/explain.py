@@ -188,21 +188,29 @@ def _fixed(one: BillRecord, language: Language, zone: ZoneInfo) -> str:
 
 
 def _paid(payments: list[Row[Any]], language: Language, zone: ZoneInfo) -> list[str]:
-    if language == "zh":
-        return [f"{_clock(one.at, zone)} 已付 {yuan(one.amount_fen)} 元（{one.channel}）。" for one in payments]
-    return [f"Paid {yuan(one.amount_fen)} yuan at {_clock(one.at, zone)} ({one.channel})." for one in payments]
+    told = []
+    for one in payments:
+        at, fen = _clock(one.at, zone), yuan(one.amount_fen)
+        if language == "zh":
+            told.append(f"{at} 已付 {fen} 元（{f'由{one.place}代收' if one.place else one.channel}）。")
+        else:
+            told.append(f"Paid {fen} yuan at {at} ({f'collected at {one.place}' if one.place else one.channel}).")
+    return told
 
 
 def _ended(stay: Row[Any], standing: BillRecord | None, language: Language, *, truly: bool) -> list[str]:
     chinese = language == "zh"
     told = []
     if standing is not None:
-        due = max(0, standing.bill.payable_fen - stay.paid_fen)
-        if stay.paid_fen or due:
+        # Below zero: what was paid beyond the bill and kept.
+        given_up = max(0, (stay.posted or {}).get("written_off_fen", 0))
+        due = max(0, standing.bill.payable_fen - stay.paid_fen - given_up)
+        if stay.paid_fen or due or given_up:
+            off = f"核销 {yuan(given_up)} 元，" if chinese else f"{yuan(given_up)} yuan written off, "
             told.append(
-                f"已付 {yuan(stay.paid_fen)} 元，尚欠 {yuan(due)} 元。"
+                f"已付 {yuan(stay.paid_fen)} 元，{off if given_up else ''}尚欠 {yuan(due)} 元。"
                 if chinese
-                else f"Paid {yuan(stay.paid_fen)} yuan, {yuan(due)} yuan still due."
+                else f"Paid {yuan(stay.paid_fen)} yuan, {off if given_up else ''}{yuan(due)} yuan still due."
             )
     state = said(STATES, stay.state, language)
     why = said(REASONS, _open_name(stay.exit_reason, truly=truly), language)

@@ -5,13 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, literal, null, or_, select
 
 from billing.policy import Policy, parse
 from gateway.flows.reading import site_of
 from gateway.store.facts import bill_record
 from gateway.store.records import BillRecord
-from gateway.store.tables import Bill, CommandRow, Lane, Payment, PlateEventRow, PolicyVersion, Stay
+from gateway.store.tables import (
+    ArrearsCredit,
+    Bill,
+    CommandRow,
+    Lane,
+    Payment,
+    PlateEventRow,
+    PolicyVersion,
+    Site,
+    Stay,
+)
 
 COMMANDS_MAX = 20
 
@@ -124,14 +134,17 @@ def bill_then(bills: list[BillRecord], at: datetime | None) -> BillRecord | None
 
 
 def payments(connection: Connection, stay: Row[Any]) -> list[Row[Any]]:
-    """`at`, `channel`, `amount_fen` of each payment for a stay, in order."""
-    return list(
-        connection.execute(
-            select(Payment.at, Payment.channel, Payment.amount_fen)
-            .where(Payment.site_id == stay.site_id, Payment.stay_id == stay.id)
-            .order_by(Payment.at, Payment.id)
-        )
+    """`at`, `channel`, `amount_fen` of each payment for a stay, in order; `place`: the other site that collected it, by name."""
+    here = select(Payment.at, Payment.channel, Payment.amount_fen, null().label("place")).where(
+        Payment.site_id == stay.site_id, Payment.stay_id == stay.id
     )
+    elsewhere = (
+        select(ArrearsCredit.at, literal(""), ArrearsCredit.amount_fen, Site.name)
+        .join(Site, Site.id == ArrearsCredit.collected_at_site)
+        .where(ArrearsCredit.site_id == stay.site_id, ArrearsCredit.stay_id == stay.id)
+    )
+    found = here.union_all(elsewhere)
+    return list(connection.execute(found.order_by(found.selected_columns.at)))
 
 
 def marks(connection: Connection, site: str, device: str, event: str) -> list[Row[Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from billing.explain import Language
 from controllers.commands import Action, Reason
 from controllers.events import Kind, Opening
 from gateway.api.app import create_app
@@ -16,13 +17,14 @@ from gateway.flows import arrears, arrears_agreements, arrears_reminders, arrear
 from gateway.flows.arrears_agreements import Wanted
 from gateway.flows.charges_books import By
 from gateway.flows.charges_refusals import AlreadyDecided, AlreadyProposed, SecondPersonNeeded
+from gateway.flows.explain import stay_explanation
 from gateway.flows.pay_token import token
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
 from gateway.flows.verify import verify
 from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.books import Books
+from tests.gateway.books import past_the_program
 from tests.gateway.house import PASSWORD, Client, Staff
 from tests.gateway.pass_office import FINANCE, REGISTRAR, Office
 from tests.gateway.trade import local
@@ -195,6 +197,22 @@ def test_a_part_may_be_given_up_and_the_rest_is_due(office: Office) -> None:
     office.collects(stay, 250)
     assert office.accounts()["waived:written_off"] == 150
     office.books_hold()
+
+
+def test_what_was_given_up_or_collected_elsewhere_is_explained(office: Office) -> None:
+    stay = leaves_owing(office)
+    arrears_write_off.approve(office.parts, proposed(office, stay, 150).id, MANAGER)
+
+    def said(language: Language) -> list[str]:
+        found: list[str] = stay_explanation(office.parts, stay, language=language)["sentences"]
+        return found
+
+    assert "已付 0.00 元，核销 1.50 元，尚欠 2.50 元。" in said("zh")
+    office.collects(stay, 250, "moganshan")
+    assert "2026-03-02 10:00:05 已付 2.50 元（由莫干山代收）。" in said("zh")
+    assert "已付 2.50 元，核销 1.50 元，尚欠 0.00 元。" in said("zh")
+    assert "Paid 2.50 yuan at 2026-03-02 10:00:05 (collected at 莫干山)." in said("en")
+    assert "Paid 2.50 yuan, 1.50 yuan written off, 0.00 yuan still due." in said("en")
 
 
 def test_paid_meanwhile_it_must_be_proposed_again(office: Office) -> None:
@@ -383,15 +401,10 @@ def test_an_agreement_of_another_site_or_time_changes_nothing(parts: Parts) -> N
 def test_verify_names_what_was_changed(office: Office, change: str, named: str) -> None:
     stay = leaves_owing(office)
     office.collects(stay, 400, "moganshan")
-    Books.change(_At(office), change)
+    past_the_program(office.parts, change)
     failure = verify(office.parts).first_failure
     assert failure is not None
     assert failure.what == named, failure
-
-
-class _At:
-    def __init__(self, office: Office) -> None:
-        self.parts = office.parts
 
 
 # ---------------------------------------------------------------------- what the driver and the till see
