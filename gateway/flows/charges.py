@@ -6,7 +6,6 @@ the same code and is rolled back.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -19,7 +18,7 @@ from billing.charges import Charged, ChargeLine, pass_fee, property_fee
 from billing.passes import month_end
 from billing.policy import Policy
 from gateway.flows.charges_books import Asked, By, Desk, asked_as, hold
-from gateway.flows.charges_posting import ToCharge, month_of, put
+from gateway.flows.charges_posting import ToCharge, first_of, month_of, put
 from gateway.flows.charges_refusals import PassOverlaps
 from gateway.flows.passes import put_period
 from gateway.flows.passes_held import bring, held_of, refuse_overlaps
@@ -30,8 +29,6 @@ from gateway.runtime.ids import derive_in_site
 from gateway.store import books
 from gateway.store import tables as t
 from gateway.wiring import Parts
-
-_MONTH = re.compile(r"(2[0-9]{3})-(0[1-9]|1[0-2])")
 
 
 class ChargedNow(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,14 +59,6 @@ class SiteRun(msgspec.Struct, frozen=True, kw_only=True):
     gross_fen: int
     waived_fen: int
     payable_fen: int
-
-
-def first_of(month: str) -> date:
-    """`2026-03` as its first day. Raises `Invalid`."""
-    found = _MONTH.fullmatch(month)
-    if found is None:
-        raise Invalid(f"month: {month!r:.20} is no month; write it as YYYY-MM")
-    return date(int(found[1]), int(found[2]), 1)
 
 
 def run(parts: Parts, month: str, by: By, site: str | None = None, *, preview: bool = False) -> list[SiteRun]:

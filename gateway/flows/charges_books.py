@@ -1,4 +1,4 @@
-"""What passes, charges and arrears share: who does it, the site's books, money at the till, and a second person.
+"""What passes, charges, arrears and vouchers share: who does it, the site's books, money at the till, and a second person.
 
 These flows are rare and touch what the daily income and the close also touch, so each takes its site's books alone, as the close
 does: no two of them ever meet. The event path, which shares the books, waits a few milliseconds.
@@ -71,6 +71,11 @@ class Desk:
     def today(self) -> date:
         return self.now.astimezone(self.zone).date()
 
+    def day(self, at: datetime) -> tuple[date, date | None]:
+        """On which business day something of an instant stands, and its own day where that one takes nothing more."""
+        assert self.books is not None, "the books are not held"
+        return business_day_for(at, self.zone, self.books.closed_through, self.books.opened_on)
+
     def transaction(
         self,
         kind: str,
@@ -82,12 +87,11 @@ class Desk:
         operator: str | None = None,
     ) -> Transaction | None:
         """A transaction on the day that is open for its instant; None where there is nothing to post."""
-        assert self.books is not None, "the books are not held"
         lines = tuple(posting for posting in postings if posting.amount_fen)
         if not lines:
             return None
         at = at or self.now
-        day, belongs_to = business_day_for(at, self.zone, self.books.closed_through, self.books.opened_on)
+        day, belongs_to = self.day(at)
         return Transaction(
             id=derive("t", self.site, key),
             site=self.site,

@@ -27,7 +27,7 @@ from gateway.flows.charges_posting import receivable
 from gateway.flows.charges_refusals import NotReversible
 from gateway.flows.passes_held import bring, held_of
 from gateway.flows.passes_records import load
-from gateway.flows.posting import book, business_day_for
+from gateway.flows.posting import book
 from gateway.flows.reading import Sites, Slice, within
 from gateway.flows.refusals import AmountNotDue, NotFound
 from gateway.flows.taking import check_channel
@@ -226,8 +226,7 @@ def _take_back(desk: Desk, row: Any, reason: str) -> None:
 def _undo(desk: Desk, transaction_id: str, charge_id: str) -> None:
     ledger = t.LedgerTransaction.__table__.c
     found = next(books.transactions(desk.connection, ledger.site_id == desk.site, ledger.id == transaction_id))[0]
-    assert desk.books is not None
-    day, belongs_to = business_day_for(desk.now, desk.zone, desk.books.closed_through, desk.books.opened_on)
+    day, belongs_to = desk.day(desk.now)
     key = f"charge:{charge_id}:reversal"
     undone = reversal(
         found,

@@ -6,6 +6,7 @@ its address, and the ledger holds nobody's. Which household a charge is to stand
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -19,10 +20,12 @@ from billing.policy import Policy
 from gateway.flows.charges_books import PREPAID, Desk
 from gateway.flows.passes_records import SoldPass, SoldPeriod
 from gateway.flows.posting import book
+from gateway.flows.refusals import Invalid
 from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
 
 LOW_INCOME = "low_income"
+_MONTH = re.compile(r"(2[0-9]{3})-(0[1-9]|1[0-2])")
 
 
 class ToCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,14 @@ class ToCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 def month_of(day: date) -> str:
     return f"{day:%Y-%m}"
+
+
+def first_of(month: str) -> date:
+    """`2026-03` as its first day. Raises `Invalid`."""
+    found = _MONTH.fullmatch(month)
+    if found is None:
+        raise Invalid(f"month: {month!r:.20} is no month; write it as YYYY-MM")
+    return date(int(found[1]), int(found[2]), 1)
 
 
 def receivable(kind: str) -> str:

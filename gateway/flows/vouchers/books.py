@@ -11,12 +11,11 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from billing.vouchers import NOWHERE, SERIAL_MAX, wrong_book
 from gateway.flows import audit
-from gateway.flows.posting import business_day_for, closed_through
+from gateway.flows.charges_books import By, share
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
 from gateway.flows.taking import content_of, key_of
 from gateway.flows.vouchers.moving import words
 from gateway.runtime.ids import derive_in_site
-from gateway.store import books
 from gateway.store.tables import Site, Voucher, VoucherBook, VoucherBuyer, VoucherMovement
 from gateway.wiring import Parts
 
@@ -205,9 +204,7 @@ def _standing(connection: Connection, site: str, key: str, content: bytes) -> Bo
 def _write(
     connection: Connection, parts: Parts, book: Book, now: datetime, operator: str, key: str, content: bytes
 ) -> None:
-    held = closed_through(connection, [book.site])
-    opened_on = books.books_of(connection)[book.site][0] if book.site in held else None
-    day, _ = business_day_for(now, parts.settings.zone, held.get(book.site), opened_on)
+    day, _ = share(parts, connection, book.site, By(operator=operator)).day(now)
     connection.execute(
         insert(VoucherBook).values(
             site_id=book.site,

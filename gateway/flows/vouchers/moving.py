@@ -10,11 +10,11 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from billing.vouchers import BOOK_MAX, MOVES, SERIAL_MAX, number
-from gateway.flows.posting import business_day_for, closed_through
+from gateway.flows.charges_books import By, share
+from gateway.flows.posting import closed_through
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.secrecy import derived_key
 from gateway.flows.vouchers.refusals import VoucherState
-from gateway.store import books
 from gateway.store.tables import Voucher, VoucherMovement
 from gateway.wiring import Parts
 
@@ -88,9 +88,7 @@ def move(connection: Connection, parts: Parts, rows: Sequence[Row[Any]], kind: s
     if not rows:
         return
     site = rows[0].site_id
-    held = closed_through(connection, [site])
-    opened_on = books.books_of(connection)[site][0] if site in held else None
-    day, _ = business_day_for(why.at, parts.settings.zone, held.get(site), opened_on)
+    day, _ = share(parts, connection, site, By(operator=why.operator or "")).day(why.at)
     connection.execute(
         _MOVE,
         [

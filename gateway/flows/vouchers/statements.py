@@ -7,7 +7,6 @@ it is booked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,11 +14,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select
 
-from billing.ledger import Posting, Transaction
+from billing.ledger import Posting
+from billing.passes import month_end
 from billing.vouchers import number, statement
-from gateway.flows import audit
-from gateway.flows.posting import book, business_day_for, closed_through
-from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.charges_books import By, Desk, share
+from gateway.flows.charges_posting import first_of
+from gateway.flows.refusals import NotFound
 from gateway.flows.vouchers.refusals import MonthNotClosed
 from gateway.runtime.ids import derive
 from gateway.store import books
@@ -28,10 +28,10 @@ from gateway.wiring import Parts
 
 _MOVEMENT = VoucherMovement.__table__.c
 _WORTH = ("use", "revalue", "unuse")
-_MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 LINES_MAX = 20_000
 # How far back the job looks for months that were not made; older ones are made by hand.
 _LOOKS_BACK = timedelta(days=400)
+_A_DAY = timedelta(days=1)
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,11 +49,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 def month_bounds(month: str) -> tuple[date, date]:
     """`2026-03` as its first day and the first day after it. Raises `Invalid`."""
-    found = _MONTH.fullmatch(month)
-    if found is None:
-        raise Invalid("month: write it as YYYY-MM")
-    year, number_ = int(found[1]), int(found[2])
-    return date(year, number_, 1), date(year + number_ // 12, number_ % 12 + 1, 1)
+    first = first_of(month)
+    return first, month_end(first)
 
 
 def make_statements(
@@ -63,29 +60,19 @@ def make_statements(
     first, after = month_bounds(month)
     made = []
     with parts.store.writing() as connection:
-        held = closed_through(connection, [site])
-        if site not in held:
-            raise NotFound(f"there is no site {site[:60]}")
-        through = held[site]
-        if through is None or through < _day_before(after):
-            raise MonthNotClosed(f"{site} is closed through {through}, and {month} ends on {_day_before(after)}")
+        desk = share(parts, connection, site, By(operator=operator or "", origin=origin))
+        assert desk.books is not None
+        through = desk.books.closed_through
+        if through is None or through < after - _A_DAY:
+            raise MonthNotClosed(f"{site} is closed through {through}, and {month} ends on {after - _A_DAY}")
         buyers = connection.execute(
             select(VoucherBuyer.id).where(VoucherBuyer.site_id == site).order_by(VoucherBuyer.id).with_for_update()
         ).scalars()
         for buyer in buyers.all():
             standing = _standing(connection, site, buyer, month)
-            made.append(standing or _make(connection, parts, site, buyer, (month, first, after), operator))
+            made.append(standing or _make(desk, buyer, (month, first, after), operator))
         if operator is not None:
-            audit.record(
-                connection,
-                at=parts.clock.now(),
-                operator=operator,
-                action="voucher.statements",
-                site=site,
-                subject=month,
-                origin=origin,
-                detail={"buyers": len(made)},
-            )
+            desk.audit("voucher.statements", month, buyers=len(made))
         connection.commit()
     return made
 
@@ -120,7 +107,7 @@ def _due(connection: Connection) -> Iterator[tuple[str, str]]:
         )
         months = {(buyer, f"{day:%Y-%m}") for buyer, day in days}
         for buyer, month in sorted(months):
-            if (site, buyer, month) not in have and through >= _day_before(month_bounds(month)[1]):
+            if (site, buyer, month) not in have and through >= month_bounds(month)[1] - _A_DAY:
                 yield site, month
 
 
@@ -185,57 +172,33 @@ def worth(connection: Connection, site: str, buyer: str, first: date, after: dat
     return sum(int(count) for _, count, _ in rows), {f"{kind}_voucher": int(fen) for kind, _, fen in rows}
 
 
-def _make(
-    connection: Connection,
-    parts: Parts,
-    site: str,
-    buyer: str,
-    of_month: tuple[str, date, date],
-    operator: str | None,
-) -> Statement:
+def _make(desk: Desk, buyer: str, of_month: tuple[str, date, date], operator: str | None) -> Statement:
     month, first, after = of_month
-    used, waived = worth(connection, site, buyer, first, after)
-    now = parts.clock.now()
+    used, waived = worth(desk.connection, desk.site, buyer, first, after)
+    statement_id = derive("vs", desk.site, buyer, month)
+    postings = [Posting(account, fen) for account, fen in statement(buyer, waived).items()]
     made = Statement(
-        id=derive("vs", site, buyer, month),
-        site=site,
+        id=statement_id,
+        site=desk.site,
         buyer=buyer,
         month=month,
         used=used,
         fen=sum(waived.values()),
-        transaction=None,
-        made_at=now,
+        transaction=desk.post(
+            "voucher_statement", ("voucher", statement_id), f"voucher:{buyer}:{month}", postings, operator=operator
+        ),
+        made_at=desk.now,
     )
-    postings = tuple(Posting(account, fen) for account, fen in statement(buyer, waived).items())
-    if postings:
-        key = f"voucher:{buyer}:{month}"
-        through = closed_through(connection, [site])[site]
-        day, belongs_to = business_day_for(now, parts.settings.zone, through, books.books_of(connection)[site][0])
-        transaction = Transaction(
-            id=derive("t", site, key),
-            site=site,
-            business_day=day,
-            belongs_to=belongs_to,
-            at=now,
-            kind="voucher_statement",
-            reference_kind="voucher",
-            reference=made.id,
-            operator=operator,
-            idempotency_key=key,
-            reverses=None,
-            postings=postings,
-        )
-        made = msgspec.structs.replace(made, transaction=book(connection, [transaction])[0].id)
-    connection.execute(
+    desk.connection.execute(
         insert(VoucherStatement).values(
-            site_id=site,
+            site_id=desk.site,
             id=made.id,
             buyer_id=buyer,
             month=month,
             used=made.used,
             fen=made.fen,
             transaction_id=made.transaction,
-            made_at=now,
+            made_at=desk.now,
             operator=operator,
         )
     )
@@ -260,7 +223,3 @@ def _standing(connection: Connection, site: str, buyer: str, month: str) -> Stat
         transaction=row.transaction_id,
         made_at=row.made_at,
     )
-
-
-def _day_before(day: date) -> date:
-    return date.fromordinal(day.toordinal() - 1)
