@@ -135,7 +135,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """What shares a server stays on one worker. Not called, and not needed, without pytest-xdist.
+    """What shares something slow stays on one worker. Not called, and not needed, without pytest-xdist.
 
     The marker `xdist_group` would say the same, but pytest-xdist 3.8 with pytest 9 takes no notice of it.
     """
