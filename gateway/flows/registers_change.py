@@ -45,10 +45,6 @@ class Differences(NamedTuple):
     steps: list[tuple[int, Step]]
     problems: list[Problem]
 
-    @property
-    def added(self) -> int:
-        return sum(step.action == "add" for _, step in self.steps)
-
 
 def lock(connection: Connection, *kinds: str) -> None:
     """Nobody else changes these registers until the transaction ends; reading goes on. SQLite's writer is alone anyway."""

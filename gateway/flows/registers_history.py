@@ -13,8 +13,6 @@ from gateway.flows.reading import Slice
 from gateway.flows.registers_kinds import REGISTERS, Row, entry_of
 from gateway.store.tables import RegisterChange
 
-__all__ = ["Step", "Who", "entry_of", "of_entry", "record", "repeated"]
-
 # How many changed entries are looked up by their digests; of more the whole register's counts are read.
 _LOOKED_UP_MAX = 500
 _INSTANTS = ("valid_from", "valid_to", "registered_at", "reviewed_at")
