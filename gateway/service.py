@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
@@ -15,10 +15,12 @@ from gateway.flows.retention import retire_daily
 from gateway.flows.sweep import sweep
 from gateway.flows.vouchers.daily import tend
 from gateway.flows.vouchers.offline import match_queued
-from gateway.jobs import Jobs, Periodic, start_jobs
 from gateway.runtime.logs import logger
 from gateway.store.checkpoint import Checkpointer
 from gateway.wiring import Parts
+
+if TYPE_CHECKING:
+    from gateway.jobs import Jobs, Periodic
 
 _log = logger(__name__)
 _UP_WITHIN_SECONDS = 15.0
@@ -72,6 +74,8 @@ class Service:
         self._checkpoints.start()
         self.bridge.start()
         if self._with_jobs:
+            from gateway.jobs import start_jobs  # noqa: PLC0415 - a bridge alone schedules nothing
+
             self._jobs = start_jobs(self._parts, periodic(self._parts))
         if not self.bridge.link.wait_until_up(_UP_WITHIN_SECONDS):
             _log.warning("not connected to the broker yet; trying on", broker=str(self._parts.settings.broker))

@@ -21,7 +21,6 @@ from gateway.api.shapes_policies import Comparison, PolicyApplied, PolicyVersion
 from gateway.api.shapes_policies import Policy as PolicyShape
 from gateway.flows import compare as comparing
 from gateway.flows import policies
-from gateway.flows.compare_sheets import workbook
 from gateway.flows.reading import Slice, sites
 from gateway.flows.refusals import Invalid
 
@@ -128,6 +127,8 @@ def compare(
         if form == "json":
             return json(context.parts, found)
         names = {one["id"]: one["name"] for one in sites(connection, staff.sites, Slice(None, 10_000), disabled=True)}
+    from gateway.flows.compare_sheets import workbook  # noqa: PLC0415 - what writes workbooks is large
+
     name = f"{old.newest.id}-{found['from']}-{found['to']}.xlsx"
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     return Response(workbook(found, names), media_type=_XLSX, headers=headers)

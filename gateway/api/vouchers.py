@@ -19,7 +19,7 @@ from gateway.api.passes import by
 from gateway.flows import reading
 from gateway.flows.charges_books import Money
 from gateway.flows.refusals import Invalid
-from gateway.flows.vouchers import books, offline, payments, printing, redeem, register, statements
+from gateway.flows.vouchers import books, offline, payments, redeem, register, statements
 from gateway.flows.vouchers import reading as found
 
 router = APIRouter(tags=["vouchers"])
@@ -96,6 +96,8 @@ def sheet(
     last: Annotated[int | None, Query(alias="to", ge=1, le=99_999_999)] = None,
 ) -> Response:
     """Sheets to print and cut, at most 500 vouchers a file. What is printed is as good as money: it leaves an audit line."""
+    from gateway.flows.vouchers import printing  # noqa: PLC0415 - what sets pages and draws codes is large
+
     staff.own(reading.site_of(book_id))
     with context.reports.place():
         name, content = printing.sheet(

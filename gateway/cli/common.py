@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import date
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
-import click
 from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from gateway.cli.main import Refusal
+from gateway.cli.plain import config_option, day_of, operator_name, read_input, read_text
 from gateway.runtime.metrics import expose
 from gateway.runtime.settings import Settings, SettingsError, load
 from gateway.store import schema
 from gateway.store.trouble import AWAY, said, trouble_of
 from gateway.wiring import Parts, parts
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-INPUT_BYTES_MAX = 64 * 1024 * 1024
-_DAY = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d-\d\d")
-
-
-def config_option(command: F) -> F:
-    """`--config FILE`, here or before the command, handed on as `config: Path | None`."""
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default=None,
-        callback=lambda context, _option, value: value or context.find_root().params.get("config"),
-        help="Settings file; default ./parkgate.toml where it exists.",
-    )(command)
-
-
-def day_of(_context: click.Context, parameter: click.Parameter, text: str | None) -> date | None:
-    """A click callback: `YYYY-MM-DD` as a date."""
-    if text is None:
-        return None
-    with suppress(ValueError):
-        if _DAY.fullmatch(text):
-            return date.fromisoformat(text)
-    raise Refusal(f"--{parameter.opts[0].lstrip('-')} {text[:40]!r} is no day; write it as YYYY-MM-DD")
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -109,32 +79,6 @@ def metrics_of(parts: Parts) -> Iterator[None]:
         yield
     finally:
         end()
-
-
-def read_input(path: Path) -> bytes:
-    """A file's bytes, bounded. Raises `Refusal`."""
-    try:
-        if path.stat().st_size > INPUT_BYTES_MAX:
-            raise Refusal(f"{path}: larger than {INPUT_BYTES_MAX >> 20} MiB; split the file")
-        return path.read_bytes()
-    except OSError as error:
-        raise Refusal(f"{path}: {error.strerror or error}; give a readable file") from None
-
-
-def read_text(path: Path) -> str:
-    """A UTF-8 file's text. Raises `Refusal`."""
-    try:
-        return read_input(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Refusal(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-
-
-def operator_name() -> str:
-    """Who runs the command, for the audit trail: the login name of this computer."""
-    try:
-        return f"cli:{getpass.getuser()}"[:64]
-    except (KeyError, OSError):
-        return "cli"
 
 
 __all__ = [

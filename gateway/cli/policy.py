@@ -12,8 +12,8 @@ import msgspec
 
 from billing.money import yuan
 from billing.policy import POLICY_CHARACTERS_MAX, Policy, PolicyError, Problem, parse
-from gateway.cli.common import config_option, day_of, open_parts, operator_name, read_text
 from gateway.cli.main import Refusal
+from gateway.cli.plain import config_option, day_of, operator_name, read_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -45,6 +45,7 @@ def check(ctx: click.Context, file: str) -> None:
 @config_option
 def policy_apply(file: str, config: Path | None) -> None:
     """Load FILE as a new version. The same file again changes nothing; where FILE is refused the old version stays."""
+    from gateway.cli.common import open_parts
     from gateway.flows import policies
 
     text = read_text(Path(file))
@@ -91,9 +92,9 @@ def policy_compare(
     OLD and NEW are each a policy file, or the name of an applied policy: ID (every stay by the version of its entry) or ID:VERSION.
     Rows of fewer than ten households are merged; there is no plate in it.
     """
+    from gateway.cli.common import open_parts
     from gateway.cli.export import write_whole
     from gateway.flows.compare import compare
-    from gateway.flows.compare_sheets import workbook
     from gateway.flows.reading import Slice, sites
     from gateway.flows.refusals import Refused
 
@@ -107,6 +108,8 @@ def policy_compare(
     if not found["stays"] and not found["left_out"]:
         click.echo(_nothing(found), err=True)
     if xlsx is not None:
+        from gateway.flows.compare_sheets import workbook
+
         try:
             write_whole(xlsx, workbook(found, names))
         except OSError as error:
@@ -152,8 +155,7 @@ def comparison_lines(found: Mapping[str, Any]) -> list[str]:
     )
     said.append(
         f"income {yuan(total['old_payable_fen'])} → {yuan(total['new_payable_fen'])} yuan ({yuan(total['change_fen'])}); "
-        f"{total['pay_more']['stays']} stays pay {yuan(total['pay_more']['fen'])} more, "
-        f"{total['pay_less']['stays']} pay {yuan(total['pay_less']['fen'])} less, {total['pay_the_same']['stays']} the same"
+        + _who_pays(total, found["fewest_households"])
     )
     for key in ("by_group", "by_vehicle", "by_site", "by_hour", "by_length"):
         said += [
@@ -162,7 +164,7 @@ def comparison_lines(found: Mapping[str, Any]) -> list[str]:
         ]
         said += [
             f"{row['name']:<16}{row['stays']:>9}{yuan(row['old_payable_fen']):>13}{yuan(row['new_payable_fen']):>13}"
-            f"{yuan(row['change_fen']):>13}{row['pay_more']['stays']:>8}{row['pay_less']['stays']:>8}"
+            f"{yuan(row['change_fen']):>13}{_stays(row['pay_more']):>8}{_stays(row['pay_less']):>8}"
             for row in found[key]
         ]
     for one in found["examples"]:
@@ -171,6 +173,19 @@ def comparison_lines(found: Mapping[str, Any]) -> list[str]:
         for side, name in (("old", sides[0]), ("new", sides[1])):
             said += [f"  {name}:", *(f"    {sentence}" for sentence in one[side]["zh"])]
     return said
+
+
+def _who_pays(total: Mapping[str, Any], fewest: int) -> str:
+    if total["pay_more"] is None:
+        return f"who pays more and who less is of fewer than {fewest} households, and not said"
+    return (
+        f"{total['pay_more']['stays']} stays pay {yuan(total['pay_more']['fen'])} more, "
+        f"{total['pay_less']['stays']} pay {yuan(total['pay_less']['fen'])} less, {total['pay_the_same']['stays']} the same"
+    )
+
+
+def _stays(of: Mapping[str, int] | None) -> str:
+    return "-" if of is None else str(of["stays"])
 
 
 def read_policy(file: str) -> Policy:

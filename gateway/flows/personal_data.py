@@ -18,7 +18,6 @@ from gateway.flows import audit
 from gateway.flows import personal_data_requests as requests
 from gateway.flows import personal_data_words as words
 from gateway.flows.personal_data_erase import Erasure, afterwards, take_out
-from gateway.flows.personal_data_file import write_file
 from gateway.flows.personal_data_holds import holds, refuse
 from gateway.flows.personal_data_subject import Person, Secrets, Subject, find
 from gateway.flows.refusals import Refused
@@ -65,6 +64,8 @@ def export(parts: Parts, subject: Subject, asking: Asking, out: Path) -> Exporte
 
     The file is written first, in one consistent look; then the request is on record, or the file must not be handed out.
     """
+    from gateway.flows.personal_data_file import write_file  # noqa: PLC0415 - what writes workbooks is large
+
     asking, secrets = _checked(asking), Secrets(parts.settings.secret())
     now, key = parts.clock.now(), derive("pd", random_token())
     with parts.store.reading() as connection:

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from datetime import date, datetime, time
 from typing import Any
 
-from openpyxl import load_workbook
-
 from gateway.flows.registers_rows import EXTRA
 
 ROWS_MAX = 500_000
@@ -125,6 +123,8 @@ def _csv(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 
 def _xlsx(data: bytes, unpacked_max: int) -> Iterator[tuple[int, list[str]]]:
+    from openpyxl import load_workbook  # noqa: PLC0415 - as long as the rest of a start; most files are CSV
+
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             unpacked = sum(entry.file_size for entry in packed.infolist())
