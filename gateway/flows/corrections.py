@@ -5,12 +5,13 @@ What would make a bill rise after the vehicle has left is only proposed: a secon
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from gateway.flows import audit
 from gateway.flows import corrected as corrected_passages
@@ -38,6 +39,7 @@ _READ = t.StayCorrectionRead.__table__.c
 _ITEM = t.ExceptionItem.__table__.c
 # Each time somebody else has moved the stay to another vehicle in between.
 _TRIES = 5
+_DEADLOCK = "40P01"
 
 
 def correct(
@@ -49,22 +51,12 @@ def correct(
     """
     words, wanted = reason_of(reason), _checked(wanted)
     key = f"key:{idempotency_key}" if idempotency_key else f"once:{random_token()}"
-    for _ in range(_TRIES):
-        try:
-            return _correct(parts, stay_id, wanted, words, by, key)
-        except MovedOn:
-            continue
-    raise NotCorrectable("the stay is being corrected by somebody else at this moment: look at it again")
+    return _tried(lambda: _correct(parts, stay_id, wanted, words, by, key))
 
 
 def approve(parts: Parts, correction_id: str, by: By) -> Correction:
     """Make what was proposed. Raises as `correct` does, and `SecondPersonNeeded`, `AlreadyDecided`."""
-    for _ in range(_TRIES):
-        try:
-            return _approve(parts, correction_id, by)
-        except MovedOn:
-            continue
-    raise NotCorrectable("the stay is being corrected by somebody else at this moment: look at it again")
+    return _tried(lambda: _approve(parts, correction_id, by))
 
 
 def refuse(parts: Parts, correction_id: str, reason: str, by: By) -> Correction:
@@ -76,6 +68,19 @@ def refuse(parts: Parts, correction_id: str, reason: str, by: By) -> Correction:
         _audit(connection, "stay.correction.refuse", changed, by)
         connection.commit()
         return one(connection, correction_id)
+
+
+def _tried(once: Callable[[], Correction]) -> Correction:
+    """Again where somebody else was faster, or where the database parted us from a late event of the same passage."""
+    for _ in range(_TRIES):
+        try:
+            return once()
+        except MovedOn:
+            continue
+        except OperationalError as problem:
+            if getattr(problem.orig, "sqlstate", None) != _DEADLOCK:
+                raise
+    raise NotCorrectable("the stay is being corrected by somebody else at this moment: look at it again")
 
 
 def _checked(wanted: Wanted) -> Wanted:

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import psycopg
@@ -10,7 +11,8 @@ import pytest
 from sqlalchemy import event
 
 from controllers.events import Kind
-from gateway.flows import payment, quote
+from gateway.flows import corrections, payment, quote
+from gateway.flows.charges_books import By
 from gateway.flows.sweep import sweep
 from gateway.publish.outbox import waiting
 from gateway.store import fact_queries
@@ -218,12 +220,15 @@ def a_day(street: Street) -> None:
     read = street.read("out-1", "浙A00001", clock.now())
     street.deliver(read)
     known, also = set(Cursor.seen), dict(Asked.seen)
-    stay = street.stay("浙A00001")
+    stay, misread = street.stay("浙A00001"), street.stay("浙A00000")
     Cursor.seen, Asked.seen = known, also  # what the test itself asks does not count
     due = int(quote.bill_document(parts, stay.id)["payable_fen"])
     payment.take(parts, stay_id=stay.id, channel="cash", amount_fen=due, operator="kim", role="cashier")
     assert waiting(parts.store, clock.now(), "bridge-1")
     street.deliver(street.read("out-1", "浙A77777", clock.advance(minutes=1)))
     street.deliver(street.read("out-2", "浙A00002", clock.advance(minutes=1), buffered=True))
+    right = corrections.Wanted(plate="浙A00009", entry_at=misread.entry_at - timedelta(minutes=2))
+    corrections.correct(parts, misread.id, right, "misread", By(operator="mei"))
+    street.deliver(street.read("in-1", "浙A00000", misread.entry_at - timedelta(seconds=1), buffered=True))
     clock.advance(minutes=5)
     assert sweep(parts)

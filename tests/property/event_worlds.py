@@ -23,6 +23,7 @@ _MOVING = tuple(
     for table in (
         *(t.PlateEventRow, t.Presence, t.Stay, t.Bill, t.CommandRow, t.ExceptionItem, t.Quarantine, t.Payment),
         *(t.AllowanceBalance, t.AllowanceDraw, t.LedgerTransaction, t.Posting, t.DeviceState),
+        *(t.StayCorrection, t.StayCorrectionRead),
     )
 )
 

@@ -1,0 +1,184 @@
+"""更正 survives whatever is told later: a correction and any delivery come to the same stays, and the books hold.
+
+`PARKGATE_EXAMPLES` multiplies the number of examples (1: as many, but a failing one is made small).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, event, given
+from hypothesis import strategies as st
+
+from gateway.flows import corrections
+from gateway.flows.charges_books import By
+from gateway.flows.refusals import Refused
+from tests.property.event_runs import examples, pay_something
+from tests.property.event_strategies import Step, told_and_delivered
+from tests.property.event_told import PLATES, Told, in_order
+from tests.property.event_world import World
+from tests.property.event_worlds import PostgresWorlds, SqliteWorlds
+from tests.servers import Postgres
+
+Worlds = SqliteWorlds | PostgresWorlds
+STRANGER = "浙A7X777"
+
+
+@dataclass(frozen=True)
+class Right:
+    """What staff says of one stay's entry, or of its exit: which of them, and what is right of it."""
+
+    which: int
+    way: str
+    plate: str | None
+    minutes: int | None
+
+
+def stays_of(world: World) -> list[str]:
+    """As `World.stays`, also where two stays of one plate begin at one instant."""
+    return sorted(
+        f"{row.plate} {row.entry_at} {row.exit_at} {row.state} {row.gross_fen or 0}"
+        for row in world.stay_rows()
+        if row.state != "void"
+    )
+
+
+def rights() -> st.SearchStrategy[Right]:
+    plates = st.sampled_from([*PLATES, STRANGER, STRANGER])
+    ways = st.sampled_from(["entry", "entry", "exit"])
+    minutes = st.sampled_from([-600, -40, -3, 2, 25])
+    both = st.builds(Right, st.integers(0, 7), st.just("entry"), plates, minutes)
+    return st.one_of(
+        st.builds(Right, st.integers(0, 7), ways, plates, st.none()),
+        both,
+        st.builds(Right, st.integers(0, 7), st.just("entry"), st.none(), minutes),
+    )
+
+
+def say(world: World, event_id: str, right: Right, entry_at: Any) -> bool:
+    """One member of staff corrects, another one agrees where that is needed. Whether it was taken."""
+    field = f"{right.way}_event"
+    found = [one for one in world.stay_rows() if getattr(one, field) == event_id and one.state != "void"]
+    if not found:
+        return False
+    part: Any = right.way
+    wanted = corrections.Wanted(plate=right.plate, entry_at=entry_at, part=part)
+    try:
+        made = corrections.correct(world.parts, found[0].id, wanted, "misread", By(operator="mei"))
+        if made.state == "proposed":
+            made = corrections.approve(world.parts, made.id, By(operator="fang"))
+    except Refused as refused:
+        event(type(refused).__name__)
+        return False
+    assert made.state == "made"
+    return True
+
+
+def as_it_should_be(worlds: Worlds, told: Sequence[Told], right: Right) -> tuple[str, Any, list[Any], list[Any]]:
+    """Every event once, in order, then the correction: which read it was about, the instant, stays and payables."""
+    with worlds.fresh() as world:
+        world.clock.set(max(one.at for one in told) + timedelta(hours=1))
+        for one in in_order(told):
+            world.deliver([one])
+        world.hours_later()
+        known = [one for one in world.stay_rows() if one.state != "void" and getattr(one, f"{right.way}_event")]
+        assume(known)
+        stay = known[right.which % len(known)]
+        entry_at = stay.entry_at + timedelta(minutes=right.minutes) if right.minutes is not None else None
+        read = str(getattr(stay, f"{right.way}_event"))
+        assume(say(world, read, right, entry_at))
+        world.check()
+        return read, entry_at, stays_of(world), sorted(world.payable(), key=repr)
+
+
+def run_corrected(worlds: Worlds, told: Sequence[Told], steps: Sequence[Step], right: Right, when: int) -> None:
+    """As soon as the stay is there, from the given delivery on; before that, and after it, whatever comes comes."""
+    read, entry_at, stays, payable = as_it_should_be(worlds, told, right)
+    with worlds.fresh() as world:
+        world.clock.set(max(one.at for one in told) + timedelta(minutes=1))
+        taken = False
+        for place, step in enumerate(steps):
+            world.clock.advance(seconds=step.seconds)
+            if not taken and place >= when:
+                taken = say(world, read, right, entry_at)
+            world.deliver([told[which] for which in step.batch], dies=step.dies)
+        event("in between" if taken else "at the end")
+        for one in told:
+            if one.id not in world.receipted:
+                world.deliver([one])
+        world.check()
+        world.hours_later()
+        assert taken or say(world, read, right, entry_at), "it was taken in order and is refused in another"
+        world.check()
+        assert world.commands == []
+        assert stays_of(world) == stays, f"{stays_of(world)} and not {stays}"
+        assert sorted(world.payable(), key=repr) == payable, f"{sorted(world.payable(), key=repr)} and not {payable}"
+        # Everything once more: nothing changes.
+        world.deliver(list(told))
+        world.check()
+        assert stays_of(world) == stays
+
+
+@pytest.fixture(scope="module")
+def small(sqlite_template: Path) -> Iterator[SqliteWorlds]:
+    worlds = SqliteWorlds(sqlite_template)
+    yield worlds
+    worlds.close()
+
+
+@pytest.fixture(scope="module")
+def large(postgres: Postgres) -> Iterator[PostgresWorlds]:
+    worlds = PostgresWorlds(postgres.url)
+    yield worlds
+    worlds.close()
+
+
+Drawn = tuple[list[Told], list[Step]]
+
+
+@examples(60)
+@given(told_and_delivered(), rights(), st.integers(0, 6))
+def test_a_correction_and_any_delivery_come_to_the_same_stays(
+    small: SqliteWorlds, drawn: Drawn, right: Right, when: int
+) -> None:
+    run_corrected(small, *drawn, right, when)
+
+
+@pytest.mark.postgres
+@examples(8)
+@given(told_and_delivered(), rights(), st.integers(0, 6))
+def test_the_same_on_postgresql(large: PostgresWorlds, drawn: Drawn, right: Right, when: int) -> None:
+    run_corrected(large, *drawn, right, when)
+
+
+@examples(30)
+@given(told_and_delivered(payments=True), st.lists(rights(), min_size=1, max_size=4))
+def test_money_and_minutes_are_counted_once_whatever_is_corrected(
+    small: SqliteWorlds, drawn: Drawn, said: list[Right]
+) -> None:
+    """Corrections upon corrections, between payments and late events: the books hold after each."""
+    told, steps = drawn
+    with small.fresh() as world:
+        world.clock.set(max(one.at for one in told) + timedelta(minutes=1))
+        for place, step in enumerate([*steps, *[None] * len(said)]):
+            if step is not None:
+                world.clock.advance(seconds=step.seconds)
+                if step.pays is not None:
+                    pay_something(world, step.pays)
+                world.deliver([told[which] for which in step.batch])
+            right = said[place % len(said)]
+            known = [one for one in world.stay_rows() if one.state != "void" and getattr(one, f"{right.way}_event")]
+            if known:
+                stay = known[right.which % len(known)]
+                moved = stay.entry_at + timedelta(minutes=right.minutes) if right.minutes is not None else None
+                say(world, str(getattr(stay, f"{right.way}_event")), right, moved)
+                world.check()
+        world.hours_later()
+        for which in range(3):
+            pay_something(world, which)
+        world.check()
