@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from argon2 import PasswordHasher, Type
+from sqlalchemy import Engine
 
 from gateway.flows import passwords
 
@@ -34,3 +35,12 @@ def light_passwords() -> None:
     """
     passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, type=Type.ID)
     passwords._NOBODY = passwords._hasher.hash("nobody has this password")
+
+
+def share_statements(engine: Engine, with_: Engine) -> Engine:
+    """Let an engine find the statements that another one of its kind has put into words: each test opens one anew.
+
+    SQLAlchemy keeps compiled statements by dialect, and a dialect knows nothing of the database that an engine leads to.
+    """
+    engine.dialect, engine._compiled_cache = with_.dialect, with_._compiled_cache
+    return engine
