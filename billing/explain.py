@@ -60,6 +60,7 @@ def sentences(
     for line, count, to in _grouped(bill):
         words = _chinese(line, count, to, truly=truly) if chinese else _english(line, count, to, truly=truly)
         said.append(words + _source(bill, line, language, policy, truly=truly))
+    said += _without_line(bill, language)
     said += balances(bill, allowance, language)
     for place, used in enumerate(bill.vouchers_used, start=1):
         if not used:
@@ -73,6 +74,27 @@ def sentences(
     else:
         said.append(f"Price {gross} yuan, waived {waived} yuan, to pay {payable} yuan.")
     return said
+
+
+def _without_line(bill: Bill, language: Language) -> list[str]:
+    """What was used up and has no line: where only benefits together come below a cap, the last of them has the line of all
+    (rule 12 of the pricing contract, whose lines are negative). What was taken from whom is said all the same.
+    """
+    rules = {line.rule for line in bill.lines}
+    minutes = sum(bill.drawn.values())
+    used = []
+    if minutes and "relative_allowance" not in rules:
+        chinese, english = _KINDS["relative_allowance"]
+        used.append(f"{chinese}用去 {minutes} 分钟" if language == "zh" else f"{english}: {_minutes(minutes)} used")
+    for place, was_used in enumerate(bill.vouchers_used, start=1):
+        if was_used and f"voucher.{place}" not in rules:
+            used.append(f"停车券 {place} 已使用" if language == "zh" else f"voucher {place}: used")
+    if language == "zh":
+        return [f"{one}：与其后的优免合在一起才低于封顶，减额计在其后那一行。" for one in used]
+    return [
+        f"{one[0].upper()}{one[1:]}, and only with a benefit after it below a cap: what both take off stands in that one's line."
+        for one in used
+    ]
 
 
 def balances(bill: Bill, allowance: Mapping[str, int] | None, language: Language) -> list[str]:

@@ -231,3 +231,34 @@ def test_the_wall_clock_is_the_clock_on_the_wall(minute, zone):
         local.date(),
         local.hour * 60 + local.minute,
     )
+
+
+# Twenty hours are needed to come below the cap of a day; each of the two benefits has ten.
+TOGETHER = ("2026-11-20T09:00", "2026-11-21T09:00")
+
+
+def test_benefits_that_only_together_come_below_a_cap_share_a_line_and_are_all_said(hushu, bill_of):
+    alone = bill_of(hushu, *TOGETHER, allowance={"2026-11": 600})
+    assert (alone.payable_fen, alone.drawn) == (2000, {})
+    bill = bill_of(hushu, *TOGETHER, allowance={"2026-11": 600}, vouchers=("minutes:600",))
+    assert (bill.gross_fen, bill.payable_fen) == (2000, 700)
+    assert (bill.drawn, bill.vouchers_used) == ({"2026-11": 600}, (True,))
+    # As the contract has it: a benefit's line is what adding it in its order takes off, and lines are negative.
+    assert [(line.kind, line.fen) for line in bill.lines if line.kind not in {"unit", "cap"}] == [
+        ("hour_voucher", -1300)
+    ]
+    assert sum(line.fen for line in bill.lines) == bill.payable_fen
+    assert bill.gross_fen == bill.payable_fen + sum(bill.waived_by_kind().values())
+    zh, en = sentences(bill), sentences(bill, "en")
+    assert "三代直系亲属免费时长用去 600 分钟：与其后的优免合在一起才低于封顶，减额计在其后那一行。" in zh
+    assert any(one.startswith("Relative allowance: 600 minutes used, and only with") for one in en)
+    assert zh[-1] == "应收 20.00 元，优免 13.00 元，应付 7.00 元。"
+
+
+def test_a_voucher_without_a_line_is_said_as_well(hushu, bill_of):
+    bill = bill_of(hushu, *TOGETHER, vouchers=("minutes:600", "minutes:600"))
+    assert (bill.payable_fen, bill.vouchers_used) == (700, (True, True))
+    assert [line.rule for line in bill.lines if line.kind == "hour_voucher"] == ["voucher.2"]
+    assert any(one.startswith("停车券 1 已使用：") for one in sentences(bill))
+    assert any(one.startswith("Voucher 1: used, and only with") for one in sentences(bill, "en"))
+    assert not any("停车券 2 已使用" in one for one in sentences(bill))
