@@ -83,11 +83,7 @@ def take(
         if first is not None:
             return first
         vehicle = Vehicle(batch, (site, plate))
-        stay = next((one for one in vehicle.stays if one.id == stay_id), None)
-        if stay is None:
-            raise NotFound("the stay is too old to be paid here, or void; ask the street office")
-        if ended and stay.state != State.LEFT:
-            raise NotFound("there is no such stay that has ended, or not for you")
+        stay = _stay_in(vehicle, stay_id, ended=ended)
         settling = Settling(batch, vehicle.key, stay)
         _fix_what_is_due(settling, amount_fen, now)
         payment_id = derive("p", site, key)
@@ -96,20 +92,10 @@ def take(
         settled = Verdict(True, Reason.PAID, "paid")
         opens = open_lane(batch, parts, FactLoader(connection), vehicle, stay, settled, payment_id)
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
-        row = {
-            "site_id": site,
-            "id": payment_id,
-            "stay_id": stay_id,
-            "channel": channel,
-            "amount_fen": amount_fen,
-            "reference": reference,
-            "at": now,
-            "operator": operator,
-            "shift_id": shift,
-            "idempotency_key": key,
-            "content_hash": content,
-        }
-        put(connection, _PAYMENT, row)
+        said = {"channel": channel, "amount_fen": amount_fen}
+        row = {"site_id": site, "id": payment_id, "stay_id": stay_id, **said, "reference": reference, "at": now}
+        asked = {"operator": operator, "shift_id": shift, "idempotency_key": key, "content_hash": content}
+        put(connection, _PAYMENT, row | asked)
         audit.record(
             connection,
             at=now,
@@ -118,12 +104,22 @@ def take(
             site=site,
             subject=stay_id,
             origin=origin,
-            detail={"payment": payment_id, "channel": channel, "amount_fen": amount_fen},
+            detail={"payment": payment_id, **said},
         )
         connection.commit()
     if opens:
         parts.outbox.notify()
     return Taken(id=payment_id, stay=stay_id, channel=channel, amount_fen=amount_fen, opens=opens)
+
+
+def _stay_in(vehicle: Vehicle, stay_id: str, *, ended: bool) -> StayRecord:
+    """Raises `NotFound`."""
+    stay = next((one for one in vehicle.stays if one.id == stay_id), None)
+    if stay is None:
+        raise NotFound("the stay is too old to be paid here, or void; ask the street office")
+    if ended and stay.state != State.LEFT:
+        raise NotFound("there is no such stay that has ended, or not for you")
+    return stay
 
 
 def vehicle_of(connection: Connection, site: str, stay_id: str) -> tuple[str, datetime]:
