@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from billing.calendar import days_between, kind_of_day, local_time, minute_at, minute_of
+from billing.calendar import days_between, kind_of_day, local_time, minute_at, minute_of, month_of, wall_clock
 from billing.errors import BadVoucher, TooManyBenefits
 from billing.money import FEN_MAX, waived_percent
 from billing.policy_parts import Hours, Policy
@@ -100,11 +100,11 @@ class Cover(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a stay costs under some benefits, not rounded: `left` for each unit before amounts and discounts,
-    `payable_fen` after them, and the cover of each benefit.
+    """What a stay costs under some benefits, not rounded: the minutes that none of them covers, `payable_fen` after amounts and
+    discounts too, and the cover of each benefit.
     """
 
-    left: Sequence[int]
+    uncovered: Sequence[Interval]
     payable_fen: int
     covers: Sequence[Cover]
 
@@ -165,44 +165,44 @@ def in_order(policy: Policy, schedule: Schedule, vehicle: str, minutes: int, ben
     return applied + _discount(policy, vehicle, benefits.discount_registers)
 
 
-def needed(schedule: Schedule, applied: Sequence[Applied], nothing: Outcome) -> tuple[Sequence[Applied], Outcome]:
-    """Nothing is used up for nothing (rule 8): from the last to the first, what leaves the bill the same is left.
+def needed(schedule: Schedule, applied: Sequence[Applied]) -> tuple[Sequence[Applied], Outcome]:
+    """Nothing is used up for nothing (rule 8): from the last to the first, what leaves the bill the same is left. With what is
+    used, its outcome.
 
-    With what is used, its outcome; `nothing` is the outcome without any. Where the cap of a night reaches over two days' caps,
-    waiving its first units can make room for dearer later ones; a benefit that would raise the bill so is left alone too.
+    Where the cap of a night reaches over two days' caps, waiving its first units can make room for dearer later ones; a benefit
+    that would raise the bill so is left alone too.
     """
-    if not applied:
-        return (), nothing
     kept = list(applied)
     found = outcome(schedule, kept)
     for index in reversed(range(len(kept))):
         others = kept[:index] + kept[index + 1 :]
-        without = outcome(schedule, others) if others else nothing
+        without = outcome(schedule, others)
         if without.payable_fen <= found.payable_fen:
             kept, found = others, without
-    return (kept, found) if found.payable_fen < nothing.payable_fen else ((), nothing)
+    return (kept, found) if found.payable_fen < schedule.gross_fen else ((), outcome(schedule, ()))
 
 
 def outcome(schedule: Schedule, applied: Sequence[Applied]) -> Outcome:
     """Apply benefits in their order."""
+    if not applied:
+        return Outcome(schedule.whole, schedule.gross_fen, ())
     if any(benefit.whole_stay for benefit in applied):
-        return Outcome([0] * len(schedule.cut.at), 0, [Cover()] * len(applied))
-    uncovered: list[Interval] = [(schedule.start, schedule.end)]
+        return Outcome((), 0, [Cover()] * len(applied))
+    uncovered: Sequence[Interval] = schedule.whole
     covers = []
     for benefit in applied:
         cover, uncovered = _cover(benefit.windows, uncovered) if benefit.windows else (Cover(), uncovered)
         covers.append(cover)
-    left = schedule.left(uncovered)
-    payable_fen = sum(left)
+    payable_fen = schedule.fen(uncovered)
     for benefit in applied:
         if benefit.amount_fen:
             payable_fen = max(0, payable_fen - benefit.amount_fen)
         elif benefit.percent:
             payable_fen -= waived_percent(payable_fen, benefit.percent)
-    return Outcome(left, payable_fen, covers)
+    return Outcome(uncovered, payable_fen, covers)
 
 
-def _cover(windows: Sequence[Window], uncovered: list[Interval]) -> tuple[Cover, list[Interval]]:
+def _cover(windows: Sequence[Window], uncovered: Sequence[Interval]) -> tuple[Cover, Sequence[Interval]]:
     """Take the earliest minutes that are not covered yet, in each window at most as many as it has."""
     pieces: list[Interval] = []
     drawn: dict[str, int] = {}
@@ -261,6 +261,10 @@ def _hours(hours: Hours, start: int, end: int, zone: ZoneInfo) -> tuple[Window, 
 
 def _months(schedule: Schedule, allowance: Mapping[str, int]) -> tuple[Window, ...]:
     """One window for each local calendar month of the stay; a month that is not named has nothing left."""
+    start, end, zone = schedule.start, schedule.end, schedule.zone
+    month = month_of(wall_clock(start, zone)[0])
+    if month == month_of(wall_clock(end - 1, zone)[0]):
+        return (Window(start, end, max(0, allowance.get(month, 0)), month),)
     windows = []
     start = schedule.start
     while start < schedule.end:

@@ -41,7 +41,7 @@ from billing.errors import (
 )
 from billing.money import round_down
 from billing.policy_parts import Policy, Tariff
-from billing.tariff import Schedule, cut, tariff_for
+from billing.tariff import Schedule, tariff_for
 
 __all__ = [
     "BadLine",
@@ -162,18 +162,25 @@ class Figures(NamedTuple):
 
 def price(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS) -> Bill:
     """The bill of a stay under the version in force at its entry. Raises a CannotPrice; changes nothing."""
-    found = _reckon(policy, stay, benefits)
+    stretch = _stretch(policy, stay, benefits)
     vouchers = len(benefits.vouchers)
-    if isinstance(found, int):
-        return Bill(policy.id, policy.version, found, 0, 0, {}, (False,) * vouchers, ())
-    return _bill(policy, found, vouchers)
+    if stretch.start == stretch.end:
+        return Bill(policy.id, policy.version, stretch.minutes, 0, 0, {}, (False,) * vouchers, ())
+    return _bill(policy, _reckon(policy, stay, benefits, stretch), stretch.minutes, vouchers)
 
 
 def figures(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS) -> Figures:
     """The same reckoning as `price`, without writing the lines. Raises a CannotPrice."""
-    found = _reckon(policy, stay, benefits)
-    if isinstance(found, int):
-        return Figures(found, 0, 0, {}, {}, {})
+    stretch = _stretch(policy, stay, benefits)
+    tariff, minutes, start, end = stretch
+    if start == end:
+        return Figures(minutes, 0, 0, {}, {}, {})
+    if benefits.has_nothing and not policy.discounts and not tariff.counts_charges:
+        gross_fen = Schedule(policy, tariff, start, end, stay.charged).gross_fen
+        payable_fen = round_down(gross_fen, policy.payable_step_fen)
+        rounded = {"rounding": gross_fen - payable_fen} if payable_fen < gross_fen else {}
+        return Figures(minutes, gross_fen, payable_fen, rounded, {}, {})
+    found = _reckon(policy, stay, benefits, stretch)
     waived: dict[str, int] = {}
     before_fen = found.gross_fen
     for benefit, after_fen in zip(found.used, found.steps, strict=True):
@@ -182,45 +189,52 @@ def figures(policy: Policy, stay: StayToPrice, benefits: Benefits = NO_BENEFITS)
         before_fen = after_fen
     if found.payable_fen < before_fen:
         waived["rounding"] = before_fen - found.payable_fen
-    charged = _charged(found.schedule, found.final, found.payable_fen) if found.counts_charges else {}
-    return Figures(found.minutes, found.gross_fen, found.payable_fen, waived, _drawn(found.final), charged)
+    charged = _charged(found) if tariff.counts_charges else {}
+    return Figures(minutes, found.gross_fen, found.payable_fen, waived, _drawn(found.final), charged)
 
 
-class _Reckoned(NamedTuple):
-    """A stay that is charged: its units and limits, the benefits used, and what is left after each of them."""
+class _Stretch(NamedTuple):
+    """A stay's tariff and minutes, and what of it is charged: [start, end), nothing of a stay within the free minutes."""
 
+    tariff: Tariff
     minutes: int
-    schedule: Schedule
-    used: Sequence[Applied]
-    final: Outcome
-    gross_fen: int
-    steps: Sequence[int]
-    payable_fen: int
-    counts_charges: bool
+    start: int
+    end: int
 
 
-def _reckon(policy: Policy, stay: StayToPrice, benefits: Benefits) -> _Reckoned | int:
-    """The reckoning; only the minutes of a stay that is within the free ones."""
+def _stretch(policy: Policy, stay: StayToPrice, benefits: Benefits) -> _Stretch:
     tariff = tariff_for(policy, stay.vehicle, stay.energy, stay.who)
     if benefits.allowance and policy.relative_allowance is None:
         raise NoRelativeAllowance
     entry, exit_ = minute_of(stay.entry), minute_of(stay.exit)
     if exit_ < entry:
         raise ExitBeforeEntry(f"{stay.exit.isoformat()} is before {stay.entry.isoformat()}")
-    minutes = exit_ - entry
     free_minutes = _free_minutes(tariff, stay)
-    if minutes <= free_minutes:
-        return minutes
-    start = entry + (free_minutes if tariff.free_minutes_deducted else 0)
-    schedule = cut(policy, tariff, start, exit_, stay.charged)
-    without = outcome(schedule, ())
-    used: Sequence[Applied] = ()
-    final = without
+    if exit_ - entry <= free_minutes:
+        return _Stretch(tariff, exit_ - entry, exit_, exit_)
+    return _Stretch(tariff, exit_ - entry, entry + (free_minutes if tariff.free_minutes_deducted else 0), exit_)
+
+
+class _Reckoned(NamedTuple):
+    """A stay that is charged: its units and limits, the benefits used, and what is left after each of them."""
+
+    schedule: Schedule
+    used: Sequence[Applied]
+    final: Outcome
+    gross_fen: int
+    steps: Sequence[int]
+    payable_fen: int
+
+
+def _reckon(policy: Policy, stay: StayToPrice, benefits: Benefits, stretch: _Stretch) -> _Reckoned:
+    schedule = Schedule(policy, stretch.tariff, stretch.start, stretch.end, stay.charged)
+    applied: Sequence[Applied] = ()
     if policy.discounts or not benefits.has_nothing:
-        used, final = needed(schedule, in_order(policy, schedule, stay.vehicle, minutes, benefits), without)
-    steps = _steps(schedule, used, without, final)
+        applied = in_order(policy, schedule, stay.vehicle, stretch.minutes, benefits)
+    used, final = needed(schedule, applied)
+    steps = _steps(schedule, used, final)
     payable_fen = round_down(final.payable_fen, policy.payable_step_fen)
-    return _Reckoned(minutes, schedule, used, final, without.payable_fen, steps, payable_fen, tariff.counts_charges)
+    return _Reckoned(schedule, used, final, schedule.gross_fen, steps, payable_fen)
 
 
 def _free_minutes(tariff: Tariff, stay: StayToPrice) -> int:
@@ -229,7 +243,7 @@ def _free_minutes(tariff: Tariff, stay: StayToPrice) -> int:
     return tariff.free_minutes
 
 
-def _bill(policy: Policy, found: _Reckoned, vouchers: int) -> Bill:
+def _bill(policy: Policy, found: _Reckoned, minutes: int, vouchers: int) -> Bill:
     schedule = found.schedule
     lines = _price_lines(schedule)
     unrounded_fen = found.gross_fen
@@ -244,17 +258,17 @@ def _bill(policy: Policy, found: _Reckoned, vouchers: int) -> Bill:
     return Bill(
         policy.id,
         policy.version,
-        found.minutes,
+        minutes,
         found.gross_fen,
         found.payable_fen,
         _drawn(found.final),
         tuple(place in presented for place in range(vouchers)),
         tuple(lines),
-        _charged(schedule, found.final, found.payable_fen),
+        _charged(found),
     )
 
 
-def _steps(schedule: Schedule, used: Sequence[Applied], without: Outcome, final: Outcome) -> list[int]:
+def _steps(schedule: Schedule, used: Sequence[Applied], final: Outcome) -> list[int]:
     """What is payable after each benefit in its order (rule 12): the differences are their lines.
 
     Where a benefit alone would raise the bill (see `needed`) the one that makes up for it shares its line.
@@ -266,7 +280,7 @@ def _steps(schedule: Schedule, used: Sequence[Applied], without: Outcome, final:
     highest = 0
     for index in reversed(range(len(steps))):
         highest = max(highest, steps[index])
-        steps[index] = min(without.payable_fen, highest)
+        steps[index] = min(schedule.gross_fen, highest)
     return steps
 
 
@@ -308,13 +322,15 @@ def _drawn(final: Outcome) -> dict[str, int]:
     return drawn
 
 
-def _charged(schedule: Schedule, final: Outcome, payable_fen: int) -> dict[str, int]:
+def _charged(found: _Reckoned) -> dict[str, int]:
     """What is payable, spread over the local days of the units. Amounts, discounts and rounding are taken from the
     latest units, so that the cap of the day of the entry, which the next stay sees first, is used up first.
     """
     charged: dict[int, int] = {}
-    rest = payable_fen
-    for day, left in zip(schedule.days(), final.left, strict=True):
+    schedule, rest = found.schedule, found.payable_fen
+    if not rest:
+        return {}
+    for day, left in zip(schedule.days(), schedule.left(found.final.uncovered), strict=True):
         fen = min(left, rest)
         if fen:
             charged[day] = charged.get(day, 0) + fen

@@ -108,6 +108,8 @@ def steady_offset(start: int, end: int, zone: tzinfo) -> int | None:
     """Minutes east of UTC all through [start, end), minutes counted from 1970; None where clocks change, or nobody looked."""
     first, last = start // MINUTES_PER_DAY, (end - 1) // MINUTES_PER_DAY
     offset = _steady_offset(first, zone)
+    if first == last:
+        return offset
     if last - first > _DAYS_LOOKED_AT:
         return None
     return offset if all(_steady_offset(day, zone) == offset for day in range(first + 1, last + 1)) else None
@@ -129,6 +131,12 @@ def wall_clock(minute: int, zone: tzinfo) -> tuple[int, int]:
 def date_of(day: int) -> date:
     """The date of a day counted from 1970."""
     return date.fromordinal(day + _EPOCH_ORDINAL)
+
+
+@lru_cache(maxsize=8192)
+def month_of(day: int) -> str:
+    """The month (`2026-11`) of a day counted from 1970."""
+    return date_of(day).isoformat()[: len("2026-11")]
 
 
 def minute_at(day: date, minute_of_day: int, zone: tzinfo) -> int:

@@ -10,7 +10,7 @@ judged by the policy, what a vehicle is stays as it was recorded.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -20,22 +20,20 @@ import msgspec
 
 from billing.benefits import Benefits, PassPeriod, Voucher
 from billing.bill import Figures, StayToPrice, figures
-from billing.calendar import date_of, minute_of, wall_clock
+from billing.calendar import minute_of, month_of, wall_clock
 from billing.policy import Policy, in_force
 from billing.policy_parts import Tariff
 from billing.tariff import tariff_for
 
-_MONTH_LENGTH = len("2026-11")
 
+class Raw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """A stay that has ended, as it is read. Nothing of it leaves the comparison but sums.
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """A stay that has ended, as its standing bill recorded it. Nothing of it leaves the comparison but sums.
-
-    `key` tells one vehicle from another (None: its plate is deleted, and it is judged alone). `shown` is its plate's class.
-    `households`, whose relative it is in the order in which they give, and `relation` are empty where that is not known.
-    `grace_days` and `limit_minutes`: what the version that billed it gave its passes and its allowance. `came_before`: how many
-    of the vehicle's entries of that local day were earlier. `paid_early_at`: the moment of a payment before leaving. `counted` is
-    false for what only leads up to the period.
+    `facts` is the JSON text of its standing bill's. `key` tells one vehicle from another (None: its plate is deleted, and it is
+    judged alone), `party` is its household, or else its vehicle. `shown` is its plate's class. `households`, whose relative it is
+    in the order in which they give, and `relation` are empty where that is not known. `grace_days` and `limit_minutes`: what the
+    version that billed it gave its passes and its allowance. `came_before`: how many of the vehicle's entries of that local day
+    were earlier. `paid_early_at`: the moment of a payment before leaving. `counted` is false for what only leads up to the period.
     """
 
     id: str
@@ -43,22 +41,35 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
     entry: datetime
     exit: datetime
-    stay: StayToPrice
-    benefits: Benefits
+    party: str = ""
+    facts: str = "{}"
     shown: str | None = None
     households: tuple[str, ...] = ()
     relation: str | None = None
-    grace_days: Mapping[str, int] = {}
+    grace_days: dict[str, int] = {}
     limit_minutes: int = 0
     came_before: int = 0
     paid_early_at: datetime | None = None
+    booked_gross_fen: int = 0
+    booked_payable_fen: int = 0
     counted: bool = True
 
 
-class Repriced(NamedTuple):
-    """What a stay comes to in one world, and with what it was priced. Of a continued stay only what it adds."""
+class Recorded(NamedTuple):
+    """A stay, and what its facts say: what it was priced as, and what it could draw on. When it came and left is in `raw`."""
 
-    policy: Policy
+    raw: Raw
+    stay: StayToPrice
+    benefits: Benefits
+
+
+class Repriced(NamedTuple):
+    """What a stay comes to in one world, and with what it was priced: the version of its policy, and the rest.
+
+    Of a continued stay only what it adds.
+    """
+
+    version: int
     stay: StayToPrice
     benefits: Benefits
     gross_fen: int
@@ -99,38 +110,41 @@ class World:
 
     def reprice(self, one: Recorded) -> Repriced:
         """The stay under this world's policy, which remembers it. Raises `ToAPerson` and a `CannotPrice`."""
-        policy = in_force(self.versions, one.entry) if len(self.versions) > 1 else self.versions[0]
-        vehicle = (one.site, one.key) if one.key is not None else None
-        before = self._continues(one, self.last.get(vehicle)) if vehicle is not None else None
+        raw = one.raw
+        policy = in_force(self.versions, raw.entry) if len(self.versions) > 1 else self.versions[0]
+        vehicle = (raw.site, raw.key) if raw.key is not None else None
+        before = self._continues(one, self.last.get(vehicle)) if vehicle is not None and self.last else None
         if before is not None:
             policy = before.policy
-        entry = before.first_entry if before is not None else one.entry
-        if policy.plausible_days_max is not None and one.exit - entry > timedelta(days=policy.plausible_days_max):
+        entry = before.first_entry if before is not None else raw.entry
+        if policy.plausible_days_max is not None and raw.exit - entry > timedelta(days=policy.plausible_days_max):
             raise ToAPerson
         who = _who(policy, one)
         tariff = tariff_for(policy, one.stay.vehicle, one.stay.energy, who)
         used = self._free_stays_used(one, tariff, before)
-        pools = _pools(policy, one)
+        relative = _relative(policy, one)
+        pools = _pools(policy, one) if relative else ()
         for (pool, month), minutes in before.draws.items() if before is not None else ():
-            self.drawn[one.site, pool, month] -= minutes  # it is priced as one: what it drew is its own again
-        stay = StayToPrice(
-            entry=entry,
-            exit=max(one.exit, entry),
-            vehicle=one.stay.vehicle,
-            energy=one.stay.energy,
-            who=who,
-            charged=self._charged(one, tariff, before),
-            free_stays_used=used,
-        )
+            self.drawn[raw.site, pool, month] -= minutes  # it is priced as one: what it drew is its own again
+        stay = one.stay
+        if (
+            before is not None
+            or who != stay.who
+            or used != stay.free_stays_used
+            or stay.charged
+            or tariff.counts_charges
+        ):
+            charged = self._charged(one, before) if tariff.counts_charges else {}
+            stay = StayToPrice(entry, max(raw.exit, entry), stay.vehicle, stay.energy, who, charged, used)
         kept = before.vouchers if before is not None else ()
-        benefits = self._benefits(policy, one, pools, kept)
-        stay, found = _priced(policy, tariff, stay, benefits, one.paid_early_at)
-        draws = self._draw(policy, one.site, pools, found.drawn)
-        if vehicle is not None:
-            self._remember(vehicle, tariff, before, found.charged)
-            if tariff.reentry_minutes is not None:
-                payable = max(found.payable_fen, before.payable_fen) if before is not None else found.payable_fen
-                self.last[vehicle] = _Continued(policy, entry, used, one.exit, found, draws, benefits.vouchers, payable)
+        benefits = self._benefits(policy, one, kept, self._allowance(policy, one, pools) if relative else None)
+        stay, found = _priced(policy, tariff, stay, benefits, raw.paid_early_at)
+        draws = self._draw(policy, raw.site, pools, found.drawn) if found.drawn else {}
+        if vehicle is not None and tariff.counts_charges:
+            self._remember(vehicle, before, found.charged)
+        if vehicle is not None and tariff.reentry_minutes is not None:
+            payable = max(found.payable_fen, before.payable_fen) if before is not None else found.payable_fen
+            self.last[vehicle] = _Continued(policy, entry, used, raw.exit, found, draws, benefits.vouchers, payable)
         return _added(policy, stay, benefits, found, before)
 
     def _continues(self, one: Recorded, last: _Continued | None) -> _Continued | None:
@@ -139,36 +153,31 @@ class World:
         tariff = tariff_for(last.policy, one.stay.vehicle, one.stay.energy, _who(last.policy, one))
         if tariff.reentry_minutes is None:
             return None
-        gap = minute_of(one.entry) - minute_of(last.last_exit)
+        gap = minute_of(one.raw.entry) - minute_of(last.last_exit)
         return last if 0 <= gap <= tariff.reentry_minutes else None
 
     def _free_stays_used(self, one: Recorded, tariff: Tariff, before: _Continued | None) -> int:
         """The vehicle's earlier stays of the same local day; an entry that went on with a stay began none."""
-        if one.key is None:
+        raw = one.raw
+        if raw.key is None:
             return one.stay.free_stays_used
         if before is None and tariff.free_stays_per_day is None:
             return 0
-        day, _ = wall_clock(minute_of(one.entry), ZoneInfo(self.versions[0].timezone))
+        day, _ = wall_clock(minute_of(raw.entry), self.versions[0].zone)
         if before is not None:
-            self.joined[one.site, one.key, day] += 1
+            self.joined[raw.site, raw.key, day] += 1
             return before.free_stays_used
-        return max(0, one.came_before - self.joined[one.site, one.key, day])
+        return max(0, raw.came_before - self.joined[raw.site, raw.key, day])
 
-    def _charged(self, one: Recorded, tariff: Tariff, before: _Continued | None) -> Mapping[str, int]:
-        if not tariff.counts_charges:
-            return {}
-        if one.key is None:
+    def _charged(self, one: Recorded, before: _Continued | None) -> Mapping[str, int]:
+        if one.raw.key is None:
             return one.stay.charged
-        charged = dict(self.charged[one.site, one.key])
+        charged = dict(self.charged[one.raw.site, one.raw.key])
         for day, fen in before.figures.charged.items() if before is not None else ():
             charged[day] = charged.get(day, 0) - fen
         return {day: fen for day, fen in charged.items() if fen > 0}
 
-    def _remember(
-        self, vehicle: tuple[str, str], tariff: Tariff, before: _Continued | None, found: Mapping[str, int]
-    ) -> None:
-        if not tariff.counts_charges:
-            return
+    def _remember(self, vehicle: tuple[str, str], before: _Continued | None, found: Mapping[str, int]) -> None:
         charged = self.charged[vehicle]
         for day, fen in before.figures.charged.items() if before is not None else ():
             charged[day] = charged.get(day, 0) - fen
@@ -194,31 +203,29 @@ class World:
                     rest -= taken
         return draws
 
-    def _benefits(self, policy: Policy, one: Recorded, pools: Sequence[str], kept: tuple[Voucher, ...]) -> Benefits:
+    def _benefits(
+        self, policy: Policy, one: Recorded, kept: tuple[Voucher, ...], allowance: dict[str, int] | None
+    ) -> Benefits:
         was = one.benefits
-        if was.has_nothing and not kept and not policy.free_classes and one.relation is None:
+        free_class = _free_class(policy, one)
+        if was.has_nothing and free_class is None and allowance is None and not kept:
             return was
-        return Benefits(
-            free_class=_free_class(policy, one),
-            low_income=was.low_income,
-            passes=tuple(_pass(policy, one, period) for period in was.passes),
-            allowance=self._allowance(policy, one, pools),
-            vouchers=kept + was.vouchers,
-            discount_registers=was.discount_registers,
-        )
+        passes = tuple([_pass(policy, one.raw, period) for period in was.passes])
+        if allowance is was.allowance is None and not kept and free_class == was.free_class and passes == was.passes:
+            return was
+        return Benefits(free_class, was.low_income, passes, allowance, kept + was.vouchers, was.discount_registers)
 
-    def _allowance(self, policy: Policy, one: Recorded, pools: Sequence[str]) -> dict[str, int] | None:
+    def _allowance(self, policy: Policy, one: Recorded, pools: Sequence[str]) -> dict[str, int]:
         rule = policy.relative_allowance
-        if rule is None or not _relative(policy, one):
-            return None
-        recorded = one.benefits.allowance or {}
+        assert rule is not None
+        raw, recorded = one.raw, one.benefits.allowance or {}
         months: dict[str, int] = {}
-        for month in _months(one.entry, one.exit, ZoneInfo(policy.timezone)):
+        for month in _months(raw.entry, raw.exit, policy.zone):
             if pools and month >= self.months_from:
-                months[month] = sum(self._left(policy, one.site, pool, month) for pool in pools)
+                months[month] = sum([self._left(policy, raw.site, pool, month) for pool in pools])
             else:
-                more = rule.minutes_per_month - one.limit_minutes
-                months[month] = max(0, recorded.get(month, one.limit_minutes) + more)
+                more = rule.minutes_per_month - raw.limit_minutes
+                months[month] = max(0, recorded.get(month, raw.limit_minutes) + more)
         return months
 
 
@@ -239,7 +246,7 @@ def _added(
     policy: Policy, stay: StayToPrice, benefits: Benefits, found: Figures, before: _Continued | None
 ) -> Repriced:
     if before is None:
-        return Repriced(policy, stay, benefits, found.gross_fen, found.payable_fen, found.waived)
+        return Repriced(policy.version, stay, benefits, found.gross_fen, found.payable_fen, found.waived)
     payable = max(0, found.payable_fen - before.payable_fen)  # nothing is given back
     gross = found.gross_fen - before.figures.gross_fen
     waived = {
@@ -247,11 +254,13 @@ def _added(
         for kind in {**found.waived, **before.figures.waived}
         if (fen := found.waived.get(kind, 0) - before.figures.waived.get(kind, 0))
     }
-    return Repriced(policy, stay, benefits, gross, payable, waived)
+    return Repriced(policy.version, stay, benefits, gross, payable, waived)
 
 
 def _who(policy: Policy, one: Recorded) -> str | None:
     """The group whose tariff it has: by the lists it was on, of which its bill keeps all."""
+    if not policy.groups:
+        return None
     listed = next((group for group in policy.groups if group in one.benefits.discount_registers), None)
     return listed or (one.stay.who if one.stay.who in policy.groups else None)
 
@@ -260,50 +269,46 @@ def _relative(policy: Policy, one: Recorded) -> bool:
     rule = policy.relative_allowance
     if rule is None:
         return False
-    if one.relation is not None:
-        return one.relation in rule.relations
+    if one.raw.relation is not None:
+        return one.raw.relation in rule.relations
     return one.benefits.allowance is not None
 
 
-def _pools(policy: Policy, one: Recorded) -> tuple[str, ...]:
-    """Whose balances a relative draws on under this policy; none where that is not known any more."""
-    if policy.relative_allowance is None or not _relative(policy, one):
-        return ()
+def _pools(policy: Policy, one: Recorded) -> Sequence[str]:
+    """Whose balances a relative draws on; none where that is not known any more."""
+    assert policy.relative_allowance is not None
     if policy.relative_allowance.per == "vehicle":
-        return () if one.key is None else (f"vehicle:{one.key}",)
-    return tuple(f"household:{household}" for household in one.households)
+        return () if one.raw.key is None else (f"vehicle:{one.raw.key}",)
+    return [f"household:{household}" for household in one.raw.households]
 
 
 def _free_class(policy: Policy, one: Recorded) -> str | None:
     """The class that frees it for longest, by its plate, by the lists it was on, or as recorded where no plate is left."""
+    shown, was = one.raw.shown, one.benefits
     best: tuple[int, str] | None = None
     for offered in policy.free_classes:
-        listed = offered.register and offered.id in one.benefits.discount_registers
-        shown = one.shown in offered.plates if one.shown is not None else offered.id == one.benefits.free_class
-        if listed or shown:
+        listed = offered.register and offered.id in was.discount_registers
+        if listed or (shown in offered.plates if shown is not None else offered.id == was.free_class):
             rank = (-(offered.minutes or 10**9), offered.id)
             best = rank if best is None else min(best, rank)
     return best[1] if best else None
 
 
-def _pass(policy: Policy, one: Recorded, period: PassPeriod) -> PassPeriod:
+def _pass(policy: Policy, raw: Raw, period: PassPeriod) -> PassPeriod:
     """The days of grace are the policy's; those of the version that billed it are in the recorded end."""
     offer = policy.pass_offer(period.id)
-    days = (offer.grace_days if offer is not None else 0) - one.grace_days.get(period.id, 0)
-    local = period.valid_to.astimezone(ZoneInfo(policy.timezone))
+    days = (offer.grace_days if offer is not None else 0) - raw.grace_days.get(period.id, 0)
+    if not days:
+        return period
+    local = period.valid_to.astimezone(policy.zone)
     # What ends within a day was cut to the minutes of a household's space, or was sold so.
-    if not days or (local.hour, local.minute, local.second) != (0, 0, 0):
+    if (local.hour, local.minute, local.second) != (0, 0, 0):
         return period
     return PassPeriod(period.id, period.valid_from, period.valid_to + timedelta(days=days))
 
 
-def _months(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[str]:
+def _months(since: datetime, until: datetime, zone: ZoneInfo) -> list[str]:
+    """The local months from one instant to another, both included."""
     day, _ = wall_clock(minute_of(since), zone)
     last, _ = wall_clock(minute_of(until), zone)
-    seen = ""
-    while day <= last:
-        month = date_of(day).isoformat()[:_MONTH_LENGTH]
-        if month != seen:
-            yield month
-            seen = month
-        day += 1
+    return list(dict.fromkeys(month_of(one) for one in range(day, last + 1)))

@@ -1,20 +1,21 @@
-"""Many recorded stays in two worlds at once: each stay's figures, what was waived, and stays that serve as examples. Pure."""
+"""Many recorded stays in two worlds at once: sums by what they are counted by, what was waived, and stays that serve as
+examples. Pure.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from billing.benefits import Benefits
 from billing.bill import StayToPrice
 from billing.calendar import minute_of, wall_clock
-from billing.compare import Recorded, Repriced, ToAPerson, World
+from billing.compare import Raw, Recorded, Repriced, ToAPerson, World
 from billing.errors import CannotPrice
 from billing.policy import Policy
 
@@ -24,43 +25,72 @@ LONGEST: Final = ">24h"
 # What was waived, for everybody: a certificate and a pass are one word.
 MERGED: Final = {"low_income": "resident", "pass": "resident"}
 
-
-class Raw(NamedTuple):
-    """A stay as it is read, cheap to hand to another process: `facts` is the JSON text of its standing bill's."""
-
-    id: str
-    site: str
-    key: str | None
-    party: str
-    entry: datetime
-    exit: datetime
-    facts: str
-    shown: str | None
-    households: tuple[str, ...]
-    relation: str | None
-    grace_days: Mapping[str, int]
-    limit_minutes: int
-    came_before: int
-    paid_early_at: datetime | None
-    booked_gross_fen: int
-    booked_payable_fen: int
-    counted: bool
+Party = tuple[str, str]
+"""A site and a household of it, or else a vehicle."""
 
 
-class Figure(NamedTuple):
-    """One stay: by what it is counted, and what it comes to in both worlds. `party`: its household, or else its vehicle."""
+class Cell(NamedTuple):
+    """By what a stay is counted; `hour` is that of its entry."""
 
     site: str
-    party: str
     group: str
     vehicle: str
     hour: int
     length: str
-    old_gross_fen: int
-    old_payable_fen: int
-    new_gross_fen: int
-    new_payable_fen: int
-    as_booked: bool
+
+
+@dataclass(slots=True)
+class Sums:
+    """What some stays come to in both worlds, fen; `as_booked`: how many of them the old one prices as their bills do.
+
+    `parties` are the households and vehicles that they are of; `more_of` and `less_of`, of those whose bill rises or falls.
+    """
+
+    stays: int = 0
+    as_booked: int = 0
+    old_gross_fen: int = 0
+    old_payable_fen: int = 0
+    new_gross_fen: int = 0
+    new_payable_fen: int = 0
+    more: int = 0
+    more_fen: int = 0
+    less: int = 0
+    less_fen: int = 0
+    parties: set[Party] = field(default_factory=set, repr=False)
+    more_of: set[Party] = field(default_factory=set, repr=False)
+    less_of: set[Party] = field(default_factory=set, repr=False)
+
+    def take(self, party: Party, old: Repriced, new: Repriced) -> None:
+        self.stays += 1
+        self.old_gross_fen += old.gross_fen
+        self.old_payable_fen += old.payable_fen
+        self.new_gross_fen += new.gross_fen
+        self.new_payable_fen += new.payable_fen
+        self.parties.add(party)
+        change_fen = new.payable_fen - old.payable_fen
+        if change_fen > 0:
+            self.more += 1
+            self.more_fen += change_fen
+            self.more_of.add(party)
+        elif change_fen < 0:
+            self.less += 1
+            self.less_fen -= change_fen
+            self.less_of.add(party)
+
+    def merge(self, other: Sums) -> None:
+        self.stays += other.stays
+        self.as_booked += other.as_booked
+        self.old_gross_fen += other.old_gross_fen
+        self.old_payable_fen += other.old_payable_fen
+        self.new_gross_fen += other.new_gross_fen
+        self.new_payable_fen += other.new_payable_fen
+        self.more += other.more
+        self.more_fen += other.more_fen
+        self.less += other.less
+        self.less_fen += other.less_fen
+        self.parties |= other.parties
+        self.more_of |= other.more_of
+        self.less_of |= other.less_of
 
 
 class Example(NamedTuple):
@@ -79,15 +109,22 @@ class Counted:
     could not be priced in one world or the other.
     """
 
-    figures: list[Figure] = field(default_factory=list)
+    cells: dict[Cell, Sums] = field(default_factory=dict)
     old_waived: Counter[str] = field(default_factory=Counter)
     new_waived: Counter[str] = field(default_factory=Counter)
-    waived_of: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    waived_of: dict[str, set[Party]] = field(default_factory=dict)
     examples: dict[tuple[str, int, int], Example] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
+    def total(self) -> Sums:
+        found = Sums()
+        for sums in self.cells.values():
+            found.merge(sums)
+        return found
+
     def add(self, other: Counted) -> None:
-        self.figures += other.figures
+        for cell, sums in other.cells.items():
+            self.cells.setdefault(cell, Sums()).merge(sums)
         self.old_waived.update(other.old_waived)
         self.new_waived.update(other.new_waived)
         self.left_out.update(other.left_out)
@@ -100,41 +137,46 @@ class Counted:
             )
 
 
-class _Facts(msgspec.Struct):
-    stay: StayToPrice
-    benefits: Benefits
+class _Stay(msgspec.Struct, frozen=True, gc=False):
+    """Of what it was priced as: when it came and left is in its row, and what depends on a policy is judged again."""
+
+    vehicle: str = "small"
+    energy: str | None = None
+    who: str | None = None
+    charged: dict[str, int] = {}
+    free_stays_used: int = 0
+
+
+class _Facts(msgspec.Struct, frozen=True, gc=False):
+    stay: _Stay
+    benefits: msgspec.Raw
 
 
 _FACTS: Final = msgspec.json.Decoder(_Facts)
+_BENEFITS: Final = msgspec.json.Decoder(Benefits)
+
+
+@lru_cache(maxsize=4096)
+def _benefits(text: bytes) -> Benefits:
+    """Most stays have none, and those of a household the same."""
+    return _BENEFITS.decode(text)
 
 
 def recorded(raw: Raw) -> Recorded:
     """Raises `msgspec.MsgspecError` for facts that cannot be read."""
     facts = _FACTS.decode(raw.facts)
-    return Recorded(
-        id=raw.id,
-        site=raw.site,
-        key=raw.key,
-        entry=raw.entry,
-        exit=raw.exit,
-        stay=facts.stay,
-        benefits=facts.benefits,
-        shown=raw.shown,
-        households=raw.households,
-        relation=raw.relation,
-        grace_days=raw.grace_days,
-        limit_minutes=raw.limit_minutes,
-        came_before=raw.came_before,
-        paid_early_at=raw.paid_early_at,
-        counted=raw.counted,
-    )
+    was = facts.stay
+    until = max(raw.exit, raw.entry)
+    stay = StayToPrice(raw.entry, until, was.vehicle, was.energy, was.who, was.charged, was.free_stays_used)
+    return Recorded(raw, stay, _benefits(bytes(facts.benefits)))
 
 
 def count(old: Sequence[Policy], new: Sequence[Policy], months_from: str, raws: Iterable[Raw]) -> Counted:
     """Price stays, given in the order in which their bills were fixed, under two policies (each with its versions)."""
     worlds = World(old, months_from), World(new, months_from)
-    zone = ZoneInfo(old[0].timezone)
+    zone = old[0].zone
     counted = Counted()
+    cells = counted.cells
     for raw in raws:
         one = recorded(raw)
         found, why = _both(worlds, one)
@@ -145,25 +187,21 @@ def count(old: Sequence[Policy], new: Sequence[Policy], months_from: str, raws: 
             continue
         before, after = found
         group = _group(one)
-        figure = Figure(
-            raw.site,
-            raw.party,
-            group,
-            one.stay.vehicle,
-            wall_clock(minute_of(one.entry), zone)[1] // 60,
-            _length(one),
-            before.gross_fen,
-            before.payable_fen,
-            after.gross_fen,
-            after.payable_fen,
-            (before.gross_fen, before.payable_fen) == (raw.booked_gross_fen, raw.booked_payable_fen),
-        )
-        counted.figures.append(figure)
+        party = raw.site, raw.party
+        entry = minute_of(raw.entry)
+        hour = wall_clock(entry, zone)[1] // 60
+        cell = Cell(raw.site, group, one.stay.vehicle, hour, _length(minute_of(raw.exit) - entry))
+        sums = cells.get(cell)
+        if sums is None:
+            sums = cells[cell] = Sums()
+        sums.take(party, before, after)
+        if (before.gross_fen, before.payable_fen) == (raw.booked_gross_fen, raw.booked_payable_fen):
+            sums.as_booked += 1
         for waived, side in ((counted.old_waived, before), (counted.new_waived, after)):
             for true_kind, fen in side.waived.items():
                 kind = MERGED.get(true_kind, true_kind)
                 waived[kind] += fen
-                counted.waived_of.setdefault(kind, set()).add((raw.site, raw.party))
+                counted.waived_of.setdefault(kind, set()).add(party)
         # Of a household with a certificate no example is ever shown.
         if before.payable_fen != after.payable_fen and not one.benefits.low_income:
             key = group, before.payable_fen, after.payable_fen
@@ -195,9 +233,11 @@ def _group(one: Recorded) -> str:
     return "relative" if one.benefits.allowance is not None else "visitor"
 
 
-def _length(one: Recorded) -> str:
-    minutes = minute_of(one.exit) - minute_of(one.entry)
-    return next((name for most, name in LENGTHS if minutes <= most), LONGEST)
+def _length(minutes: int) -> str:
+    for most, name in LENGTHS:
+        if minutes <= most:
+            return name
+    return LONGEST
 
 
 def shares(raws: Sequence[Raw], parts: int) -> list[list[Raw]]:

@@ -1,18 +1,20 @@
 """What a comparison says: sums by group, by vehicle, by site, by hour of entry, by length. Pure.
 
 Where a row would speak of fewer than ten households (or vehicles, of those that are of no household) it is merged with the
-next smallest into "other", so that nobody can be told apart, nor be reckoned from the total.
+next smallest into "other", so that nobody can be told apart, nor be reckoned from the total. How many pay more and how many less
+is said only of nobody or of ten households and more, for the same reason: what income becomes is said of every row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from billing.bill import price
-from billing.compare_many import GROUPS, LENGTHS, LONGEST, Counted, Example, Figure
+from billing.compare_many import GROUPS, LENGTHS, LONGEST, Cell, Counted, Example, Sums
 from billing.explain import sentences
+from billing.policy_parts import Policy
 
 FEWEST_HOUSEHOLDS: Final = 10
 EXAMPLES_A_DIRECTION: Final = 2
@@ -23,111 +25,96 @@ _VEHICLES: Final = ("small", "large", "motorcycle")
 
 @dataclass
 class Row:
-    """The sums of some stays, fen. `parties` are the households and vehicles that they are of."""
+    """The sums of some stays, under one name."""
 
     name: str
-    stays: int = 0
-    old_gross_fen: int = 0
-    old_payable_fen: int = 0
-    new_gross_fen: int = 0
-    new_payable_fen: int = 0
-    more: int = 0
-    more_fen: int = 0
-    less: int = 0
-    less_fen: int = 0
-    parties: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    sums: Sums = field(default_factory=Sums)
 
-    def take(self, one: Figure) -> None:
-        self.stays += 1
-        self.old_gross_fen += one.old_gross_fen
-        self.old_payable_fen += one.old_payable_fen
-        self.new_gross_fen += one.new_gross_fen
-        self.new_payable_fen += one.new_payable_fen
-        change_fen = one.new_payable_fen - one.old_payable_fen
-        if change_fen > 0:
-            self.more += 1
-            self.more_fen += change_fen
-        elif change_fen < 0:
-            self.less += 1
-            self.less_fen -= change_fen
-        self.parties.add((one.site, one.party))
-
-    def merge(self, other: Row) -> None:
-        for name in (
-            "stays", "old_gross_fen", "old_payable_fen", "new_gross_fen", "new_payable_fen", "more", "more_fen", "less", "less_fen",
-        ):  # fmt: skip
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.parties |= other.parties
-
-    def document(self) -> dict[str, Any]:
+    def document(self, *, told: bool) -> dict[str, Any]:
+        """`told`: whether it says who pays more and who less."""
+        sums = self.sums
         return {
             "name": self.name,
-            "stays": self.stays,
-            "old_gross_fen": self.old_gross_fen,
-            "old_waived_fen": self.old_gross_fen - self.old_payable_fen,
-            "old_payable_fen": self.old_payable_fen,
-            "new_gross_fen": self.new_gross_fen,
-            "new_waived_fen": self.new_gross_fen - self.new_payable_fen,
-            "new_payable_fen": self.new_payable_fen,
-            "change_fen": self.new_payable_fen - self.old_payable_fen,
-            "pay_more": {"stays": self.more, "fen": self.more_fen},
-            "pay_less": {"stays": self.less, "fen": self.less_fen},
-            "pay_the_same": {"stays": self.stays - self.more - self.less},
+            "stays": sums.stays,
+            "old_gross_fen": sums.old_gross_fen,
+            "old_waived_fen": sums.old_gross_fen - sums.old_payable_fen,
+            "old_payable_fen": sums.old_payable_fen,
+            "new_gross_fen": sums.new_gross_fen,
+            "new_waived_fen": sums.new_gross_fen - sums.new_payable_fen,
+            "new_payable_fen": sums.new_payable_fen,
+            "change_fen": sums.new_payable_fen - sums.old_payable_fen,
+            "pay_more": {"stays": sums.more, "fen": sums.more_fen} if told else None,
+            "pay_less": {"stays": sums.less, "fen": sums.less_fen} if told else None,
+            "pay_the_same": {"stays": sums.stays - sums.more - sums.less} if told else None,
         }
 
 
-def document(counted: Counted) -> dict[str, Any]:
+def document(counted: Counted, old: Sequence[Policy], new: Sequence[Policy]) -> dict[str, Any]:
     """The figures as one document; `total` is null where all of them together are of fewer than ten households."""
-    figures = counted.figures
-    total = _rows(figures, lambda _: "total")
-    whole = total[0] if total and len(total[0].parties) >= FEWEST_HOUSEHOLDS else None
-    by_group = _merged(_rows(figures, lambda one: one.group), GROUPS) if whole else []
-    enough = {row.name for row in by_group}
+    total = Row("total", counted.total())
+    whole = len(total.sums.parties) >= FEWEST_HOUSEHOLDS
+    cells = counted.cells if whole else {}
+    telling = _tells(total.sums)
+
+    def table(name_of: Callable[[Cell], str], order: Sequence[str]) -> list[dict[str, Any]]:
+        rows = _merged(_rows(cells, name_of), order)
+        silent = _silent(rows) if telling else {row.name for row in rows}
+        return [row.document(told=row.name not in silent) for row in rows]
+
     return {
-        "stays": len(figures),
+        "stays": total.sums.stays,
         "left_out": dict(sorted(counted.left_out.items())),
-        "total": whole.document() if whole else None,
-        "by_group": _documents(by_group),
-        "by_vehicle": _table(figures, lambda one: one.vehicle, _VEHICLES) if whole else [],
-        "by_site": _table(figures, lambda one: one.site, sorted({one.site for one in figures})) if whole else [],
-        "by_hour": _table(figures, lambda one: f"{one.hour:02d}", [f"{hour:02d}" for hour in range(24)])
-        if whole
-        else [],
-        "by_length": _table(figures, lambda one: one.length, _LENGTHS) if whole else [],
+        "total": total.document(told=telling) if whole else None,
+        "by_group": table(lambda cell: cell.group, GROUPS),
+        "by_vehicle": table(lambda cell: cell.vehicle, _VEHICLES),
+        "by_site": table(lambda cell: cell.site, sorted({cell.site for cell in cells})),
+        "by_hour": table(lambda cell: f"{cell.hour:02d}", [f"{hour:02d}" for hour in range(24)]),
+        "by_length": table(lambda cell: cell.length, _LENGTHS),
         "waived": _waived(counted) if whole else [],
-        "examples": _examples(counted, enough) if whole else [],
+        "examples": _examples(counted, old, new) if whole else [],
     }
 
 
-def _rows(figures: Iterable[Figure], name_of: Callable[[Figure], str]) -> list[Row]:
+def _tells(sums: Sums) -> bool:
+    """Whether those who pay more, and those who pay less, are nobody or enough not to be told apart."""
+    return all(not of or len(of) >= FEWEST_HOUSEHOLDS for of in (sums.more_of, sums.less_of))
+
+
+def _silent(rows: Sequence[Row]) -> set[str]:
+    """Rows that do not say who pays more or less: their own are too few, or what the others leave of the total would be."""
+    silent = [row for row in rows if not _tells(row.sums)]
+    others = sorted((row for row in rows if _tells(row.sums)), key=lambda row: (len(row.sums.parties), row.name))
+    together = Sums()
+    for row in silent:
+        together.merge(row.sums)
+    while others and not _tells(together):
+        silent.append(others.pop(0))
+        together.merge(silent[-1].sums)
+    return {row.name for row in silent}
+
+
+def _rows(cells: Mapping[Cell, Sums], name_of: Callable[[Cell], str]) -> list[Row]:
     rows: dict[str, Row] = {}
-    for one in figures:
-        name = name_of(one)
+    for cell, sums in cells.items():
+        name = name_of(cell)
         row = rows.get(name)
         if row is None:
             row = rows[name] = Row(name)
-        row.take(one)
+        row.sums.merge(sums)
     return list(rows.values())
 
 
 def _merged(rows: list[Row], order: Sequence[str]) -> list[Row]:
     """In the order given, `other` last. What is too small goes there, and more with it until `other` is large enough."""
     other = Row(OTHER)
-    kept = sorted(rows, key=lambda row: (len(row.parties), row.name))
+    kept = sorted(rows, key=lambda row: (len(row.sums.parties), row.name))
     while kept and (
-        len(kept[0].parties) < FEWEST_HOUSEHOLDS or (other.stays and len(other.parties) < FEWEST_HOUSEHOLDS)
+        len(kept[0].sums.parties) < FEWEST_HOUSEHOLDS
+        or (other.sums.stays and len(other.sums.parties) < FEWEST_HOUSEHOLDS)
     ):
-        other.merge(kept.pop(0))
+        other.sums.merge(kept.pop(0).sums)
     kept.sort(key=lambda row: order.index(row.name))
-    return [*kept, other] if other.stays else kept
-
-
-def _table(figures: Sequence[Figure], name_of: Callable[[Figure], str], order: Sequence[str]) -> list[dict[str, Any]]:
-    return _documents(_merged(_rows(figures, name_of), order))
-
-
-def _documents(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    return [row.document() for row in rows]
+    return [*kept, other] if other.sums.stays else kept
 
 
 def _waived(counted: Counted) -> list[dict[str, Any]]:
@@ -153,31 +140,34 @@ def _waived(counted: Counted) -> list[dict[str, Any]]:
     ]
 
 
-def _examples(counted: Counted, groups: set[str]) -> list[dict[str, Any]]:
-    """For each group that is large enough to be named: what changes most often, upwards and downwards."""
+def _examples(counted: Counted, old: Sequence[Policy], new: Sequence[Policy]) -> list[dict[str, Any]]:
+    """Of each group that is large enough: what changes most often, upwards and downwards, where enough households are behind it."""
     found = []
+    groups = {row.name: row.sums for row in _rows(counted.cells, lambda cell: cell.group)}
     for group in GROUPS:
-        if group not in groups:
-            continue
-        for direction in (1, -1):
+        sums = groups.get(group, Sums())
+        for direction, of in ((1, sums.more_of), (-1, sums.less_of)):
+            if len(of) < FEWEST_HOUSEHOLDS:
+                continue
             changes = [
                 (example, new_fen - old_fen)
-                for (of, old_fen, new_fen), example in counted.examples.items()
-                if of == group and (new_fen - old_fen) * direction > 0
+                for (its, old_fen, new_fen), example in counted.examples.items()
+                if its == group and (new_fen - old_fen) * direction > 0
             ]
             changes.sort(key=lambda change: (-change[0].stays, -abs(change[1]), change[0].old.stay.entry))
-            found += [_example(group, example) for example, _ in changes[:EXAMPLES_A_DIRECTION]]
+            found += [_example(group, example, old, new) for example, _ in changes[:EXAMPLES_A_DIRECTION]]
     return found
 
 
-def _example(group: str, example: Example) -> dict[str, Any]:
+def _example(group: str, example: Example, old: Sequence[Policy], new: Sequence[Policy]) -> dict[str, Any]:
     sides = {}
-    for name, side in (("old", example.old), ("new", example.new)):
-        bill = price(side.policy, side.stay, side.benefits)
+    for name, side, versions in (("old", example.old, old), ("new", example.new, new)):
+        policy = next(one for one in versions if one.version == side.version)
+        bill = price(policy, side.stay, side.benefits)
         sides[name] = {
             "payable_fen": side.payable_fen,
-            "zh": sentences(bill, "zh", side.policy),
-            "en": sentences(bill, "en", side.policy),
+            "zh": sentences(bill, "zh", policy),
+            "en": sentences(bill, "en", policy),
         }
     return {
         "group": group,

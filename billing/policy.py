@@ -85,9 +85,12 @@ def parse(text: str) -> Policy:
 
 def in_force(versions: Sequence[Policy], entry: datetime) -> Policy:
     """The version in force at an entry; before the first start, the first (rule 13). `versions` is not empty."""
-    by_start = sorted(versions, key=lambda policy: policy.effective_from)
-    started = [policy for policy in by_start if policy.effective_from <= entry]
-    return started[-1] if started else by_start[0]
+    started = [policy for policy in versions if policy.effective_from <= entry]
+    return max(started, key=_start_of) if started else min(versions, key=_start_of)
+
+
+def _start_of(policy: Policy) -> datetime:
+    return policy.effective_from
 
 
 def check_succession(older: Policy, newer: Policy) -> None:

@@ -101,9 +101,12 @@ class Units(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The units from one minute of the day on, enough for a stay of so many minutes."""
+    """The units from one minute of the day on, enough for a stay of so many minutes. `paid`: what those up to each of them cost
+    together after caps, in fen.
+    """
 
     units: Units
+    paid: Sequence[int]
     minutes: int
 
 
@@ -129,7 +132,7 @@ class Tariff:
     free_day: frozenset[str]
     clock: tuple[bytes, bytes, bytes] = field(repr=False)
 
-    @property
+    @cached_property
     def counts_charges(self) -> bool:
         """Whether a cap counts what other stays of the vehicle were charged."""
         return (self.cap is not None and self.cap.across_stays) or self.month_cap_fen is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, tzinfo
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -18,6 +18,7 @@ from billing.calendar import (
     kind_of_day,
     known_year,
     local_time,
+    month_of,
     steady_offset,
     wall_clock,
 )
@@ -79,14 +80,45 @@ def _until(left: Sequence[int], room: int) -> list[int]:
     return [*left[:whole], rest, *(0,) * (len(left) - whole - 1)]
 
 
-class Schedule(NamedTuple):
-    """The charged part of a stay, [start, end), cut once and for all whatever benefits there are."""
+class Schedule:
+    """The charged part of a stay, [start, end), cut once and for all whatever benefits there are, and only where somebody looks at its units.
 
-    start: int
-    end: int
-    zone: ZoneInfo
-    cut: Units
-    limits: Sequence[Limit]
+    `charged` is what earlier stays of the vehicle were charged at this site, by day (`2026-11-20`) or whole month (`2026-11`).
+    Raises CalendarUnknown and StayTooLong.
+    """
+
+    def __init__(self, policy: Policy, tariff: Tariff, start: int, end: int, charged: Mapping[str, int]) -> None:
+        self.start, self.end, self.zone = start, end, policy.zone
+        self._tariff, self._charged = tariff, charged
+        self._cut: Units | None = None
+        self._limits: Sequence[Limit] = ()
+        if tariff.needs_calendar and end > start:
+            for year in range(local_time(start, self.zone).year, local_time(end - 1, self.zone).year + 1):
+                if not known_year(year):
+                    raise CalendarUnknown(year)
+        self.whole = [(start, end)]
+        """All of its minutes: what is not covered where there is no time benefit."""
+        kept = None if tariff.counts_charges else _kept_fen(tariff, start, end, self.zone)
+        self.gross_fen = sum(self.left(self.whole)) if kept is None else kept
+        """What it costs without any benefit."""
+
+    @property
+    def cut(self) -> Units:
+        if self._cut is None:
+            self._cut = _units(self._tariff, self.start, self.end, self.zone)
+            self._limits = _limits(self._tariff, self.start, self.zone, self._cut, self._charged)
+        return self._cut
+
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """What caps its units, in the order in which they cut."""
+        return self._limits if self.cut.at else ()
+
+    def fen(self, uncovered: Sequence[Interval]) -> int:
+        """What it costs when only these minutes (in order, apart) are not covered."""
+        if not uncovered:
+            return 0
+        return self.gross_fen if uncovered == self.whole else sum(self.left(uncovered))
 
     def units(self) -> list[Unit]:
         """One by one, in time order."""
@@ -102,7 +134,7 @@ class Schedule(NamedTuple):
         return _days(self.start, self.cut.at, self.zone)
 
     def left(self, uncovered: Sequence[Interval]) -> Sequence[int]:
-        """What each unit costs after waivers and caps, when only these minutes (in order, apart) are not covered."""
+        """The same for each unit, after waivers and caps."""
         left = self._unwaived(uncovered)
         for limit in self.limits:
             left = limit.apply(left)
@@ -110,9 +142,7 @@ class Schedule(NamedTuple):
 
     def _unwaived(self, uncovered: Sequence[Interval]) -> Sequence[int]:
         fens = self.cut.fens
-        if not uncovered:
-            return [0] * len(fens)
-        if uncovered == [(self.start, self.end)]:  # no time benefit, the everyday case
+        if uncovered == self.whole:
             return fens
         left = []
         first = 0
@@ -147,32 +177,69 @@ def tariff_for(policy: Policy, vehicle: str, energy: str | None, who: str | None
     return best
 
 
-def cut(policy: Policy, tariff: Tariff, start: int, end: int, charged: Mapping[str, int]) -> Schedule:
-    """Cut [start, end) into units. `charged` is what earlier stays of the vehicle were charged at this site, by day
-    (`2026-11-20`) or whole month (`2026-11`). Raises CalendarUnknown and StayTooLong.
-    """
-    zone = policy.zone
-    if tariff.needs_calendar and end > start:
-        for year in range(local_time(start, zone).year, local_time(end - 1, zone).year + 1):
-            if not known_year(year):
-                raise CalendarUnknown(year)
-    units = _units(tariff, start, end, zone)
-    return Schedule(start, end, zone, units, _limits(tariff, start, zone, units, charged))
+def _kept_fen(tariff: Tariff, start: int, end: int, zone: ZoneInfo) -> int | None:
+    """What [start, end) costs where only the minute of the day counts, from what is kept of it."""
+    run = _run(tariff, start, end, zone)
+    if run is None:
+        return None
+    units = run.units
+    last = bisect_left(units.at, end - start) - 1
+    if _is_let_off(tariff, last, units.fens[last], units.bands[last], end - start - units.at[last]):
+        last -= 1
+    return run.paid[last]
 
 
 def _units(tariff: Tariff, start: int, end: int, zone: ZoneInfo) -> Units:
     if tariff.visit_fen is not None:
         return _visits(tariff, tariff.visit_fen, start, end, zone)
+    run = _run(tariff, start, end, zone)
+    if run is None:
+        units = _walk(tariff, start, end, zone)
+    else:
+        number = bisect_left(run.units.at, end - start)
+        at, fens, rules, bands = run.units
+        units = Units(at[:number], fens[:number], rules[:number], bands[:number])
+    last = len(units.at) - 1
+    if last < 0 or not _is_let_off(tariff, last, units.fens[last], units.bands[last], end - start - units.at[last]):
+        return units
+    rule = tariff.counted[units.bands[last]].tolerance_rule
+    return units._replace(fens=[*units.fens[:last], 0], rules=[*units.rules[:last], rule])
+
+
+def _is_let_off(tariff: Tariff, last: int, fen: int, band: int, stayed: int) -> bool:
+    """The stay's last unit is let off by the tolerance of its band's `unit`, even if it is a `first`; its very first never."""
+    return last > 0 and fen > 0 and stayed <= tariff.counted[band].tolerance_minutes
+
+
+def _run(tariff: Tariff, start: int, end: int, zone: tzinfo) -> Run | None:
+    """What is kept of the minute of the day at which it starts, if that is enough; the same on all days if neither their kind nor
+    a feast counts.
+    """
+    if tariff.needs_calendar or tariff.visit_fen is not None or end - start > MINUTES_PER_DAY:
+        return None
     offset = steady_offset(start, end, zone)
-    if offset is None or tariff.needs_calendar:
-        return _let_off(tariff, _walk(tariff, start, end, offset, zone), end - start)
-    run = _run_from(tariff, (start + offset) % MINUTES_PER_DAY, zone)
-    if end - start > run.minutes:
-        return _let_off(tariff, _walk(tariff, start, end, offset, zone), end - start)
-    return _let_off(tariff, _first(run.units, bisect_left(run.units.at, end - start)), end - start)
+    if offset is None:
+        return None
+    clock = (start + offset) % MINUTES_PER_DAY
+    run = tariff.runs.get(clock)
+    if run is None:
+        run = tariff.runs[clock] = _kept(tariff, clock)
+    return run if end - start <= run.minutes else None
 
 
-def _walk(tariff: Tariff, start: int, end: int, offset: int | None, zone: ZoneInfo) -> Units:
+def _kept(tariff: Tariff, clock: int) -> Run:
+    """Cut as on a day whose clock is that of UTC. Each cap looks only at what was before, so what a shorter stay pays is in it."""
+    at, fens, rules, bands = _walk(tariff, clock, clock + MINUTES_PER_DAY, UTC)
+    minutes = at[_RUN_UNITS_MAX] if len(at) > _RUN_UNITS_MAX else MINUTES_PER_DAY
+    most = min(len(at), _RUN_UNITS_MAX)
+    units = Units(at[:most], fens[:most], rules[:most], bands[:most])
+    left: Sequence[int] = units.fens
+    for limit in _limits(tariff, clock, UTC, units, {}):
+        left = limit.apply(left)
+    return Run(units, list(accumulate(left)), minutes)
+
+
+def _walk(tariff: Tariff, start: int, end: int, zone: tzinfo) -> Units:
     """Unit after unit, as long as they start before the end; the last one is whole."""
     at: list[int] = []
     fens: list[int] = []
@@ -180,6 +247,7 @@ def _walk(tariff: Tariff, start: int, end: int, offset: int | None, zone: ZoneIn
     bands: list[int] = []
     by_kind, counted, free_day = tariff.by_kind, tariff.counted, tariff.free_day
     every_day = tariff.clock[0]
+    offset = steady_offset(start, end, zone)
     now = start
     while now < end:
         if len(at) >= UNITS_MAX:
@@ -198,32 +266,6 @@ def _walk(tariff: Tariff, start: int, end: int, offset: int | None, zone: ZoneIn
     return Units(at, fens, rules, bands)
 
 
-def _run_from(tariff: Tariff, clock: int, zone: ZoneInfo) -> Run:
-    """The units from this minute of the day on; they are the same on all days if neither their kind nor a feast counts."""
-    run = tariff.runs.get(clock)
-    if run is None:
-        units = _walk(tariff, 0, MINUTES_PER_DAY, clock, zone)
-        at = units.at
-        minutes = MINUTES_PER_DAY if len(at) <= _RUN_UNITS_MAX else at[_RUN_UNITS_MAX]
-        run = tariff.runs[clock] = Run(_first(units, min(len(at), _RUN_UNITS_MAX)), minutes)
-    return run
-
-
-def _first(units: Units, number: int) -> Units:
-    at, fens, rules, bands = units
-    return Units(at[:number], fens[:number], rules[:number], bands[:number])
-
-
-def _let_off(tariff: Tariff, units: Units, minutes: int) -> Units:
-    """The stay's last unit is let off by the tolerance of its band's `unit`, even if it is a `first`."""
-    if len(units.at) < 2 or not units.fens[-1]:
-        return units
-    band = tariff.counted[units.bands[-1]]
-    if minutes - units.at[-1] > band.tolerance_minutes:
-        return units
-    return units._replace(fens=[*units.fens[:-1], 0], rules=[*units.rules[:-1], band.tolerance_rule])
-
-
 def _visits(tariff: Tariff, visit_fen: int, start: int, end: int, zone: ZoneInfo) -> Units:
     """Units of a whole day each, from the start of charging."""
     at = range(0, end - start, MINUTES_PER_DAY)
@@ -234,7 +276,7 @@ def _visits(tariff: Tariff, visit_fen: int, start: int, end: int, zone: ZoneInfo
     return Units(at, [fen for fen, _ in priced], [rule for _, rule in priced], [-1] * len(at))
 
 
-def _days(start: int, at: Sequence[int], zone: ZoneInfo) -> list[int]:
+def _days(start: int, at: Sequence[int], zone: tzinfo) -> list[int]:
     return [wall_clock(start + minutes, zone)[0] for minutes in at]
 
 
@@ -253,13 +295,7 @@ def _festival(day: int) -> str | None:
     return festival(date_of(day))
 
 
-@lru_cache(maxsize=8192)
-def _month(day: int) -> str:
-    local = date_of(day)
-    return f"{local.year:04d}-{local.month:02d}"
-
-
-def _limits(tariff: Tariff, start: int, zone: ZoneInfo, units: Units, charged: Mapping[str, int]) -> Sequence[Limit]:
+def _limits(tariff: Tariff, start: int, zone: tzinfo, units: Units, charged: Mapping[str, int]) -> Sequence[Limit]:
     """In the order in which they cut: each occurrence of a band, then the cap, then the month."""
     limits = []
     at, bands = units.at, units.bands
@@ -282,7 +318,7 @@ def _limits(tariff: Tariff, start: int, zone: ZoneInfo, units: Units, charged: M
             _limit(f"tariff.{tariff.number}.cap", windows, cap.fen, _by_day(charged) if cap.across_stays else {})
         )
     if tariff.month_cap_fen is not None:
-        months = [_month(day) for day in _days(start, at, zone)]
+        months = [month_of(day) for day in _days(start, at, zone)]
         by_month = _by_month(charged)
         limits.append(_limit(f"tariff.{tariff.number}.month_cap_fen", months, tariff.month_cap_fen, by_month))
     return limits

@@ -65,7 +65,9 @@ class Unchanged(BaseModel):
 
 
 class Sums(BaseModel):
-    """Of some stays under both policies. `change_fen`: what income becomes more by, or less."""
+    """Of some stays under both policies. `change_fen`: what income becomes more by, or less. Who pays more, less and the same is null
+    where that would speak of fewer than `fewest_households` households.
+    """
 
     name: str
     stays: int
@@ -76,9 +78,9 @@ class Sums(BaseModel):
     new_waived_fen: int
     new_payable_fen: int
     change_fen: int
-    pay_more: Change
-    pay_less: Change
-    pay_the_same: Unchanged
+    pay_more: Change | None
+    pay_less: Change | None
+    pay_the_same: Unchanged | None
 
 
 class WaivedBoth(BaseModel):

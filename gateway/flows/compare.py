@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select
 
-from billing.compare_many import Raw
+from billing.compare import Raw
+from billing.compare_many import Counted
 from billing.compare_totals import FEWEST_HOUSEHOLDS, document
 from billing.ledger import WAIVED
 from billing.policy import Policy, PolicyError, check_succession, parse
@@ -117,7 +118,7 @@ def compare(
     raws = list(known.stays(and_(chosen, _STAY.exit_at >= since, _STAY.exit_at < end), start, end))
     progress(len(raws))
     found = compare_work.run(old.texts, new.texts, f"{from_day:%Y-%m}", raws)
-    sums = document(found)
+    sums = document(found, old.versions, new.versions)
     return {
         "old": old.named(),
         "new": new.named(),
@@ -125,7 +126,7 @@ def compare(
         "to": to_day.isoformat(),
         "site": site,
         # What the books hold of a few is nobody's business either.
-        "books": _books(connection, counted, found.figures, raws) if sums["total"] is not None else None,
+        "books": _books(connection, counted, found, raws) if sums["total"] is not None else None,
         "fewest_households": FEWEST_HOUSEHOLDS,
         **sums,
     }
@@ -190,6 +191,7 @@ class _Known:
         self._connection = connection
         self._entries = entries
         self._policies: dict[tuple[str, int], Policy | None] = {}
+        self._grace: dict[tuple[str, int], dict[str, int]] = {}
         self._relatives: dict[tuple[str, str], list[Any]] = {}
         rows = connection.execute(
             select(
@@ -247,7 +249,7 @@ class _Known:
             shown=_shown(row.plate, row.plate_colour) if named else None,
             households=households,
             relation=relation,
-            grace_days={one.id: one.grace_days for one in billed.passes} if billed else {},
+            grace_days=self._grace[row.policy_id, row.policy_version],
             limit_minutes=billed.relative_allowance.minutes_per_month if billed and billed.relative_allowance else 0,
             came_before=self._entries.earlier(row) if self._entries else 0,
             paid_early_at=early,
@@ -262,11 +264,14 @@ class _Known:
         A registration that the version that billed it would have counted, and did not, came later: it counts for nothing.
         """
         drew = _drew(row)
+        registered = self._relatives.get((row.site_id, row.plate))
+        if not registered:
+            return drew, None
         rule = billed.relative_allowance if billed is not None else None
         was = '"allowance":null' not in row.facts.replace(" ", "")
         households: list[str] = []
         relation = None
-        for one in self._relatives.get((row.site_id, row.plate), ()):
+        for one in registered:
             holds = (one.valid_from is None or one.valid_from <= row.entry_at) and (
                 one.valid_to is None or row.entry_at < one.valid_to
             )
@@ -284,7 +289,9 @@ class _Known:
             found = next(
                 (one for one in policies.texts(self._connection, policy_id) if one["version"] == version), None
             )
-            self._policies[key] = parse(found["text"]) if found is not None else None
+            policy = parse(found["text"]) if found is not None else None
+            self._policies[key] = policy
+            self._grace[key] = {one.id: one.grace_days for one in policy.passes} if policy is not None else {}
         return self._policies[key]
 
     def _early(self, chosen: ColumnElement[bool]) -> dict[tuple[str, str], datetime]:
@@ -310,9 +317,7 @@ def _shown(plate: str, colour: str | None) -> str:
     return plate_class(plate, PlateColour(colour) if colour else None).value
 
 
-def _books(
-    connection: Connection, counted: ColumnElement[bool], figures: Sequence[Any], raws: Sequence[Raw]
-) -> dict[str, Any]:
+def _books(connection: Connection, counted: ColumnElement[bool], found: Counted, raws: Sequence[Raw]) -> dict[str, Any]:
     """What the ledger holds for these stays, and whether the old policy says the same of them."""
     accounts: dict[str, int] = {}
     transaction = LedgerTransaction.__table__.c
@@ -334,16 +339,16 @@ def _books(
     waived = sum(fen for account, fen in accounts.items() if account.startswith(WAIVED))
     bills = [one for one in raws if one.counted]
     billed = sum(one.booked_payable_fen for one in bills)
-    again = sum(one.old_payable_fen for one in figures)
+    again = found.total()
     return {
         "gross_fen": gross,
         "waived_fen": waived,
         "payable_fen": gross - waived,
         "billed_fen": billed,
-        "priced_again_fen": again,
+        "priced_again_fen": again.old_payable_fen,
         "stays": len(bills),
-        "stays_as_booked": sum(one.as_booked for one in figures),
-        "reproduced": gross - waived == billed == again and all(one.as_booked for one in figures),
+        "stays_as_booked": again.as_booked,
+        "reproduced": gross - waived == billed == again.old_payable_fen and again.as_booked == again.stays,
     }
 
 

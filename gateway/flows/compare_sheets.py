@@ -17,6 +17,7 @@ Cell = str | int | float | None
 
 _YUAN: Final = "#,##0.00;[Red]-#,##0.00"
 _COUNT: Final = "#,##0"
+_TOO_FEW: Final = "不足十户"
 _HEADINGS: Final = (
     "停车次数",
     "原规则应收(元)",
@@ -94,7 +95,7 @@ def workbook(found: Document, site_names: Mapping[str, str] | None = None) -> by
 def _summary(sheet: Worksheet, found: Document) -> None:
     sheet.title = "概要"
     books, total = found["books"], found["total"]
-    rows: list[list[Cell]] = [
+    rows: list[Sequence[Cell]] = [
         ["原规则", _policy(found["old"])],
         ["新规则", _policy(found["new"])],
         ["起止日期（按离场日）", f"{found['from']} — {found['to']}"],
@@ -111,16 +112,21 @@ def _summary(sheet: Worksheet, found: Document) -> None:
             ["与账一致的停车次数", books["stays_as_booked"]],
             ["新规则应付(元)", total["new_payable_fen"] / 100],
             ["收入变化(元)", total["change_fen"] / 100],
-            ["多付：次数", total["pay_more"]["stays"]],
-            ["多付：金额(元)", total["pay_more"]["fen"] / 100],
-            ["少付：次数", total["pay_less"]["stays"]],
-            ["少付：金额(元)", total["pay_less"]["fen"] / 100],
-            ["不变：次数", total["pay_the_same"]["stays"]],
+            *zip(
+                ("多付：次数", "多付：金额(元)", "少付：次数", "少付：金额(元)", "不变：次数"),
+                _who_pays(total),
+                strict=True,
+            ),
         ]
     else:
         rows.append(["说明", f"不足 {found['fewest_households']} 户，不列明细"])
     rows += [[f"未计入：{why}", number] for why, number in found["left_out"].items()]
-    rows.append(["隐私", f"不足 {found['fewest_households']} 户的行已合并；包月与低保优免合并为“居民”；不含车牌"])
+    rows.append(
+        [
+            "隐私",
+            f"不足 {found['fewest_households']} 户的行已合并，多付、少付涉及不足十户的不列；包月与低保优免合并为“居民”；不含车牌",
+        ]
+    )
     _table(sheet, ("项目", "数值"), rows, yuan=frozenset())
     for label_cell, cell in sheet.iter_rows(min_row=2, max_col=2):
         label = str(label_cell.value)
@@ -187,12 +193,15 @@ def _figures(row: Document) -> list[Cell]:
         row["new_waived_fen"] / 100,
         row["new_payable_fen"] / 100,
         row["change_fen"] / 100,
-        row["pay_more"]["stays"],
-        row["pay_more"]["fen"] / 100,
-        row["pay_less"]["stays"],
-        row["pay_less"]["fen"] / 100,
-        row["pay_the_same"]["stays"],
+        *_who_pays(row),
     ]
+
+
+def _who_pays(row: Document) -> list[Cell]:
+    more, less, same = row["pay_more"], row["pay_less"], row["pay_the_same"]
+    if more is None:
+        return [_TOO_FEW] * 5
+    return [more["stays"], more["fen"] / 100, less["stays"], less["fen"] / 100, same["stays"]]
 
 
 def _name(table: str, name: str, site_names: Mapping[str, str] | None) -> str:

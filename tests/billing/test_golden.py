@@ -15,7 +15,7 @@ import pytest
 
 from billing.benefits import Benefits, PassPeriod, parse_voucher
 from billing.bill import Bill, CalendarUnknown, StayToPrice, price
-from billing.compare import Recorded, World
+from billing.compare import Raw, Recorded, World
 from billing.money import fen_of_yuan
 from billing.policy import Policy, parse
 from billing.settle import Prepaid, rebill
@@ -167,7 +167,13 @@ def came_back(row: Row) -> tuple[int, int]:
     world = World([policy], "2026-11")
     parts = (row.first, (row.entry, row.leaves))
     found = [
-        world.reprice(Recorded(id=str(at), site="s", key="k", entry=at, exit=leaves, stay=stay, benefits=benefits))
+        world.reprice(
+            Recorded(
+                Raw(id=str(at), site="s", key="k", entry=at, exit=leaves),
+                replace(stay, entry=at, exit=leaves),
+                benefits,
+            )
+        )
         for at, leaves in parts
     ]
     return found[-1].gross_fen, found[-1].payable_fen

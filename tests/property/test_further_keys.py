@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from billing.batch import read
 from billing.benefits import Benefits, PassPeriod
 from billing.bill import StayToPrice, figures, price
-from billing.compare import Recorded, World
+from billing.compare import Raw, Recorded, World
 from billing.policy import parse
 from tests.property.naive_biller import Benefit, NaiveBiller
 from tests.property.policies import CLOCKS, policies, stays
@@ -241,9 +241,8 @@ def parts_of(gaps: list[tuple[int, int]]) -> list[Recorded]:
     for place, (away, stayed) in enumerate(gaps):
         entry = at + timedelta(minutes=away)
         at = entry + timedelta(minutes=stayed)
-        facts = StayToPrice(entry, at)
-        one = Recorded(id=str(place), site="s", key="k", entry=entry, exit=at, stay=facts, benefits=Benefits())
-        found.append(one)
+        raw = Raw(id=str(place), site="s", key="k", entry=entry, exit=at)
+        found.append(Recorded(raw, StayToPrice(entry, at), Benefits()))
     return found
 
 
@@ -254,7 +253,7 @@ def test_a_stay_that_goes_on_costs_what_one_stay_costs(gaps: list[tuple[int, int
     world = World([policy], "2026-01")
     recorded = parts_of(gaps)
     paid = sum(world.reprice(one).payable_fen for one in recorded)
-    assert paid == price(policy, StayToPrice(recorded[0].entry, recorded[-1].exit)).payable_fen
+    assert paid == price(policy, StayToPrice(recorded[0].raw.entry, recorded[-1].raw.exit)).payable_fen
 
 
 @PROPERTY

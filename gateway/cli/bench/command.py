@@ -15,6 +15,7 @@ _COMMANDS: dict[str, str] = {
     "site": "gateway.cli.bench.commands:site",
     "backlog": "gateway.cli.bench.commands:backlog",
     "growth": "gateway.cli.bench.commands:growth",
+    "compare": "gateway.cli.bench.compare:compare",
 }
 # In this order, the quickest to tell first.
 _ALL = ("events", "memory", "site", "backlog", "growth")
