@@ -27,11 +27,6 @@ HOME = Subject("household", "101", "xinyi")
 MANAGER = By(operator="sun", role="manager")
 
 
-@pytest.fixture
-def office(parts: Parts) -> Office:
-    return Office(parts)
-
-
 def asking(operator: str = "li") -> Asking:
     return Asking(operator=operator, origin="", sites=None, identity="核验单 1", reason="迁出", sees_low_income=True)
 

@@ -25,21 +25,11 @@ from gateway.store import books as store_books
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.books import Books
-from tests.gateway.trade import Street, local
+from tests.gateway.trade import local
 from tests.gateway.voucher_desk import Desk
 
 TILL = By(operator="li", role="cashier")
 MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
-
-
-@pytest.fixture
-def street(parts: Parts) -> Street:
-    return Street(parts)
-
-
-@pytest.fixture
-def desk(street: Street) -> Desk:
-    return Desk(street)
 
 
 def close(desk: Desk, until: date) -> None:

@@ -11,21 +11,10 @@ from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.vouchers import offline, register
 from gateway.flows.vouchers.refusals import VoucherNotNow, VoucherUsed
 from gateway.store import tables as t
-from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
 from tests.gateway.voucher_desk import Desk
 
 LANE = "xinyi.out-1"
-
-
-@pytest.fixture
-def street(parts: Parts) -> Street:
-    return Street(parts)
-
-
-@pytest.fixture
-def desk(street: Street) -> Desk:
-    return Desk(street)
 
 
 def bring(desk: Desk, code: str, at: str = "12:01", lane: str = LANE) -> offline.Redemption:

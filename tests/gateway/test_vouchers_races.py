@@ -7,29 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from gateway.flows import payment
 from gateway.flows.event_path import EventPath
 from gateway.flows.refusals import Refused
 from gateway.flows.vouchers import books, offline, redeem
 from gateway.flows.vouchers.refusals import QuotaReached, VoucherState, VoucherUsed
 from gateway.store import tables as t
-from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
 from tests.gateway.voucher_desk import Desk
 
 AT_ONCE = 8
-
-
-@pytest.fixture
-def street(parts: Parts) -> Street:
-    return Street(parts)
-
-
-@pytest.fixture
-def desk(street: Street) -> Desk:
-    return Desk(street)
 
 
 def all_at_once(*works: Callable[[], Any]) -> list[Any]:
