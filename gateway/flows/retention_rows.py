@@ -20,9 +20,9 @@ def table_of(model: type[t.Base]) -> Table:
 
 
 def each(connection: Connection, table: Table, statement: Update | Delete, rows: Sequence[Any]) -> int:
-    """Run it for each of these rows, which have the columns of the table's key. How many they are."""
+    """Run it for each of these rows, by the columns of the table's key that they have. How many they are."""
     if rows:
-        own = [column.name for column in table.primary_key.columns]
+        own = [column.name for column in table.primary_key.columns if column.name in rows[0]]
         here = and_(*(table.c[name] == bindparam(f"of_{name}") for name in own))
         connection.execute(statement.where(here), [{f"of_{name}": row[name] for name in own} for row in rows])
     return len(rows)

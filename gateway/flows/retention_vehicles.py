@@ -17,11 +17,11 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, not_, or_, s
 from gateway.flows.arrears import due
 from gateway.flows.inbound import FORGOTTEN
 from gateway.flows.personal_data_door import door, nobody, rename_holder, stranger
+from gateway.flows.retention_rows import ROWS_AT_A_TIME, each, table_of
 from gateway.store import tables as t
 from gateway.store.scrub import zeroing
 from gateway.wiring import Parts
 
-ROWS_AT_A_TIME = 500
 # Of one vehicle in one transaction: years of a resident's daily coming and going.
 _EVENTS_OF_A_VEHICLE = 10_000
 # A close is checked against its stays unless an event up to so much later came in after it (`verify_closes`).
@@ -30,31 +30,11 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 _EVENT = t.PlateEventRow.__table__.c
 _STAY = t.Stay.__table__.c
-_IMAGE = t.Image.__table__.c
 _PRESENCE = t.Presence.__table__.c
 _BALANCE = t.AllowanceBalance.__table__.c
 
-_OF_EVENT = (
-    _EVENT.site_id == bindparam("site"),
-    _EVENT.device_id == bindparam("device"),
-    _EVENT.event_id == bindparam("event"),
-)
-_DELETE_EVENT = delete(t.PlateEventRow).where(*_OF_EVENT)
 # The digest as well: it is a hash of what the event said, and there are few plates to try.
-_BLANK_EVENT = (
-    update(t.PlateEventRow)
-    .where(*_OF_EVENT)
-    .values(plate=None, plate_raw=None, image=None, credential_digest=None, digest=FORGOTTEN)
-)
-_CORRECTED = t.StayCorrectionRead.__table__.c
-_DELETE_CORRECTED = delete(t.StayCorrectionRead).where(
-    _CORRECTED.site_id == bindparam("site"),
-    _CORRECTED.device_id == bindparam("device"),
-    _CORRECTED.event_id == bindparam("event"),
-)
-_DELETE_IMAGE = delete(t.Image).where(
-    _IMAGE.site_id == bindparam("site"), _IMAGE.device_id == bindparam("device"), _IMAGE.event_id == bindparam("event")
-)
+_BLANK = {"plate": None, "plate_raw": None, "image": None, "credential_digest": None, "digest": FORGOTTEN}
 UNSETTLED = or_(_STAY.state.in_(["inside", "exception"]), func.coalesce(due(), 0) > 0)
 
 
@@ -150,13 +130,14 @@ def _retire(connection: Connection, parts: Parts, site: str, plate: str, before:
 def unname_stays(connection: Connection, site: str, stays: Iterator[str] | Sequence[str]) -> int:
     """The stays lose plate and household. Nothing that was billed or counted changes."""
     names = [{"site": site, "stay": stay, "nobody": nobody(stay)} for stay in stays]
-    return _many(
-        connection,
-        update(t.Stay)
-        .where(_STAY.site_id == bindparam("site"), _STAY.id == bindparam("stay"))
-        .values(plate=bindparam("nobody"), household_id=None),
-        names,
-    )
+    if names:
+        connection.execute(
+            update(t.Stay)
+            .where(_STAY.site_id == bindparam("site"), _STAY.id == bindparam("stay"))
+            .values(plate=bindparam("nobody"), household_id=None),
+            names,
+        )
+    return len(names)
 
 
 def _unname_holder(connection: Connection, parts: Parts, site: str, holder: str) -> None:
@@ -188,22 +169,16 @@ def forget_events(connection: Connection, site: str, events: Sequence[Event], ke
 
     `late` has to be kept: `verify` asks whether any event came after its day's close.
     """
-    key = [{"site": site, "device": one.device, "event": one.event} for one in events]
+    keys = [{"site_id": site, "device_id": one.device, "event_id": one.event} for one in events]
     kept = [keeps(one) for one in events]
-    _many(connection, _DELETE_IMAGE, key)
-    _many(connection, _DELETE_CORRECTED, key)
-    _many(connection, _BLANK_EVENT, [one for one, keep in zip(key, kept, strict=True) if keep])
-    _many(connection, _DELETE_EVENT, [one for one, keep in zip(key, kept, strict=True) if not keep])
+    for model in (t.Image, t.StayCorrectionRead):
+        each(connection, table_of(model), delete(model), keys)
+    table = table_of(t.PlateEventRow)
+    each(connection, table, update(table).values(_BLANK), [one for one, keep in zip(keys, kept, strict=True) if keep])
+    each(connection, table, delete(table), [one for one, keep in zip(keys, kept, strict=True) if not keep])
 
 
 def late(one: Event, zone: ZoneInfo) -> bool:
     """Whether it was received after the end of its day: then perhaps after that day's close. Rather once too often."""
     own_day = (one.at - _SETTLES_WITHIN).astimezone(zone).date()
     return one.received_at.astimezone(zone).date() != own_day
-
-
-def _many(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> int:
-    """One statement for each row: each finds its own by its key."""
-    if rows:
-        connection.execute(statement, rows)
-    return len(rows)
