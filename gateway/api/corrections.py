@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
 from gateway.api import shapes
-from gateway.api.answers import instant, json
+from gateway.api.answers import Key, instant, json
 from gateway.api.context import Asking, Staff, With
 from gateway.flows import corrections, reading
 from gateway.flows.charges_books import By
@@ -20,7 +20,6 @@ router = APIRouter(tags=["stays"])
 
 StayId = Annotated[str, Path(max_length=64)]
 CorrectionId = Annotated[str, Path(max_length=64)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
 
 @router.post("/stays/{stay_id}/corrections", status_code=201, responses={201: {"model": shapes.Correction}})
