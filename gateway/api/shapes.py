@@ -80,7 +80,9 @@ class Stay(BaseModel):
     gross_fen: int | None
     payable_fen: int | None
     paid_fen: int
-    corrections: list[Correction] | None = Field(default=None, description="of one stay that staff corrected; not in lists")
+    corrections: list[Correction] | None = Field(
+        default=None, description="of one stay that staff corrected; not in lists"
+    )
 
 
 class CorrectionAsked(BaseModel):
@@ -179,36 +181,6 @@ class ExceptionShape(BaseModel):
     resolved_at: datetime | None
     resolved_by: str | None
     resolution: str | None
-
-
-class Sites(BaseModel):
-    items: list[Site]
-    next: str | None
-
-
-class Gates(BaseModel):
-    items: list[Gate]
-    next: str | None
-
-
-class Lanes(BaseModel):
-    items: list[Lane]
-    next: str | None
-
-
-class Devices(BaseModel):
-    items: list[Device]
-    next: str | None
-
-
-class Stays(BaseModel):
-    items: list[Stay]
-    next: str | None
-
-
-class Exceptions(BaseModel):
-    items: list[ExceptionShape]
-    next: str | None
 
 
 class SiteDay(BaseModel):
