@@ -24,11 +24,6 @@ from gateway.runtime.ids import derive_in_site
 from gateway.store.facts import Corrected, EventKey, VehicleKey
 from gateway.store.records import CorrectedRead, EventRecord, StayRecord
 
-_ITEM_OF_STATE = {
-    State.NO_ENTRY: "no_entry",
-    State.MISSING_EXIT: "missing_exit",
-    State.EXCEPTION: "implausible_stay",
-}
 _Said = tuple[str, datetime]
 
 
@@ -86,14 +81,6 @@ def apply(batch: Batch) -> list[VehicleKey]:
     for one, before in moved:
         _follow(batch, one, before)
     return [*sorted(losses - gains), *sorted(gains)]
-
-
-def explained(corrected: Corrected) -> Iterator[tuple[str, str]]:
-    """Kind and subject of what needed a person because of a stay that is another vehicle's now, and needs none any more."""
-    for stay, was in corrected.handed:
-        kind = _ITEM_OF_STATE.get(State(was))
-        if kind is not None and stay.state != was:
-            yield kind, stay.id
 
 
 def _groups(
@@ -205,13 +192,11 @@ def _follow(batch: Batch, one: EventRecord, before: VehicleKey) -> None:
 
 
 def _hand_over(batch: Batch, stay: StayRecord, before: VehicleKey, after: VehicleKey) -> None:
-    corrected, facts = batch.facts.corrected, batch.facts
-    assert corrected is not None
+    facts = batch.facts
     if stay.state == State.INSIDE:
         facts.inside[stay.site] = facts.inside.get(stay.site, 0) - 1
     if stay.household:
         facts.claims[stay.site, stay.household].pop(stay.id, None)
-    corrected.handed.append((stay, str(stay.state)))
     facts.stays[before].remove(stay)
     facts.stays.setdefault(after, []).append(stay)
     stay.plate = after[1]

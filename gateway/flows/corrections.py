@@ -14,7 +14,6 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from gateway.flows import audit
-from gateway.flows import corrected as corrected_passages
 from gateway.flows.charges_books import By, another, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided, AlreadyProposed
 from gateway.flows.corrections_records import Correction, of_stay, one
@@ -24,6 +23,7 @@ from gateway.flows.outcome import Situation
 from gateway.flows.passes_terms import plate_of
 from gateway.flows.reading import site_of
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
+from gateway.flows.registers_rows import tells
 from gateway.flows.rows_of import corrected_read
 from gateway.flows.saving import OutcomeWriter
 from gateway.runtime.ids import derive_in_site, random_token
@@ -49,7 +49,7 @@ def correct(
 
     Raises `NotFound`, `Invalid`, `NotCorrectable`, `NothingToCorrect`, `StaysOverlap`, `AlreadyProposed`, `KeyReused`.
     """
-    words, wanted = reason_of(reason), _checked(wanted)
+    words, wanted = _reason(reason), _checked(wanted)
     key = f"key:{idempotency_key}" if idempotency_key else f"once:{random_token()}"
     return _tried(lambda: _correct(parts, stay_id, wanted, words, by, key))
 
@@ -61,7 +61,7 @@ def approve(parts: Parts, correction_id: str, by: By) -> Correction:
 
 def refuse(parts: Parts, correction_id: str, reason: str, by: By) -> Correction:
     """The record stays as it is. Raises `SecondPersonNeeded`, `AlreadyDecided`, `NotFound`."""
-    words, now = reason_of(reason), parts.clock.now()
+    words, now = _reason(reason), parts.clock.now()
     with parts.store.writing() as connection:
         row = _undecided(connection, correction_id, by)
         changed = _decide(connection, row, by, now, {"state": "refused", "reason": words})
@@ -81,6 +81,13 @@ def _tried(once: Callable[[], Correction]) -> Correction:
             if getattr(problem.orig, "sqlstate", None) != _DEADLOCK:
                 raise
     raise NotCorrectable("the stay is being corrected by somebody else at this moment: look at it again")
+
+
+def _reason(text: str) -> str:
+    words = reason_of(text)
+    if tells(words):
+        raise Invalid("reason: of a household's means nothing is said here; say what was misread")
+    return words
 
 
 def _checked(wanted: Wanted) -> Wanted:
@@ -170,7 +177,7 @@ def _made(work: Work, reads: list[CorrectedRead], by: By) -> dict[str, Any]:
 
 def _save(connection: Connection, work: Work, by: By) -> None:
     OutcomeWriter(connection).save(work.batch.outcome, work.batch.facts, work.now, None)
-    for kind, subject in corrected_passages.explained(work.corrected):
+    for kind, subject in work.explained():
         _resolve(connection, work.site, kind, subject, by, work.now, "corrected")
 
 
@@ -194,8 +201,8 @@ def _first(connection: Connection, site: str, key: str, stay_id: str, wanted: Wa
     if row is None:
         return None
     found = one(connection, row.id)
-    asked_plate = wanted.plate in {None, found.plate_after} or not row.new_plate
-    asked_entry = wanted.entry_at is None or wanted.entry_at == found.entry_after
+    asked_plate = wanted.plate == found.plate_after if row.new_plate else True
+    asked_entry = (wanted.entry_at or found.entry_before) == found.entry_after
     if (row.stay_id, row.part, row.reason) != (stay_id, wanted.part, words) or not (asked_plate and asked_entry):
         raise KeyReused
     return found

@@ -19,6 +19,7 @@ from gateway.flows.gather import gather_together
 from gateway.flows.outcome import Situation
 from gateway.flows.reading import site_of
 from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.settling import Settling
 from gateway.flows.vehicle import Vehicle
 from gateway.store import tables as t
 from gateway.store.facts import Corrected, FactLoader
@@ -26,6 +27,11 @@ from gateway.store.records import CorrectedRead, EventRecord, StayRecord
 from gateway.wiring import Parts
 
 _STAY = t.Stay.__table__.c
+_ITEM_OF_STATE = {
+    State.NO_ENTRY: "no_entry",
+    State.MISSING_EXIT: "missing_exit",
+    State.EXCEPTION: "implausible_stay",
+}
 _COUNTED = {State.INSIDE, State.LEFT, State.EXCEPTION}
 
 
@@ -203,6 +209,18 @@ class Work:
             for stay in self._stays()
             for was in (self._were.get(stay.id),)
         )
+
+    def explained(self) -> Iterator[tuple[str, str]]:
+        """Kind and subject of what needed a person because of how a stay stood, and needs none any more."""
+        now = {stay.id: stay.state for stay in self._stays()}
+        for stay_id, was in self._were.items():
+            kind = _ITEM_OF_STATE.get(State(was.state))
+            if kind is not None and now.get(stay_id) != was.state:
+                yield kind, stay_id
+        for stay in self._stays():
+            standing = Settling(self.batch, (stay.site, stay.plate), stay).standing_bill()
+            if standing is not None and standing.new and standing.kind == "exit":
+                yield "implausible_stay", stay.id
 
     def _stays(self) -> Iterator[StayRecord]:
         for key in sorted(self.corrected.vehicles):

@@ -61,8 +61,7 @@ class Corrected:
     """Vehicles that share corrected passages, all of them locked and loaded, and what was corrected.
 
     `known`: how many of `reads` are in the database. `instants`: at which a stay of theirs may begin. What a batch changes: `shifted`,
-    events that count at another instant; `handed`, stays that became another vehicle's, each with the state that it had; `until`, how
-    far the presence of a vehicle has to look out for more of these passages.
+    events that count at another instant; `until`, how far the presence of a vehicle has to look out for more of these passages.
     """
 
     vehicles: set[VehicleKey]
@@ -70,7 +69,6 @@ class Corrected:
     known: int = 0
     instants: set[datetime] = field(default_factory=set)
     shifted: dict[int, EventRecord] = field(default_factory=dict)
-    handed: list[tuple[StayRecord, str]] = field(default_factory=list)
     until: dict[VehicleKey, datetime] = field(default_factory=dict)
 
 

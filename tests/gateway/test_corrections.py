@@ -6,64 +6,17 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from controllers.events import Kind, Opening
 from gateway.flows import payment
 from gateway.flows.close import close_day
-from gateway.flows.verify import verify
 from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.house import House
+from tests.gateway.correction_office import OTHER, REASON, RIGHT, WRONG, Office
 from tests.gateway.rules import Ruled, allowance, tariff
 from tests.gateway.trade import Street, local
 
-RIGHT, WRONG, OTHER = "浙A12345", "浙A12346", "浙B88888"
 MOTHER, HOLDER = "浙A00003", "household:3-201"
-REASON = "号牌第五位误识别，见图片"
-
-
-class Office:
-    """A street with the staff who may correct its records."""
-
-    def __init__(self, parts: Parts, street: Street | None = None) -> None:
-        self.parts, self.street = parts, street or Street(parts)
-        self.house = House(parts)
-        for name, role in (("mei", "manager"), ("fang", "finance"), ("li", "cashier")):
-            self.house.hires(name, role)
-        self._staff: dict[str, Any] = {}
-
-    def as_(self, name: str) -> Any:
-        if name not in self._staff:
-            self._staff[name] = self.house.as_(name)
-        return self._staff[name]
-
-    def asks(self, stay: str, *, name: str = "mei", key: str | None = None, reason: str = REASON, **wanted: Any) -> Any:
-        headers = {"Idempotency-Key": key} if key else {}
-        return self.as_(name).post(f"/api/v1/stays/{stay}/corrections", {"reason": reason, **wanted}, **headers)
-
-    def corrects(self, stay: str, **more: Any) -> dict[str, Any]:
-        answer = self.asks(stay, **more)
-        assert answer.status_code == 201, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def approves(self, made: dict[str, Any], name: str = "fang") -> Any:
-        return self.as_(name).post(f"/api/v1/stays/{made['stay']}/corrections/{made['id']}/approval")
-
-    def sees(self, stay: str) -> dict[str, Any]:
-        answer = self.as_("mei").get(f"/api/v1/stays/{stay}")
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def rows(self, table: Any) -> list[Any]:
-        with self.parts.store.reading() as connection:
-            return list(connection.execute(select(table.__table__)).all())
-
-    def check(self) -> None:
-        report = verify(self.parts)
-        assert report.ok, report.first_failure
 
 
 @pytest.fixture
