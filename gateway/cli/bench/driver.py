@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
@@ -90,9 +90,8 @@ class Driver:
         port: int,
         passwords: Mapping[str, str] | None = None,
         cashier: Cashier | None = None,
-        name: str = "b",
     ) -> None:
-        self._traffic, self._clock, self._cashier, self._name = traffic, clock, cashier, name
+        self._traffic, self._clock, self._cashier = traffic, clock, cashier
         self.transport = Transport(host, port, Listener(self._connected, lambda _: None, self._message))
         sites = {layout.site(index): index for index in range(layout.sites)}
         self._ready: dict[bool, deque[_Lane]] = {True: deque(), False: deque()}
@@ -112,14 +111,7 @@ class Driver:
         self.between_turns: Callable[[], None] = lambda: None
 
     def connect(self) -> None:
-        end = perf_counter() + CONNECT_SECONDS_MAX
-        while not all(self.transport.ready(key) for key in self.keys):
-            if perf_counter() > end:
-                waiting = next(key for key in self.keys if not self.transport.ready(key))
-                raise CheckFailed(
-                    f"{waiting.username} cannot connect: {self.transport.refusal(waiting) or 'no answer'}"
-                )
-            self.transport.turn(TURN_SECONDS)
+        _connect(self.transport, self.keys)
 
     def close(self) -> None:
         self.transport.close()
@@ -284,7 +276,7 @@ class Driver:
 
     def _next_id(self) -> str:
         self._count += 1
-        return f"{self._name}-{self._count:08d}"
+        return f"b-{self._count:08d}"
 
 
 class Echoed:
@@ -304,14 +296,7 @@ class Echoed:
         self._count = 0
 
     def connect(self) -> None:
-        end = perf_counter() + CONNECT_SECONDS_MAX
-        while not all(self._transport.ready(key) for key in self._keys):
-            if perf_counter() > end:
-                late = next(key for key in self._keys if not self._transport.ready(key))
-                raise CheckFailed(
-                    f"the echo's {late.username} cannot connect: {self._transport.refusal(late) or 'no answer'}"
-                )
-            self._transport.turn(TURN_SECONDS)
+        _connect(self._transport, self._keys)
 
     def run(self, messages: int, in_flight: int) -> Round:
         """So many messages there and back. The round's events are messages."""
@@ -339,3 +324,12 @@ class Echoed:
             sent = self._sent.pop(json.loads(payload)["id"], None)
             if sent is not None:
                 self._latencies.append(perf_counter() - sent)
+
+
+def _connect(transport: Transport, keys: Sequence[Key]) -> None:
+    """Until all are let in. Raises `CheckFailed` naming one that is not."""
+    end = perf_counter() + CONNECT_SECONDS_MAX
+    while late := [key for key in keys if not transport.ready(key)]:
+        if perf_counter() > end:
+            raise CheckFailed(f"{late[0].username} cannot connect: {transport.refusal(late[0]) or 'no answer'}")
+        transport.turn(TURN_SECONDS)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Index, Table
 
-from gateway.cli.bench.street import PLATES, Layout
+from gateway.cli.bench.street import LETTERS, PLATES, Layout
 from gateway.store.tables import Base
 from gateway.wiring import Parts
 
@@ -21,7 +21,6 @@ CHUNK = 50_000
 # Whoever is inside parks for this long.
 _STAYS_FOR = timedelta(hours=2)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 # A multiplier that scatters the numbers below 2^32 without two meeting.
 _SCATTER, _SCATTERED = 2_654_435_761, 4_294_967_296
 # Commands are kept for a shorter time than stays.
@@ -44,7 +43,7 @@ class _Words:
         self._begin, self._step = (begin - _EPOCH) // timedelta(microseconds=1), step // timedelta(microseconds=1)
         number = f"(n % {vehicles})"
         self.site = self._padded(f"({number} / {layout.stride}) % {layout.sites}", 2, "s")
-        letter = f"substr('{_LETTERS}', CAST({number} / 100000 AS int) + 1, 1)"
+        letter = f"substr('{LETTERS}', CAST({number} / 100000 AS int) + 1, 1)"
         self.plate = f"'浙' || {letter} || {self._padded(f'{number} % 100000', 5)}"
 
     def series(self, first: int, last: int) -> str:

@@ -19,14 +19,14 @@ from simulators.transport import Key
 POLICY = "hushu-residential"
 # All devices of this run have the same: a hash takes a twentieth of a second, and a stand is furnished more than once.
 _PASSWORD = random_token()
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _A_LETTER = 100_000
-PLATES = len(_LETTERS) * _A_LETTER
+PLATES = len(LETTERS) * _A_LETTER
 
 
 def plate(number: int) -> str:
     """The plate with this number, of `PLATES`. `fill` writes the same ones in SQL."""
-    return f"浙{_LETTERS[number // _A_LETTER]}{number % _A_LETTER:05d}"
+    return f"浙{LETTERS[number // _A_LETTER]}{number % _A_LETTER:05d}"
 
 
 class LaneSpec(NamedTuple):
