@@ -171,6 +171,10 @@ BAD_IMPORTS = {
     "the wire knows neither end": ("wire/client.py", "import controllers.plate"),
     "of the gateway only its command line knows the simulators": ("gateway/flows/batch.py", "import simulators.clock"),
     "only flows and the relay touch the tables": ("gateway/api/shapes.py", "import gateway.store.tables"),
+    "what serves gates and prices stays loads nothing that reads workbooks or prints": (
+        "gateway/flows/batch.py",
+        "import segno",
+    ),
     "the store knows no flow, the runtime no store": ("gateway/store/keyed.py", "import gateway.flows.batch"),
 }
 
