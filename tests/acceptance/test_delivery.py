@@ -109,12 +109,13 @@ class TestNoStaleCommand:
 
     def test_every_command_for_a_device_carries_its_limits(self, street: Street) -> None:
         street.is_alive()
-        for device in street.devices.values():
-            for command in device.commands():
-                assert {"id", "action", "lane", "event", "reason", "show", "say", "pay"} <= set(command)
-                if command["action"] != "show":
-                    assert command["expires_at"][-6] in "+-" or command["expires_at"].endswith("Z")
-                    assert 0 < command["ttl_ms"] <= 12_000
+        given = [command for device in street.devices.values() for command in device.commands()]
+        assert any(command["action"] != "show" for command in given)
+        for command in given:
+            assert {"id", "action", "lane", "event", "reason", "show", "say", "pay"} <= set(command)
+            if command["action"] != "show":
+                assert command["expires_at"][-6] in "+-" or command["expires_at"].endswith("Z")
+                assert 0 < command["ttl_ms"] <= 12_000
 
 
 BROKEN: list[tuple[str, bytes]] = [

@@ -38,6 +38,7 @@ def test_a_long_log_is_moved_into_the_file_and_begins_again(store: Store, databa
 def test_elsewhere_there_is_nothing_to_do(store: Store) -> None:
     checkpoints = Checkpointer(store)
     checkpoints.start()
+    assert (checkpoints._thread.ident is None) is store.postgres
     checkpoints.stop()
 
 

@@ -143,6 +143,7 @@ class TestRegister:
         desk.parts = without_quota(desk.parts)
         desk.book(count=60)
         desk.issue(1, 60, household="101")
+        assert desk.states() == {"issued": 60}
 
     def test_a_merchants_book_is_for_no_household(self, desk: Desk) -> None:
         desk.street.register("households", {"household": "101", "name": "x", "area_m2": "50"})

@@ -125,6 +125,7 @@ def test_nobody_is_at_two_places_of_a_site_at_once(plan):
     for journey in plan.journeys:
         if journey.enter_at is not None:
             by_vehicle.setdefault((journey.site, journey.vehicle.name), []).append(journey)
+    assert any(len(journeys) > 1 for journeys in by_vehicle.values())
     for journeys in by_vehicle.values():
         journeys.sort(key=lambda journey: journey.enter_at)
         for earlier, later in itertools.pairwise(journeys):
