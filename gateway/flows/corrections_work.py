@@ -55,6 +55,7 @@ class Was(NamedTuple):
     exit_at: datetime | None
     payable_fen: int | None
     prepaid_fen: int
+    entry: tuple[str | None, str | None]
 
 
 class Work:
@@ -93,6 +94,11 @@ class Work:
         assert self.batch.facts.corrected is not None
         return self.batch.facts.corrected
 
+    @property
+    def _whole(self) -> bool:
+        """Whether entry and exit stay together."""
+        return self.wanted.part == "stay" or self.before == self.after
+
     def _says(self) -> DerivedStay:
         stay, vehicle = self.stay, Vehicle(self.batch, self.before)
         for device, event in ((stay.entry_device, stay.entry_event), (stay.exit_device, stay.exit_event)):
@@ -119,7 +125,7 @@ class Work:
             if wanted.entry_at > self.now:
                 raise Invalid("entry_at: lies in the future")
             ends = next((one for one in (*says.between, says.exit) if one is not None and not one.inward), None)
-            if wanted.part == "stay" and ends is not None and wanted.entry_at >= ends.first.at:
+            if self._whole and ends is not None and wanted.entry_at >= ends.first.at:
                 raise Invalid(
                     f"entry_at: must lie before the exit at {ends.first.at.astimezone(self.batch.zone):%F %T}"
                 )
@@ -194,7 +200,7 @@ class Work:
         if found is not self.stay:
             found.corrections += 1
             batch.outcome.touched(found)
-        self._refuse_damage(were, found)
+        self._refuse_damage(were, found, gaining.says_of(first.device, first.event))
         self._overpaid(were)
         batch.outcome.transactions = [
             msgspec.structs.replace(one, operator=operator) for one in batch.outcome.transactions
@@ -228,17 +234,30 @@ class Work:
 
     def _snapshot(self) -> dict[str, Was]:
         return {
-            stay.id: Was(str(stay.state), stay.entry_at, stay.exit_at, stay.payable_fen, stay.posted.prepaid_fen)
+            stay.id: Was(
+                str(stay.state),
+                stay.entry_at,
+                stay.exit_at,
+                stay.payable_fen,
+                stay.posted.prepaid_fen,
+                (stay.entry_device, stay.entry_event),
+            )
             for stay in self._stays()
         }
 
-    def _refuse_damage(self, were: dict[str, Was], found: StayRecord) -> None:
-        """No other stay may lose an entry or exit that it had; nor may the corrected one come to nothing."""
+    def _refuse_damage(self, were: dict[str, Was], found: StayRecord, says: DerivedStay | None) -> None:
+        """No other stay may lose an entry or exit that it had, unless it turns out to be the same one; nor may the corrected one come
+        to nothing.
+        """
         now = {stay.id: stay for stay in self._stays()}
         for stay_id, was in were.items():
             stay = now.get(stay_id)
             mine = stay_id in {self.stay.id, found.id}
-            if was.state not in _COUNTED or (mine and self.wanted.part != "stay"):
+            if was.state not in _COUNTED or (mine and not self._whole):
+                continue
+            device, event = was.entry
+            same = device and event and says is not None and says.passage_of(device, event) is not None
+            if same and was.exit_at in {None, found.exit_at}:
                 continue
             kept = stay is not None and stay.state in _COUNTED and (mine or stay.entry_at == was.entry_at)
             if kept and stay is not None and (was.exit_at is None or stay.exit_at == was.exit_at):

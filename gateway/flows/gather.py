@@ -233,6 +233,8 @@ def _what_it_costs(
     sites: set[str],
 ) -> None:
     entered, left = _directions(estate, events)
+    if facts.corrected is not None and left:
+        left |= facts.corrected.vehicles
     balances = loader.balances(_months_in_question(estate, facts, spans, zone))
     inside = loader.inside({site for site, _ in entered})
     arrears = loader.arrears({key for key in left if _leaves_first(estate, key[0])})

@@ -165,6 +165,7 @@ def test_an_entry_that_is_moved_reprices_by_the_difference(office: Office) -> No
     ("wanted", "slug"),
     [
         ({"entry_at": "2026-03-02T11:10:00+08:00"}, "invalid"),
+        ({"entry_at": "2026-03-02T11:10:00+08:00", "part": "entry"}, "invalid"),
         ({"entry_at": "2026-03-05T09:00:00+08:00"}, "invalid"),
         ({"plate": "?"}, "invalid"),
         ({}, "invalid"),
@@ -246,6 +247,22 @@ def test_only_one_end_was_misread(office: Office) -> None:
     assert office.approves(made).status_code == 200
     assert (street.stay(WRONG).state, street.stay(OTHER).state) == ("inside", "left")
     assert street.stay(OTHER).payable_fen > 0
+    office.check()
+
+
+def test_two_reads_of_one_vehicle_were_two_stays(office: Office) -> None:
+    """Read wrong, let in, read right fifteen seconds later: one vehicle that is inside twice."""
+    street = office.street
+    street.arrives("in-1", WRONG, "09:00", id="first")
+    street.arrives("in-1", RIGHT, "09:00:15", id="second")
+    street.goes("in-1", "09:00:20", after="second")
+    assert {one.plate for one in street.stays() if one.state == "inside"} == {WRONG, RIGHT}
+    twin = street.stay(WRONG)
+    office.corrects(twin.id, plate=RIGHT)
+    stay = street.stay(RIGHT)
+    assert (stay.state, stay.entry_at, stay.confirmed) == ("inside", local("09:00"), True)
+    street.passes("out-1", RIGHT, "09:20")
+    assert street.stay(RIGHT).state == "left"
     office.check()
 
 

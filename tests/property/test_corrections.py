@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from gateway.flows import corrections
 from gateway.flows.charges_books import By
 from gateway.flows.refusals import Refused
+from gateway.store import tables as t
 from tests.property.event_runs import examples, pay_something
 from tests.property.event_strategies import Step, told_and_delivered
 from tests.property.event_told import PLATES, Told, in_order
@@ -141,7 +143,7 @@ def large(postgres: Postgres) -> Iterator[PostgresWorlds]:
 Drawn = tuple[list[Told], list[Step]]
 
 
-@examples(60)
+@examples(40)
 @given(told_and_delivered(), rights(), st.integers(0, 6))
 def test_a_correction_and_any_delivery_come_to_the_same_stays(
     small: SqliteWorlds, drawn: Drawn, right: Right, when: int
@@ -156,7 +158,7 @@ def test_the_same_on_postgresql(large: PostgresWorlds, drawn: Drawn, right: Righ
     run_corrected(large, *drawn, right, when)
 
 
-@examples(30)
+@examples(20)
 @given(told_and_delivered(payments=True), st.lists(rights(), min_size=1, max_size=4))
 def test_money_and_minutes_are_counted_once_whatever_is_corrected(
     small: SqliteWorlds, drawn: Drawn, said: list[Right]
@@ -181,4 +183,28 @@ def test_money_and_minutes_are_counted_once_whatever_is_corrected(
         world.hours_later()
         for which in range(3):
             pay_something(world, which)
+        world.check()
+
+
+@examples(12)
+@given(told_and_delivered(told_whole=True, sensors_only=True), st.lists(rights(), min_size=1, max_size=4))
+def test_vehicles_at_the_barrier_are_corrected_and_no_gate_opens_by_it(
+    small: SqliteWorlds, drawn: Drawn, said: list[Right]
+) -> None:
+    """As it happens, a correction after every event: commands go out only with events, each once, and the books hold."""
+    told, _ = drawn
+    with small.fresh() as world:
+        for place, one in enumerate(in_order(told)):
+            world.clock.set(max(world.clock.now(), one.at + timedelta(seconds=1)))
+            world.deliver([one], buffered=False)
+            commands = len(world.all(select(t.CommandRow.id)))
+            right = said[place % len(said)]
+            field = f"{right.way}_event"
+            known = [one for one in world.stay_rows() if one.state != "void" and getattr(one, field)]
+            if known and right.minutes is None:
+                stay = known[right.which % len(known)]
+                if say(world, str(getattr(stay, field)), right, None):
+                    world.check()
+            assert len(world.all(select(t.CommandRow.id))) == commands
+        world.hours_later()
         world.check()
