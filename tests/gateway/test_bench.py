@@ -138,6 +138,14 @@ def test_growth_measures_few_stays_and_many(room: Path, database: str) -> None:
     assert few["ratio"] == {"in_process": 1.0, "end_to_end": 1.0}
 
 
+@pytest.mark.slow
+def test_compare_comes_to_what_was_booked(room: Path) -> None:
+    (row,), _ = bench(room, "compare", "--database", "sqlite", "--stays", "1500")
+    assert (row["database"], row["stays"]) == ("sqlite", 1_500)
+    assert row["pay_more"] > 0
+    assert row["ratio"] > 0
+
+
 @pytest.mark.postgres
 def test_a_folder_that_postgresql_cannot_enter_is_one_line(tmp_path: Path) -> None:
     need("embedded", "postgresql")

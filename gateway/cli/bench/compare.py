@@ -47,7 +47,7 @@ _FLOOR: Final = (
 def compare(*, stays: int | None, database: str, defer: bool, folder: Any, quick: bool, as_json: bool) -> Any:
     """`policy compare` over a month of 100,000 recorded stays, beside only reading their rows with the bare driver.
 
-    The policy that billed them must give what was booked, to the fen. A stay of twelve visits by day, residents at night.
+    The policy that billed them must give what was booked, to the fen.
     """
     stays = stays or (_QUICK_STAYS if quick else _STAYS)
     wanted = []

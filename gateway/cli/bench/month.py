@@ -48,6 +48,7 @@ _KINDS: Final = (
 
 class _Planned(NamedTuple):
     leaves: datetime
+    number: int
     enters: datetime
     site: str
     kind: str
@@ -88,6 +89,7 @@ class Month:
         vehicle = home if resident else _HOMES + self._random.randrange(max(1, stays // 4))
         return _Planned(
             enters + timedelta(minutes=minutes),
+            number,
             enters,
             self._layout.site(number % self._layout.sites),
             kind.name,
@@ -110,7 +112,7 @@ class Month:
             connection.execute(insert(Posting), postings)
 
     def _stay(self, one: _Planned) -> tuple[StayRecord, BillRecord, Transaction]:
-        name = derive_in_site(one.site, one.plate, one.enters.isoformat(), one.kind)
+        name = derive_in_site(one.site, str(one.number))
         stay = StayRecord(
             site=one.site, id=name, plate=one.plate, vehicle="small", plate_colour="blue", state="left",
             started_at=one.enters, entry_at=one.enters, exit_at=one.leaves, entry_lane="d0-0", exit_lane="d0-1",
