@@ -401,9 +401,11 @@ def cash_count(drawers: Iterable[Drawer]) -> Iterator[bytes]:
     yield "\ufeff小区,班次,清点时间,面额(分),张数,金额(分)\r\n".encode()
     pieces = fen = 0
     for drawer in drawers:
+        about = f"{drawer.site},{drawer.shift},{_moment(drawer.at)}"
         for worth, many in drawer.pieces.items():
-            pieces += many
-            fen += worth * many
-            line = f"{drawer.site},{drawer.shift},{_moment(drawer.at)},{worth},{many},{worth * many}\r\n"
-            yield line.encode()
+            yield f"{about},{worth},{many},{worth * many}\r\n".encode()
+        many, came = sum(drawer.pieces.values()), sum(worth * many for worth, many in drawer.pieces.items())
+        yield f"{about},小计,{many},{came}\r\n".encode()
+        pieces += many
+        fen += came
     yield f"合计,,,,{pieces},{fen}\r\n".encode()

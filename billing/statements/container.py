@@ -102,6 +102,8 @@ class Container:
         entry = self.names[member]
         if entry.flag_bits & _ENCRYPTED:
             raise BadStatement(0, f"{member} in the ZIP archive has a password", "unpack it first")
+        if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise BadStatement(0, f"{member} in the ZIP archive is packed in a way that no channel uses", AGAIN)
         if entry.file_size > self._most:
             raise BadStatement(0, f"it unpacks to more than {self._most >> 20} MiB", "ask the channel for a file a day")
         try:

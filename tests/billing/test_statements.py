@@ -385,7 +385,7 @@ def test_a_cash_count_is_a_row_a_shift() -> None:
     assert (head.kind, head.day) == (StatementKind.COUNT, DAY)
     assert [(row.site, row.order_number, row.amount_fen, row.line) for row in rows] == [
         ("xinyi", "s-1", 31_000, 2),
-        ("xinyi", "s-2", 700, 4),
+        ("xinyi", "s-2", 700, 5),
     ]
 
 
@@ -395,8 +395,12 @@ def test_a_cash_count_is_a_row_a_shift() -> None:
         ("10000,3,30000", "10000,3,30001", "line 2: 3 × 10000 fen is not 30001 fen"),
         ("10000,3,30000", "9000,3,27000", "line 2: 面额 9000 fen is none"),
         (",500,2,1000", ",10000,2,20000", "line 3: 面额 10000 fen stands twice"),
-        ("12,31700", "12,31600", "line 5: the summary says 金额 31600, the rows come to 31700"),
-        ("合计", "小计", "line 5"),
+        ("12,31700", "12,31600", "line 7: the summary says 金额 31600, the rows come to 31700"),
+        ("合计", "总计", "line 7"),
+        ("14:00:00,500", "14:00:01,500", "line 3: another shift before the line 小计 of s-1"),
+        ("小计,5,31000", "小计,5,31001", "line 4: the summary says 小计 金额 31001"),
+        ("小计,7,700", "700,1,700", "line 6: 面额 700 fen"),
+        (",s-2,", ",s-1,", "line 5: shift s-1 stands in two places"),
     ],
 )
 def test_a_wrong_count_says_where(before: str, after: str, says: str) -> None:
