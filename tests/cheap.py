@@ -1,4 +1,4 @@
-"""What makes three thousand tests cheap and none of them weaker: files in memory, and passwords that take no work."""
+"""What makes three thousand tests cheap and none of them weaker: files in memory, passwords that take no work, statements compiled once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from argon2 import PasswordHasher, Type
 from sqlalchemy import Engine
 
 from gateway.flows import passwords
+from gateway.store.engine import Store, open_engine
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 2 * 1024**3
 AS_DELIVERED = passwords._hasher
+_first: dict[str, Engine] = {}
 
 
 def files_in_memory() -> None:
@@ -37,10 +39,21 @@ def light_passwords() -> None:
     passwords._NOBODY = passwords._hasher.hash("nobody has this password")
 
 
-def share_statements(engine: Engine, with_: Engine) -> Engine:
-    """Let an engine find the statements that another one of its kind has put into words: each test opens one anew.
+def open_store(url: str) -> Store:
+    """A store on a database, whose engines find the statements that earlier ones of their kind have put into words.
 
-    SQLAlchemy keeps compiled statements by dialect, and a dialect knows nothing of the database that an engine leads to.
+    SQLAlchemy keeps compiled statements by dialect, and a dialect knows nothing of the database that its engine leads to.
     """
-    engine.dialect, engine._compiled_cache = with_.dialect, with_._compiled_cache
+    engine = open_engine(url)
+    if engine.name not in _first:
+        engine.connect().close()  # only then its dialect knows whom it speaks to
+        _first[engine.name] = engine
+    store = Store(_like_the_first(engine))
+    _like_the_first(store.by_index)
+    return store
+
+
+def _like_the_first(engine: Engine) -> Engine:
+    first = _first[engine.name]
+    engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
     return engine

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import create_engine, text
 
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
@@ -106,17 +106,9 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
-_first: dict[str, Engine] = {}
-
-
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    engine = open_engine(database_url)
-    if engine.name not in _first:
-        engine.connect().close()  # only then its dialect knows whom it speaks to
-    first = _first.setdefault(engine.name, engine)
-    opened = Store(cheap.share_statements(engine, first))
-    cheap.share_statements(opened.by_index, first)
+    opened = cheap.open_store(database_url)
     yield opened
     opened.close()
 

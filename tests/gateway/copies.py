@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import create_engine, select, text
 
-from gateway.store.engine import Store, open_engine
+from gateway.store.engine import Store
 from gateway.store.tables import Base
+from tests.cheap import open_store
 from tests.servers import Postgres
 
 
@@ -45,7 +46,7 @@ def contents(store: Store, *, without: frozenset[str] = frozenset()) -> dict[str
 
 
 def contents_of(url: str) -> dict[str, list[str]]:
-    store = Store(open_engine(url))
+    store = open_store(url)
     try:
         return contents(store)
     finally:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import select
 
+from gateway.runtime import logs
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.asking import is_a_problem
@@ -142,12 +144,16 @@ class TestDoors:
     def test_what_nobody_foresaw_has_an_incident_and_no_traceback(
         self, house: House, capfd: pytest.CaptureFixture[str]
     ) -> None:
+        logs.configure(
+            "info"
+        )  # as the service does: without, structlog draws the whole stack with its variables, for seconds
         house.hires("kim", "console")
         house.desk.bill = None  # type: ignore[method-assign, assignment]
         document = is_a_problem(house.as_("kim").get("/api/v1/stays/xinyi.a/bill"), 500, "internal")
         assert "Traceback" not in str(document)
         assert "NoneType" not in str(document)
         told = capfd.readouterr()
+        structlog.reset_defaults()
         assert document["incident"] in told.err + told.out
 
     def test_headers_of_every_answer(self, house: House) -> None:

@@ -24,8 +24,9 @@ from gateway.runtime.metrics import Metrics
 from gateway.store import backup, schema
 from gateway.store import tables as t
 from gateway.store.backup_file import Damaged, Head, Reader, TableHead, Writer
-from gateway.store.engine import Store, open_engine
+from gateway.store.engine import Store
 from gateway.wiring import Parts
+from tests.cheap import open_store
 from tests.gateway.books import MONDAY
 from tests.gateway.copies import an_empty_database, contents, contents_of
 from tests.gateway.trade import Street, local
@@ -99,7 +100,7 @@ def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator
 
 def restored(url: str, parts: Parts) -> Parts:
     settings = parts.settings.model_copy(update={"database_url": url})
-    return Parts(settings=settings, clock=parts.clock, store=Store(open_engine(url)), metrics=Metrics())
+    return Parts(settings=settings, clock=parts.clock, store=open_store(url), metrics=Metrics())
 
 
 def saved(store: Store, progress: Any = lambda *_: None, *, revision: str | None = None) -> bytes:
@@ -275,7 +276,7 @@ def test_a_damaged_file_is_refused_and_nothing_is_touched(
 
 @sqlite_only
 def test_a_copy_of_a_later_version_is_refused(traffic: Traffic, parts: Parts, tmp_path: Path) -> None:
-    store = Store(open_engine(f"sqlite:///{tmp_path}/new.db"))
+    store = open_store(f"sqlite:///{tmp_path}/new.db")
     with pytest.raises(backup.NotRestorable, match="revision 9999, which this version does not know"):
         fill(store, saved(parts.store, revision="9999"))
     assert schema.current(store.engine) is None
@@ -290,7 +291,7 @@ def test_a_copy_whose_rows_the_database_refuses_leaves_it_empty(parts: Parts, tm
     writer.row(["hushu", "湖墅", True])
     writer.row(["hushu", "again", True])
     writer.finish()
-    store = Store(open_engine(f"sqlite:///{tmp_path}/new.db"))
+    store = open_store(f"sqlite:///{tmp_path}/new.db")
     with pytest.raises(backup.NotRestorable, match="refuses rows of table merchant: UNIQUE"):
         fill(store, file.getvalue())
     assert schema.current(store.engine) is None

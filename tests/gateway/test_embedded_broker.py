@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -15,8 +14,6 @@ from gateway.bridge.intake import topics
 from gateway.cli.simulate.kills.estate import furnish
 from gateway.runtime.settings import Broker, Settings
 from gateway.service import Service
-from gateway.store import schema
-from gateway.store.engine import open_engine
 from gateway.wiring import build
 from tests.acceptance.deployment import eventually
 from tests.servers import free_port
@@ -35,12 +32,8 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    url = f"sqlite:///{tmp_path / 'parkgate.db'}"
-    engine = open_engine(url)
-    schema.upgrade(engine)
-    engine.dispose()
-    return Settings(database_url=url, broker_url=f"embedded://127.0.0.1:{free_port()}")
+def settings(sqlite_url: str) -> Settings:
+    return Settings(database_url=sqlite_url, broker_url=f"embedded://127.0.0.1:{free_port()}")
 
 
 def test_after_a_kill_with_devices_connected_the_next_run_gets_the_port(settings: Settings) -> None:

@@ -35,9 +35,9 @@ from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
 from gateway.store import schema
 from gateway.store import tables as t
-from gateway.store.engine import Store, open_engine
 from gateway.store.facts import FactLoader
 from gateway.wiring import Parts
+from tests.cheap import open_store
 from tests.conftest import FakeClock
 from tests.gateway.pass_office import FINANCE, MONTH_FEN, REGISTRAR, TILL, Office
 
@@ -50,7 +50,7 @@ BEGINNING = datetime.fromisoformat("2026-03-02T06:00:00+08:00")
 
 def parts_of(path: Path) -> Parts:
     given = Settings(database_url=f"sqlite:///{path}", secret_key="a secret of the tests only", test=True, http_port=0)
-    store = Store(open_engine(f"sqlite:///{path}"))
+    store = open_store(f"sqlite:///{path}")
     return Parts(settings=given, clock=FakeClock(BEGINNING), store=store, metrics=Metrics())
 
 

@@ -20,8 +20,8 @@ from gateway.flows.retention import retire
 from gateway.flows.verify import verify
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
-from gateway.store.engine import Store, open_engine
 from gateway.wiring import Parts
+from tests.cheap import open_store
 from tests.conftest import FakeClock
 from tests.gateway.trade import SHANGHAI, Street, local
 
@@ -58,7 +58,7 @@ def a_street(template: Path) -> Iterator[Street]:
     folder = Path(tempfile.mkdtemp(prefix="parkgate-retention-"))
     (folder / "parkgate.db").write_bytes(template.read_bytes())
     url = f"sqlite:///{folder}/parkgate.db"
-    store = Store(open_engine(url))
+    store = open_store(url)
     chosen = Settings(
         database_url=url,
         secret_key="a secret of the tests only",

@@ -24,8 +24,8 @@ from gateway.flows.vouchers.daily import tend
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
 from gateway.store import tables as t
-from gateway.store.engine import Store, open_engine
 from gateway.wiring import Parts
+from tests.cheap import open_store
 from tests.conftest import FakeClock
 from tests.gateway.trade import Street, local
 from tests.gateway.voucher_desk import Desk
@@ -162,7 +162,7 @@ def test_whatever_happens_stock_balances_and_verify_holds(
 ) -> None:
     path = tmp_path / f"{next(_numbers)}.db"
     path.write_bytes(sqlite_template.read_bytes())
-    store = Store(open_engine(f"sqlite:///{path}"))
+    store = open_store(f"sqlite:///{path}")
     try:
         parts = Parts(
             settings=Settings(database_url=str(store.engine.url), secret_key="a secret of the tests only", test=True),
