@@ -28,6 +28,7 @@ class Batch:
     planner: str | None = None
     room: Room | None = None
     outcome: Outcome = field(default_factory=Outcome)
+    _standings: dict[tuple[VehicleKey, str | None, datetime], Standing] = field(default_factory=dict)
 
     def policy(self, site: str, entry: datetime) -> Policy | None:
         """The version in force at an entry; None if the site's policy was never applied."""
@@ -35,7 +36,13 @@ class Batch:
         return in_force(versions, entry) if versions else None
 
     def standing(self, key: VehicleKey, colour: str | None, at: datetime) -> Standing:
-        """What the vehicle is at an instant, by plate and registers."""
+        """What the vehicle is at an instant, by plate and registers. Asked several times of each entry, and the same in a whole batch."""
+        known = self._standings.get((key, colour, at))
+        if known is None:
+            known = self._standings[key, colour, at] = self._judged(key, colour, at)
+        return known
+
+    def _judged(self, key: VehicleKey, colour: str | None, at: datetime) -> Standing:
         policy = self.policy(key[0], at)
         found = self.facts.registrations.get(key) or Registrations()
         if policy is None:

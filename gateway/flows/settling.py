@@ -54,11 +54,16 @@ class Settling:
         early = self._early()
         return bill_stay(policy, stay, until, what, around, early=early if early and self._affords(early) else None)
 
-    def fix(self, one: DerivedStay, at: datetime) -> None:
-        """The exit's plate event stands: the bill is fixed to it. Booked once the vehicle has been let out or has gone."""
+    def fix(self, one: DerivedStay, at: datetime, *, same: bool = False) -> None:
+        """The exit's plate event stands: the bill is fixed to it. Booked once the vehicle has been let out or has gone.
+
+        `same`: only what became of the vehicle is new. A bill of this batch is then not worked out again.
+        """
         stay = self.stay
         assert one.exit is not None
-        bill = self._fix_to(one.exit.first.at, at)
+        until, standing = one.exit.first.at, self.standing_bill()
+        told = standing is not None and standing.new and (standing.kind, standing.until) == ("exit", until)
+        bill = standing.bill if standing is not None and same and told else self._fix_to(until, at)
         if bill is None:
             return
         if stay.state == State.LEFT:

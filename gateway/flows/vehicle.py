@@ -33,11 +33,12 @@ class Vehicle:
         self.stays: list[StayRecord] = batch.facts.stays.setdefault(key, [])
         versions = batch.estate.policies.get(batch.estate.sites[self.site].policy_id, ())
         self._back_soon = back_soon(versions)
+        self._folded: list[DerivedStay] | None = None
         self._counts_stays = any(policy.counts_stays for policy in versions)
 
     def fold(self, at: datetime) -> None:
         """Bring the stays to what the events say. `at`: the instant of the event that caused it, for the ledger."""
-        derived = self._derived()
+        derived = self._folded = self._derived()
         held = [stay for stay in self.stays if not stay.gone]
         pairs = [(one, self._held(self.site, one, held)) for one in derived]
         kept = {id(stay) for _, stay in pairs if stay is not None}
@@ -52,7 +53,7 @@ class Vehicle:
         self._remember_history()
 
     def stay_of(self, event: EventRecord) -> StayRecord | None:
-        """The stay that a read belongs to now, as entry or as exit."""
+        """The stay that a read belongs to since the last fold, as entry or as exit."""
         reads = self._known_by(event)
         for stay in reversed(self.stays):
             if stay.gone or stay.state == State.VOID:
@@ -74,7 +75,7 @@ class Vehicle:
 
     def _known_by(self, event: EventRecord) -> set[tuple[str | None, str | None]]:
         """The reads by one of which the stay of a read is stored."""
-        for one in self._derived():
+        for one in self._folded if self._folded is not None else self._derived():
             passage = one.passage_of(event.device, event.event)
             if passage is not None:
                 ends = (passage, one.entry) if passage in one.between else (passage,)
@@ -193,6 +194,7 @@ class Vehicle:
             stay.started_at,
             stay.confirmed,
         )
+        priced_as = (stay.vehicle, stay.plate_colour, stay.entry_at, stay.exit_at)
         self._place(stay, one)
         read = self._first_read(one)[1]
         stay.vehicle, stay.plate_colour = self._vehicle_type(read), read.plate_colour
@@ -214,7 +216,8 @@ class Vehicle:
             stay.started_at,
             stay.confirmed,
         )
-        anew = stay.new or before[:5] != after[:5] or self._counts_otherwise(stay) or self._went_on_otherwise(stay, one)
+        counts_otherwise = self._counts_otherwise(stay)
+        anew = stay.new or before[:5] != after[:5] or counts_otherwise or self._went_on_otherwise(stay, one)
         if before == after and not anew:
             return
         self.batch.outcome.touched(stay)
@@ -225,7 +228,8 @@ class Vehicle:
             settling.uncharge(at)
             self._tell(stay, one, at)
         elif one.exit is not None:
-            settling.fix(one, at)
+            same = not counts_otherwise and priced_as == (stay.vehicle, stay.plate_colour, stay.entry_at, stay.exit_at)
+            settling.fix(one, at, same=same)
         elif one.between:
             settling.goes_on(one, at)
         else:
