@@ -49,6 +49,13 @@ def one(connection: Connection, correction_id: str) -> Correction:
     return _documents(connection, correction_id.partition(".")[0], [correction_id])[0]
 
 
+def read_at(connection: Connection, site: str, device: str, event: str) -> datetime | None:
+    """When an event that a correction is about was read; None for all others."""
+    mine = (_READ.site_id == site, _READ.device_id == device, _READ.event_id == event, _READ.sequence.is_not(None))
+    found: datetime | None = connection.execute(select(_READ.at).where(*mine).limit(1)).scalar()
+    return found
+
+
 def _documents(connection: Connection, site: str, ids: list[str]) -> list[Correction]:
     if not ids:
         return []

@@ -14,6 +14,11 @@ CORRECTED = {
     "en": "Staff corrected this record; the bill follows the record as corrected.",
 }
 
+READ_CORRECTED = {
+    "zh": "后来工作人员更正了这次识别的车牌或时间，计费按更正后的记录。",
+    "en": "Staff later corrected the plate or the instant of this read; the bill follows what is corrected.",
+}
+
 
 def sentences(made: Iterable[Correction], language: Language, zone: ZoneInfo) -> list[str]:
     """One sentence a correction that holds, the oldest first."""

@@ -15,19 +15,18 @@ from sqlalchemy import Row
 
 from billing.benefits import Benefits
 from billing.bill import StayToPrice
-from billing.explain import Language, duration, sentences
+from billing.explain import RESIDENT, Language, duration, sentences
 from billing.money import yuan
 from billing.policy import Policy
 from gateway.flows import corrections_words
 from gateway.flows import explain_rows as rows
-from gateway.flows.corrections_records import of_stay
+from gateway.flows.corrections_records import of_stay, read_at
 from gateway.flows.explain_words import ACTIONS, BILLS, COMMANDS, DECISIONS, REASONS, STATES, said
 from gateway.flows.refusals import NotFound
 from gateway.store.records import BillRecord
 from gateway.wiring import Parts
 
 Document = dict[str, Any]
-_RESIDENT = {"low_income": "resident", "pass": "resident"}
 
 
 def stay_explanation(parts: Parts, stay_id: str, *, language: Language, truly: bool = False) -> Document:
@@ -92,10 +91,13 @@ def event_explanation(
         policies = rows.policies(connection, bills)
         marks = rows.marks(connection, site, device, name)
         lane = rows.lane(connection, site, read, stay, commands, device, name)
+        as_read = read_at(connection, site, device, name)
     at_exit = stay is not None and (lane is None or lane.direction == "out") and not rows.is_entry(stay, device, name)
     at = read.at if read is not None else rows.instant(stay, commands, device, name)
     bill = rows.bill_then(bills, at) if at_exit else None
-    told = [_seen(read, lane, at, language, zone)]
+    told = [_seen(read, lane, as_read or at, language, zone)]
+    if as_read is not None:
+        told.append(corrections_words.READ_CORRECTED[language])
     told += _decided(read, stay, commands, device, name, language, truly=truly)
     told += [_commanded(one, language, zone, truly=truly) for one in commands]
     told += _became(read, marks, language, zone)
@@ -111,7 +113,7 @@ def event_explanation(
         "device": device,
         "event": name,
         "language": language,
-        "at": at,
+        "at": as_read or at,
         "lane": None if lane is None else f"{site}.{lane.id}",
         "decision": read.decision if read is not None else None,
         "reason": _reason(read, commands, truly=truly),
@@ -286,7 +288,7 @@ def _reason(read: Row[Any] | None, commands: list[Row[Any]], *, truly: bool) -> 
 
 
 def _open_name(reason: str | None, *, truly: bool) -> str | None:
-    return reason if truly or reason is None else _RESIDENT.get(reason, reason)
+    return "resident" if reason in RESIDENT and not truly else reason
 
 
 def _commanded(one: Row[Any], language: Language, zone: ZoneInfo, *, truly: bool) -> str:

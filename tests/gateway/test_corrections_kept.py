@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.flows import payment, quote
-from gateway.flows.explain import stay_explanation
+from gateway.flows.explain import event_explanation, stay_explanation
 from gateway.flows.pay_token import token
 from gateway.flows.personal_data_subject import Subject
 from gateway.flows.retention import retire
@@ -76,6 +76,11 @@ def test_the_bill_says_that_the_record_was_corrected(office: Office) -> None:
     english = stay_explanation(office.parts, stay.id, language="en")["sentences"]
     assert english[1].startswith("Staff corrected the plate and the entry (from 2026-03-02 09:00:00 to ")
     assert not any(plate in "".join(told + english) for plate in (RIGHT, WRONG))
+    seen = event_explanation(office.parts, "xinyi", "d1", "in", language="zh")
+    assert seen["sentences"][:2] == [
+        "2026-03-02 09:00:00 入口车道 in-1：识别到车牌。",
+        "后来工作人员更正了这次识别的车牌或时间，计费按更正后的记录。",
+    ]
     page = quote.bill_by_token(office.parts, token(office.parts.settings.secret(), stay.id))
     assert page is not None
     assert page["zh"][0] == "本停车记录由工作人员更正过，账单按更正后的记录计算。"
