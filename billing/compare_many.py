@@ -17,13 +17,12 @@ from billing.bill import StayToPrice
 from billing.calendar import minute_of, wall_clock
 from billing.compare import Raw, Recorded, Repriced, ToAPerson, World
 from billing.errors import CannotPrice
+from billing.explain import RESIDENT
 from billing.policy import Policy
 
 GROUPS: Final = ("visitor", "relative", "resident", "free_class")
 LENGTHS: Final = ((30, "≤30m"), (60, "≤1h"), (120, "≤2h"), (240, "≤4h"), (480, "≤8h"), (1440, "≤24h"))
 LONGEST: Final = ">24h"
-# What was waived, for everybody: a certificate and a pass are one word.
-MERGED: Final = {"low_income": "resident", "pass": "resident"}
 
 Party = tuple[str, str]
 """A site and a household of it, or else a vehicle."""
@@ -199,7 +198,7 @@ def count(old: Sequence[Policy], new: Sequence[Policy], months_from: str, raws: 
             sums.as_booked += 1
         for waived, side in ((counted.old_waived, before), (counted.new_waived, after)):
             for true_kind, fen in side.waived.items():
-                kind = MERGED.get(true_kind, true_kind)
+                kind = "resident" if true_kind in RESIDENT else true_kind
                 waived[kind] += fen
                 counted.waived_of.setdefault(kind, set()).add(party)
         # Of a household with a certificate no example is ever shown.

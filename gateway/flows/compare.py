@@ -6,7 +6,7 @@ Read only. What the figures mean, and how each benefit is judged again: `docs/po
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from billing.compare import Raw
 from billing.compare_many import Counted
 from billing.compare_totals import FEWEST_HOUSEHOLDS, document
 from billing.ledger import WAIVED
-from billing.policy import Policy, PolicyError, check_succession, parse
+from billing.policy import Policy, PolicyError, parse
 from controllers.events import PlateColour
 from controllers.plate import plate_class
 from gateway.flows import compare_work, policies
@@ -89,7 +89,6 @@ def compare(
     to_day: date,
     site: str | None = None,
     allowed: Collection[str] | None = None,
-    progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Who would pay more, who less, and what income becomes, for the stays that left on these days (both included).
 
@@ -116,7 +115,6 @@ def compare(
     came = since - timedelta(days=1 + max(one.plausible_days_max or 31 for one in rules))
     known = _Known(connection, sites, _Entries(connection, sites, zone, came, end) if counting else None)
     raws = list(known.stays(and_(chosen, _STAY.exit_at >= since, _STAY.exit_at < end), start, end))
-    progress(len(raws))
     found = compare_work.run(old.texts, new.texts, f"{from_day:%Y-%m}", raws)
     sums = document(found, old.versions, new.versions)
     return {
@@ -130,17 +128,6 @@ def compare(
         "fewest_households": FEWEST_HOUSEHOLDS,
         **sums,
     }
-
-
-def follows(old: Side, new: Side) -> str | None:
-    """Why the new policy could not be applied after the old one as it stands; None if it could."""
-    if old.newest.id != new.newest.id:
-        return f"it is another policy: {new.newest.id} instead of {old.newest.id}"
-    try:
-        check_succession(old.newest, new.newest)
-    except PolicyError as error:
-        return str(error)
-    return None
 
 
 def _sites(connection: Connection, site: str | None, allowed: Collection[str] | None) -> list[str]:
