@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from gateway.channels.accounts import Accounts
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
@@ -24,6 +25,7 @@ class Parts:
     metrics: Metrics
     outbox: Signal = field(default_factory=Signal)
     estates: Estates = field(default_factory=Estates)
+    channels: Accounts = field(default_factory=Accounts)
 
 
 def build(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Parts:
@@ -32,6 +34,7 @@ def build(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | 
         clock=clock or SystemClock(),
         store=Store(open_engine(settings.database_url)),
         metrics=metrics or Metrics(),
+        channels=Accounts(settings.channels),
     )
 
 

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.runtime.channel_settings import MerchantChannels
+
 DEFAULT_FILE = Path("parkgate.toml")
 _BROKER_SCHEMES = {"mqtt": 1883, "mqtts": 8883, "embedded": 1883}
 
@@ -134,6 +136,13 @@ class Settings(BaseSettings):
     print_font: str = Field(
         default="",
         description="a TrueType file with Chinese for printed sheets; empty: the first known one of the system",
+    )
+    channels: dict[str, MerchantChannels] = Field(
+        default_factory=dict,
+        description="payment accounts by merchant (收款主体) of the site file: [channels.hushu.wechat]",
+    )
+    payment_order_minutes: int = Field(
+        default=5, ge=2, le=60, description="how long an order of a payment channel can be paid"
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(

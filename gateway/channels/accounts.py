@@ -1,0 +1,51 @@
+"""Which merchant is paid through which channel. Adapters and their libraries are loaded here, by name, when they are first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from gateway.channels.port import Channel
+from gateway.runtime.channel_settings import MerchantChannels
+
+NAMES = ("wechat", "alipay")
+# By name, so that nothing that serves gates has the client libraries even in sight.
+_ADAPTERS = {"wechat": "gateway.channels.wechat", "alipay": "gateway.channels.alipay"}
+
+
+class Accounts:
+    """The adapters of one process, each made once. Safe for threads."""
+
+    def __init__(self, settings: Mapping[str, MerchantChannels] | None = None) -> None:
+        self._settings = dict(settings or {})
+        self._made: dict[tuple[str, str], Channel] = {}
+        self._making = threading.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._settings)
+
+    def channels_of(self, merchant: str) -> tuple[str, ...]:
+        """The channels through which a merchant can be paid."""
+        found = self._settings.get(merchant)
+        return () if found is None else tuple(name for name in NAMES if getattr(found, name) is not None)
+
+    def get(self, merchant: str, channel: str) -> Channel | None:
+        """The account, or None where the merchant has none. Raises `SecretMissing`."""
+        if channel not in self.channels_of(merchant):
+            return None
+        with self._making:
+            made = self._made.get((merchant, channel))
+            if made is None:
+                adapter: Any = import_module(_ADAPTERS[channel])
+                made = cast("Channel", adapter.open_account(getattr(self._settings[merchant], channel)))
+                self._made[merchant, channel] = made
+        return made
+
+    def at(self, channel: str) -> Iterator[tuple[str, Channel]]:
+        """All merchants' accounts at a channel. Raises `SecretMissing`."""
+        for merchant in self._settings:
+            found = self.get(merchant, channel)
+            if found is not None:
+                yield merchant, found

@@ -1,0 +1,97 @@
+"""Merchant accounts (收款主体) at the payment channels, as settings: who is paid, with which keys, through which address.
+
+A secret is never itself a setting: a setting says where it lies, `file:/run/secrets/wechat.pem` or `env:WECHAT_KEY`, and it is read
+when the account is first used. So no dump of the settings and no log line can hold one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_SECRET_BYTES_MAX = 64 * 1024
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+WECHAT_ADDRESS = "https://api.mch.weixin.qq.com"
+ALIPAY_ADDRESS = "https://openapi.alipay.com/gateway.do"
+
+
+class SecretMissing(Exception):
+    """A secret is not where the settings say. The words name the place, never what lies there."""
+
+
+def _place(value: str) -> str:
+    kind, _, where = value.partition(":")
+    if kind not in {"file", "env"} or not where:
+        raise ValueError("say where it lies: file:/path or env:NAME")
+    return value
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme == "https" and parts.hostname:
+        return value.rstrip("/")
+    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
+        return value.rstrip("/")  # a simulated channel on this machine
+    raise ValueError("an https address, or http on loopback for a simulated channel")
+
+
+Secret = Annotated[str, AfterValidator(_place)]
+Address = Annotated[str, AfterValidator(_address)]
+Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+
+
+def read(place: str) -> str:
+    """The secret that lies at a place, as text. Raises `SecretMissing`."""
+    kind, _, where = place.partition(":")
+    if kind == "env":
+        found = os.environ.get(where, "").strip()
+        if not found:
+            raise SecretMissing(f"the environment variable {where} is not set")
+        return found
+    try:
+        with Path(where).open("rb") as file:
+            return file.read(_SECRET_BYTES_MAX).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SecretMissing(f"{where} cannot be read: {type(problem).__name__}") from None
+
+
+class _Account(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WechatAccount(_Account):
+    """微信支付 APIv3, a direct merchant, verified by WeChat Pay's public key (微信支付公钥).
+
+    `product`: `native`, a QR code to be scanned, or `h5`, a link for the browser of the phone that pays.
+    """
+
+    app_id: Id
+    merchant_no: Id
+    serial_no: Id
+    private_key: Secret
+    api_v3_key: Secret
+    public_key: Secret
+    public_key_id: Id
+    product: Literal["native", "h5"] = "native"
+    address: Address = WECHAT_ADDRESS
+
+
+class AlipayAccount(_Account):
+    """支付宝 with RSA2 keys; `seller_id` is the account (2088…) that receives the money."""
+
+    app_id: Id
+    seller_id: Id
+    private_key: Secret
+    public_key: Secret
+    address: Address = ALIPAY_ADDRESS
+
+
+class MerchantChannels(_Account):
+    """One merchant's accounts at the channels; None: it has none there."""
+
+    wechat: WechatAccount | None = None
+    alipay: AlipayAccount | None = None

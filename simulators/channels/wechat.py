@@ -1,0 +1,163 @@
+"""A simulated 微信支付: the endpoints of APIv3 that parking needs, and its signed, sealed callbacks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from simulators.channels.keys import Key, seal, word
+from simulators.channels.till import Order, Refund, Refusal, Till
+
+BEIJING = timezone(timedelta(hours=8))
+PROBE = "WECHATPAY/SIGNTEST/"
+_ORDER = re.compile(r"/v3/pay/transactions/out-trade-no/([^/?]+)(/close)?")
+_REFUND = re.compile(r"/v3/refund/domestic/refunds/([^/?]+)")
+_AUTHORIZATION = re.compile(r'(\w+)="([^"]*)"')
+_REFUNDED = {"done": "SUCCESS", "pending": "PROCESSING", "failed": "ABNORMAL"}
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class Wechat:
+    """One merchant's WeChat Pay."""
+
+    till: Till
+    merchant_no: str = "1900000109"
+    app_id: str = "wxd678efh567hg6787"
+    serial_no: str = "444F4864EA9B34415F5F8B5A7D6C2E1A"
+    public_key_id: str = field(default_factory=lambda: f"PUB_KEY_ID_{word(24).upper()}")
+    api_v3_key: str = field(default_factory=lambda: word(32))
+    merchant: Key = field(default_factory=Key)
+    platform: Key = field(default_factory=Key)
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """One request of a merchant, whose signature must hold."""
+        if not self._signed(method, path, headers.get("authorization", ""), body.decode()):
+            return _refused(401, "SIGN_ERROR")
+        try:
+            self.till.stumble("broken")
+            said = self._do(method, path, json.loads(body) if body else {})
+            self.till.stumble("deaf")
+        except Refusal as refusal:
+            return _refused(refusal.status, refusal.code)
+        text = "" if said is None else json.dumps(said)
+        return (204 if said is None else 200), self.signed(text), text.encode()
+
+    def _do(self, method: str, path: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+        kind = path.partition("?")[0].rpartition("/")[2]
+        if method == "POST" and path in {"/v3/pay/transactions/native", "/v3/pay/transactions/h5"}:
+            expires = asked.get("time_expire")
+            order = self.till.create(
+                asked["out_trade_no"],
+                asked["amount"]["total"],
+                asked["notify_url"],
+                datetime.fromisoformat(expires) if expires else None,
+            )
+            return {f"{'h5' if kind == 'h5' else 'code'}_url": order.code}
+        if (found := _ORDER.match(path)) is not None:
+            if found[2]:
+                self.till.close(found[1])
+                return None
+            return self.transaction(self.till.order(found[1]))
+        if method == "POST" and path == "/v3/refund/domestic/refunds":
+            refund, _ = self.till.refund(asked["out_refund_no"], asked["out_trade_no"], asked["amount"]["refund"])
+            return self.refunded(refund)
+        if (found := _REFUND.match(path)) is not None:
+            if found[1] not in self.till.refunds:
+                raise Refusal(404, "RESOURCE_NOT_EXISTS")
+            return self.refunded(self.till.refunds[found[1]])
+        raise Refusal(404, "NOT_FOUND")
+
+    def transaction(self, order: Order) -> dict[str, Any]:
+        """An order as queries and callbacks tell it."""
+        said: dict[str, Any] = {
+            "appid": self.app_id,
+            "mchid": self.merchant_no,
+            "out_trade_no": order.number,
+            "trade_state": "SUCCESS" if order.paid_at else "CLOSED" if order.closed else "NOTPAY",
+            "amount": {"total": order.fen, "currency": "CNY"},
+        }
+        if order.paid_at is not None:
+            refunded = any(one.order == order.number and one.state == "done" for one in self.till.refunds.values())
+            said |= {
+                "trade_state": "REFUND" if refunded else "SUCCESS",
+                "transaction_id": order.trade,
+                "trade_type": "NATIVE",
+                "success_time": order.paid_at.astimezone(BEIJING).replace(microsecond=0).isoformat(),
+                "payer": {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"},
+            }
+        return said
+
+    def refunded(self, refund: Refund, status: str = "status") -> dict[str, Any]:
+        """A refund as queries and callbacks tell it."""
+        return {
+            "mchid": self.merchant_no,
+            "refund_id": f"5030{refund.number}",
+            "out_refund_no": refund.number,
+            "out_trade_no": refund.order,
+            status: _REFUNDED[refund.state],
+            "amount": {"refund": refund.fen, "total": self.till.orders[refund.order].fen, "currency": "CNY"},
+        }
+
+    def paid_notice(self, order: Order, *, notice_id: str | None = None, at: datetime | None = None) -> Answer:
+        """The callback of a payment: (200, headers, body)."""
+        said = self.transaction(order) | {"trade_state": "SUCCESS"}
+        return self._notice("TRANSACTION.SUCCESS", "transaction", said, notice_id, at)
+
+    def refund_notice(self, refund: Refund, *, notice_id: str | None = None, at: datetime | None = None) -> Answer:
+        """The callback of a refund."""
+        kind = {"done": "SUCCESS", "failed": "ABNORMAL", "pending": "PROCESSING"}[refund.state]
+        return self._notice(f"REFUND.{kind}", "refund", self.refunded(refund, "refund_status"), notice_id, at)
+
+    def _notice(
+        self, event: str, original: str, said: dict[str, Any], notice_id: str | None, at: datetime | None
+    ) -> Answer:
+        nonce = word(12)
+        document = {
+            "id": notice_id or word(36),
+            "create_time": self.till.now().astimezone(BEIJING).replace(microsecond=0).isoformat(),
+            "resource_type": "encrypt-resource",
+            "event_type": event,
+            "summary": "支付成功",
+            "resource": {
+                "original_type": original,
+                "algorithm": "AEAD_AES_256_GCM",
+                "ciphertext": seal(self.api_v3_key, nonce, original, json.dumps(said)),
+                "associated_data": original,
+                "nonce": nonce,
+            },
+        }
+        text = json.dumps(document, ensure_ascii=False)
+        return 200, self.signed(text, at), text.encode()
+
+    def probe(self, order: Order) -> Answer:
+        """The channel's test of whether a wrong signature is refused: everything right but the signature."""
+        _, headers, body = self.paid_notice(order)
+        return 200, headers | {"Wechatpay-Signature": f"{PROBE}{headers['Wechatpay-Signature'][len(PROBE) :]}"}, body
+
+    def signed(self, text: str, at: datetime | None = None) -> dict[str, str]:
+        """The headers of an answer or a callback."""
+        timestamp, nonce = str(int((at or self.till.now()).timestamp())), word(32)
+        return {
+            "Content-Type": "application/json; charset=utf-8",
+            "Wechatpay-Timestamp": timestamp,
+            "Wechatpay-Nonce": nonce,
+            "Wechatpay-Serial": self.public_key_id,
+            "Wechatpay-Signature": self.platform.sign(f"{timestamp}\n{nonce}\n{text}\n"),
+            "Wechatpay-Signature-Type": "WECHATPAY2-SHA256-RSA2048",
+        }
+
+    def _signed(self, method: str, path: str, authorization: str, body: str) -> bool:
+        said = dict(_AUTHORIZATION.findall(authorization))
+        message = f"{method}\n{path}\n{said.get('timestamp')}\n{said.get('nonce_str')}\n{body}\n"
+        mine = (said.get("mchid"), said.get("serial_no")) == (self.merchant_no, self.serial_no)
+        return mine and self.merchant.holds(message, said.get("signature", ""))
+
+
+def _refused(status: int, code: str) -> Answer:
+    document = {"code": code, "message": "refused by the simulated channel"}
+    return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
