@@ -98,8 +98,6 @@ PATHS: dict[str, str] = {
 # What a route is sent, where it takes a body: a document, or bytes for a file.
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/stays/{stay_id}/payments"): {"channel": "cash", "amount_fen": 800},
-    ("POST", "/stays/{stay_id}/corrections"): {"plate": "浙A12346", "reason": "misread"},
-    ("POST", "/stays/{stay_id}/corrections/{correction_id}/refusal"): {"reason": "no"},
     ("POST", "/days/{day}/close"): None,
     ("POST", "/households"): {"site": "xinyi", "household": "103", "reason": "moved in"},
     ("PATCH", "/households/{entry}"): {"area_m2": 51.5, "reason": "measured again"},
