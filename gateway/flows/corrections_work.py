@@ -224,6 +224,8 @@ class Work:
             if kind is not None and now.get(stay_id) != was.state:
                 yield kind, stay_id
         for stay in self._stays():
+            if not stay.posted.prepaid_fen:
+                yield "overpaid", stay.id
             standing = Settling(self.batch, (stay.site, stay.plate), stay).standing_bill()
             if standing is not None and standing.new and standing.kind == "exit":
                 yield "implausible_stay", stay.id

@@ -132,6 +132,7 @@ _LATELY = (
 # What was read as a vehicle's and may be another's, and what was read as another's and is this one's. Asked only where a presence says so.
 CORRECTED_FROM = Keyed(_CORRECTED_COLUMNS, (_CORRECTED.site_id, _CORRECTED.plate), *_LATELY)
 CORRECTED_TO = Keyed(_CORRECTED_COLUMNS, (_CORRECTED.site_id, _CORRECTED.to_plate), *_LATELY)
+CORRECTIONS = Keyed(_CORRECTED_COLUMNS, (_CORRECTED.site_id, _CORRECTED.correction_id), *_LATELY[:1])
 EARLIER = (
     select(_stay.started_at, _stay.exit_at)
     .where(

@@ -147,12 +147,13 @@ class FactLoader:
         return {(row.site_id, row.plate): row.history_from for row in rows}
 
     def corrected(self, keys: Keys, since: datetime) -> list[CorrectedRead]:
-        """What staff corrected of these vehicles' passages, as they were read or as they hold, since an instant."""
-        rows = [
+        """What staff corrected of these vehicles' passages, as they were read or as they hold, since an instant. Each whole."""
+        found = [
             *queries.CORRECTED_FROM.rows(self._connection, keys, since=since),
             *queries.CORRECTED_TO.rows(self._connection, keys, since=since),
         ]
-        return [CorrectedRead(*row) for row in rows]
+        whole = queries.CORRECTIONS.rows(self._connection, {(row[0], row[1]) for row in found})
+        return [CorrectedRead(*row) for row in whole]
 
     def lock_reads(self, keys: Collection[EventKey]) -> None:
         """Until the transaction ends nobody else decides about these reads or what completes them."""

@@ -266,6 +266,26 @@ def test_two_reads_of_one_vehicle_were_two_stays(office: Office) -> None:
     office.check()
 
 
+def test_who_waits_at_the_exit_stays_who_staff_said(office: Office) -> None:
+    """For longer than anybody looks back, misread every fifty seconds."""
+    street = office.street
+    street.passes("in-1", RIGHT, "09:00")
+    street.arrives("out-1", WRONG, "11:00", id="w0")
+    unknown = next(one for one in street.stays() if one.plate == WRONG)
+    office.corrects(unknown.id, plate=RIGHT)
+    for number in range(1, 90):
+        street.clock.advance(seconds=50)
+        street.deliver(street.read("out-1", WRONG, street.clock.now(), id=f"w{number}"))
+    assert {one.plate for one in street.stays() if one.state != "void"} == {RIGHT}
+    stay = street.stay(RIGHT)
+    assert (stay.exit_at, stay.payable_fen) == (local("11:00"), 800)
+    payment.take(street.parts, stay_id=stay.id, channel="wechat", amount_fen=800)
+    assert street.parts.store.postgres or office.rows(t.CommandRow)[-1].action == "open"
+    street.goes("out-1", "12:20", after="w89")
+    assert street.stay(RIGHT).state == "left"
+    office.check()
+
+
 def test_what_is_told_late_follows(office: Office) -> None:
     """The device tells of a second read of the same passage, misread as well, an hour after the correction."""
     street = office.street
