@@ -1,22 +1,39 @@
-"""`parkgate export`: a closed day as files for finance."""
+"""`parkgate export`: closed days as files for finance."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import re
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from gateway.cli.common import config_option, day_of, open_parts
 from gateway.cli.main import Refusal
 
+if TYPE_CHECKING:
+    from billing.exports import Period
+
+FORMATS = ("xlsx", "csv", "json", "beancount", "accounting", "pdf")
+_MONTH = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d")
+
 
 @click.command()
-@click.option("--day", "day", required=True, callback=day_of, help="The business day, YYYY-MM-DD.")
-@click.option("--format", "form", required=True, type=click.Choice(["json", "csv"]), help="csv: one file a table.")
+@click.option("--day", callback=day_of, help="The business day, YYYY-MM-DD.")
+@click.option("--from", "first", callback=day_of, help="Instead of --day: the first of several, with --to.")
+@click.option("--to", "last", callback=day_of, help="The last of them.")
+@click.option("--month", help="Instead of --day: a whole month, YYYY-MM.")
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(FORMATS),
+    help="csv: one file a table; accounting: vouchers for Yonyou and Kingdee.",
+)
 @click.option("--site", help="One site; default the street.")
 @click.option(
     "--out",
@@ -25,36 +42,74 @@ from gateway.cli.main import Refusal
     help="The folder to write to; made if it is not there.",
 )
 @config_option
-def export(day: date, form: str, site: str | None, out: Path, config: Path | None) -> None:
-    """Write a closed day's figures to files, for finance. A file is there whole or not at all."""
-    from gateway.flows.export import export_day
+def export(
+    *,
+    day: date | None,
+    first: date | None,
+    last: date | None,
+    month: str | None,
+    form: str,
+    site: str | None,
+    out: Path,
+    config: Path | None,
+) -> None:
+    """Write closed days' figures to files, for finance. All files are there whole, or none is."""
+    from tqdm import tqdm
+
+    from gateway.flows.export import export_to
     from gateway.flows.refusals import Refused
 
-    with open_parts(config) as parts:
+    period = _period(day, first, last, month)
+    with (
+        open_parts(config) as parts,
+        tqdm(unit=" transactions", unit_scale=True, file=sys.stderr, disable=None, leave=False) as bar,
+    ):
+
+        def begins(total: int) -> Callable[[int], None]:
+            bar.reset(total)
+
+            def tick(count: int) -> None:
+                bar.update(count)
+
+            return tick
+
         try:
-            files = export_day(parts, day, form, site)
+            made = export_to(parts, period, form, out, site=site, begins=begins)
         except Refused as why:
             raise Refusal(str(why)) from None
+        except OSError as error:
+            raise Refusal(f"{out}: {error.strerror or error}; give a folder that can be written with --out") from None
+    for path in made:
+        click.echo(str(path))
+
+
+def _period(day: date | None, first: date | None, last: date | None, month: str | None) -> Period:
+    """The one way in which the days were named. Raises `Refusal`."""
+    from billing.exports import NotAPeriod, Period, month_of
+
+    ranged = first is not None or last is not None
+    if [day is not None, ranged, month is not None].count(True) != 1 or (first is None) != (last is None):
+        raise Refusal("say which days: --day D, --from D --to D, or --month YYYY-MM")
+    if day is not None:
+        return Period(day, day)
+    if month is not None:
+        with suppress(ValueError):
+            if _MONTH.fullmatch(month):
+                return month_of(date.fromisoformat(f"{month}-01"))
+        raise Refusal(f"--month {month[:40]!r} is no month; write it as YYYY-MM")
+    assert first is not None
+    assert last is not None
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, content in files:
-            write_whole(out / name, content)
-            click.echo(str(out / name))
-    except OSError as error:
-        raise Refusal(f"{out}: {error.strerror or error}; give a folder that can be written with --out") from None
+        return Period(first, last)
+    except NotAPeriod as why:
+        raise Refusal(f"--to: {why}") from None
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file in one step, after its bytes are on the disk. Raises `OSError`."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    from gateway.flows.export_writing import write_together
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    write_together(path.parent, [(path.name, write)])

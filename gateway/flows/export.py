@@ -1,21 +1,42 @@
-"""A closed day for finance and for systems: what was sealed, and the transactions under it."""
+"""Closed days for finance and for systems: what was sealed, and the transactions under it.
+
+A day of one site is in memory at a time, however long the period is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import Connection
 
-from billing.close import Record
-from billing.exports import NotForAudience, SiteDay, adds_up, csv_files, json_file
+from billing.close import Passage, Record, read_lines
+from billing.exports import (
+    File,
+    NotForAudience,
+    Period,
+    SiteDay,
+    adds_up,
+    csv_to,
+    json_to,
+    tables,
+    written,
+)
+from billing.ledger import Transaction
+from gateway.flows.export_writing import write_together
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store import books
-from gateway.store.tables import LedgerTransaction
+from gateway.store.tables import DayClose, LedgerTransaction
 from gateway.wiring import Parts
 
-FORMATS = ("json", "csv")
+FORMATS = ("json", "csv", "xlsx")
 STREET = "street"
+# What these say comes from the sealed records alone: the ledger under them is gone through before.
+_WITHOUT_THE_LEDGER = frozenset({"json"})
+
+Tick = Callable[[int], None]
 
 
 def export_day(
@@ -31,21 +52,134 @@ def export_day(
     Raises `NotFound` for an unknown site and for a day that is not closed, `Invalid` for an unknown format or a JSON that is not
     for this audience, and if the books do not give what was sealed.
     """
+    with _files(parts, Period(day, day), format, site, audience) as files:
+        return written(files)
+
+
+def export_to(
+    parts: Parts,
+    period: Period,
+    format: str,  # noqa: A002 - the contract's word
+    out: Path,
+    *,
+    site: str | None = None,
+    audience: str = "finance",
+    begins: Callable[[int], Tick] = lambda _total: lambda _count: None,
+) -> list[Path]:
+    """The same for a period, into a folder: all files are there whole, or none is. Returns where they are.
+
+    `begins` is told how many transactions will be gone through, and gives what is told of each site's day. Raises also `OSError`.
+    """
+    with _files(parts, period, format, site, audience, begins) as files:
+        return write_together(out, files)
+
+
+@contextmanager
+def _files(
+    parts: Parts,
+    period: Period,
+    format: str,  # noqa: A002
+    site: str | None,
+    audience: str,
+    begins: Callable[[int], Tick] = lambda _total: lambda _count: None,
+) -> Iterator[list[File]]:
     if format not in FORMATS:
         raise Invalid(f"format {format!r} is not known; one of {', '.join(FORMATS)}")
     with parts.store.reading() as connection:
         names = _sites(connection, site)
-        sealed = _records(connection, day, names)
-        days = [_load(connection, name, names[name], day, sealed[name]) for name in sorted(sealed)]
-    for one in days:
-        if not adds_up(one):
-            raise Invalid(f"{one.site}: the books of {day} do not give what was sealed; run `parkgate verify`")
+        progress = _Progress()
+        days = [
+            SiteDay(
+                name,
+                names[name],
+                records,
+                _Ledger(connection, records, progress),
+                _Passages(connection, records),
+            )
+            for day in period.days()
+            for name, records in _records(connection, day, names).items()
+        ]
+        if not days:
+            raise NotFound(f"no site had books from {period.first} to {period.last}")
+        progress.tick = begins(sum(one.document().transactions for one in days))
+        stem = f"{site or STREET}-{period.label}"
+        if format in _WITHOUT_THE_LEDGER:
+            for one in days:
+                iter(one.transactions)
+        yield _made(parts, stem, days, format, audience)
+
+
+def _made(parts: Parts, stem: str, days: Sequence[SiteDay], form: str, audience: str) -> list[File]:
+    """What writes each file of a format; libraries are loaded by the format that needs them."""
     try:
-        if format == "json":
-            return [json_file(site or STREET, day, days, audience=audience)]
-        return csv_files(site or STREET, day, days, parts.settings.zone, audience=audience)
+        if form == "json":
+            return json_to(stem, days, audience=audience)
     except NotForAudience as why:
         raise Invalid(str(why)) from None
+    zone = parts.settings.zone
+    if form == "xlsx":
+        from gateway.flows.export_workbook import xlsx_to  # noqa: PLC0415 - the library is for those who ask for it
+
+        return xlsx_to(stem, _title(days), days[-1].day, tables(days, audience=audience), zone)
+    return csv_to(stem, days, zone, audience=audience)
+
+
+def _title(days: Sequence[SiteDay]) -> str:
+    """Whose days these are, and which."""
+    first, last = days[0].day, days[-1].day
+    sites = {one.site for one in days}
+    where = days[0].name if len(sites) == 1 else f"全街道 {len(sites)} 个小区"
+    return f"{where} 停车日结 {first}" + ("" if first == last else f" 至 {last}")
+
+
+class _Progress:
+    """Who is told how far it is; it is not known before the days are."""
+
+    tick: Tick
+
+    def __init__(self) -> None:
+        self.tick = lambda _count: None
+
+
+class _Ledger:
+    """A site's day of transactions, read when they are gone through. Raises `Invalid` if they do not give what was sealed."""
+
+    def __init__(self, connection: Connection, records: Sequence[Record], progress: _Progress) -> None:
+        self._connection = connection
+        self._close = next(record for record in records if record.kind == "close")
+        self._records = records
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[Transaction]:
+        close = self._close
+        stored = books.transactions(
+            self._connection, LedgerTransaction.site_id == close.site, LedgerTransaction.business_day == close.day
+        )
+        found = [transaction for transaction, _ in stored]
+        document = SiteDay(close.site, "", tuple(self._records), ()).document()
+        if not adds_up(document, found):
+            raise Invalid(f"{close.site}: the books of {close.day} do not give what was sealed; run `parkgate verify`")
+        self._progress.tick(len(found))
+        return iter(found)
+
+
+class _Passages:
+    """A site's day of passages as they were sealed."""
+
+    def __init__(self, connection: Connection, records: Sequence[Record]) -> None:
+        self._connection = connection
+        self._close = next(record for record in records if record.kind == "close")
+
+    def __iter__(self) -> Iterator[Passage]:
+        close = self._close
+        sealed = books.closes(
+            self._connection,
+            DayClose.site_id == close.site,
+            DayClose.kind == "close",
+            DayClose.sequence == close.sequence,
+        )
+        for _, lines, _ in sealed:
+            yield from read_lines(lines).passages
 
 
 def _sites(connection: Connection, site: str | None) -> dict[str, str]:
@@ -58,7 +192,7 @@ def _sites(connection: Connection, site: str | None) -> dict[str, str]:
 
 
 def _records(connection: Connection, day: date, names: Mapping[str, str]) -> dict[str, tuple[Record, ...]]:
-    """Sealed records by site. A site whose books were opened after the day has none and is left out."""
+    """Sealed records by site, in the order of ids. A site whose books were opened after the day has none and is left out."""
     found: dict[str, list[Record]] = {}
     for record in books.records_of(connection, day, list(names)):
         found.setdefault(record.site, []).append(record)
@@ -69,9 +203,4 @@ def _records(connection: Connection, day: date, names: Mapping[str, str]) -> dic
     if missing:
         more = f" and {len(missing) - 1} more sites" if len(missing) > 1 else ""
         raise NotFound(f"{missing[0]}{more}: {day} is not closed; run `parkgate close --day {day}` first")
-    return {site: tuple(records) for site, records in found.items()}
-
-
-def _load(connection: Connection, site: str, name: str, day: date, records: tuple[Record, ...]) -> SiteDay:
-    stored = books.transactions(connection, LedgerTransaction.site_id == site, LedgerTransaction.business_day == day)
-    return SiteDay(site, name, records, [transaction for transaction, _ in stored])
+    return {site: tuple(found[site]) for site in sorted(found)}

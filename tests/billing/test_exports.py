@@ -50,7 +50,16 @@ def tables(*days: SiteDay, audience: str = "finance", scope: str = "street") -> 
 
 def test_the_tables_of_a_day() -> None:
     found = tables(a_site(), a_site("b1"))
-    assert list(found) == ["summary", "by-site", "by-channel", "by-shift", "by-lane", "benefits", "transactions"]
+    assert list(found) == [
+        "summary",
+        "by-site",
+        "by-channel",
+        "by-shift",
+        "by-lane",
+        "benefits",
+        "breaks",
+        "transactions",
+    ]
     assert [row["小区 site"] for row in found["by-site"]] == ["xinyi", "b1"]
     assert found["by-site"][0]["应收总额(分) earned_fen"] == "1750"
     assert found["by-channel"][0]["金额(元) amount_yuan"] == "10.00"

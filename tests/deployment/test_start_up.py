@@ -15,7 +15,7 @@ from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 # What writes and reads papers, and what only tests need.
-PAPERS = {"reportlab", "segno", "openpyxl", "PIL", "hypothesis", "pytest", "httpx", "zxingcpp"}
+PAPERS = {"reportlab", "segno", "openpyxl", "xlsxwriter", "PIL", "hypothesis", "pytest", "httpx", "zxingcpp"}
 DATABASE = {"sqlalchemy", "alembic", "psycopg", "prometheus_client", "pydantic"}
 WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
 JOBS = {"apscheduler"}

@@ -1,0 +1,93 @@
+"""What is exported: closed days of one site or of the street, each with its sealed records and what was posted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from typing import BinaryIO, TypeAlias
+
+import msgspec
+
+from billing.close import Document, Passage, Record, read_document
+from billing.ledger import Transaction, five_sums
+
+DAYS_MAX = 366
+"""Of one export."""
+
+File: TypeAlias = tuple[str, Callable[[BinaryIO], None]]
+"""A file's name and what writes it, piece by piece, to where it is to stand."""
+
+
+class NotAPeriod(ValueError):
+    """The last day is before the first, or there are too many."""
+
+
+class Period(msgspec.Struct, frozen=True):
+    """Business days from `first` through `last`."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise NotAPeriod(f"{self.last} is before {self.first}")
+        if len(self.days()) > DAYS_MAX:
+            raise NotAPeriod(f"{self.first} to {self.last}: at most {DAYS_MAX} days in one export")
+
+    def days(self) -> Sequence[date]:
+        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+
+    @property
+    def one_day(self) -> bool:
+        return self.first == self.last
+
+    @property
+    def label(self) -> str:
+        """`2026-03-02`, for a whole month `2026-03`, else `2026-03-02_2026-03-08`."""
+        if self.one_day:
+            return self.first.isoformat()
+        if self.first.day == 1 and self.last == month_of(self.first).last:
+            return f"{self.first:%Y-%m}"
+        return f"{self.first}_{self.last}"
+
+
+def month_of(day: date) -> Period:
+    """The month in which a day lies."""
+    first = day.replace(day=1)
+    following = (first + timedelta(days=31)).replace(day=1)
+    return Period(first, following - timedelta(days=1))
+
+
+class SiteDay(msgspec.Struct, frozen=True):
+    """A site's closed day as exported: its name, its sealed records and what was posted.
+
+    `transactions` and `passages` may be read anew whenever they are gone through: only one site's day is in memory then.
+    """
+
+    site: str
+    name: str
+    records: tuple[Record, ...]
+    transactions: Iterable[Transaction]
+    passages: Iterable[Passage] = ()
+
+    @property
+    def close(self) -> Record:
+        return next(record for record in self.records if record.kind == "close")
+
+    @property
+    def day(self) -> date:
+        return self.close.day
+
+    def document(self) -> Document:
+        """What the close says. Raises `ValueError` if it cannot be read."""
+        return read_document(self.close.canonical)
+
+
+def adds_up(document: Document, transactions: Iterable[Transaction]) -> bool:
+    """Whether these transactions give the sums and the totals by account that were sealed."""
+    accounts: Counter[str] = Counter()
+    postings = [posting for transaction in transactions for posting in transaction.postings]
+    for posting in postings:
+        accounts[posting.account] += posting.amount_fen
+    return accounts == document.totals.accounts and five_sums(postings) == document.totals.sums
