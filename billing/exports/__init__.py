@@ -13,6 +13,7 @@ from billing.exports.audience import (
     merge_postings,
     open_to_all,
 )
+from billing.exports.beancount import beancount_to
 from billing.exports.cells import Cell, Column, Table, Yuan, csv_bytes, looks_like_a_formula, write_table, yuan
 from billing.exports.days import DAYS_MAX, File, NotAPeriod, Period, SiteDay, adds_up, month_of
 from billing.exports.sealed import csv_files, csv_to, json_file, json_to, written
@@ -32,6 +33,7 @@ __all__ = [
     "Table",
     "Yuan",
     "adds_up",
+    "beancount_to",
     "csv_bytes",
     "csv_files",
     "csv_to",

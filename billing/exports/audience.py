@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from billing.explain import RESIDENT
 from billing.ledger import WAIVED, Posting
 
 ADMINISTERS = frozenset({"finance", "registrar"})
 """The roles that see a low-income status; for all others it reads `resident`."""
 
-MERGED = {"low_income": "resident", "pass": "resident"}
+MERGED = dict.fromkeys(RESIDENT, "resident")
 
 
 class NotForAudience(ValueError):

@@ -19,6 +19,7 @@ from billing.exports import (
     Period,
     SiteDay,
     adds_up,
+    beancount_to,
     csv_to,
     json_to,
     tables,
@@ -31,7 +32,7 @@ from gateway.store import books
 from gateway.store.tables import DayClose, LedgerTransaction
 from gateway.wiring import Parts
 
-FORMATS = ("json", "csv", "xlsx")
+FORMATS = ("json", "csv", "xlsx", "beancount")
 STREET = "street"
 # What these say comes from the sealed records alone: the ledger under them is gone through before.
 _WITHOUT_THE_LEDGER = frozenset({"json"})
@@ -121,6 +122,8 @@ def _made(parts: Parts, stem: str, days: Sequence[SiteDay], form: str, audience:
         from gateway.flows.export_workbook import xlsx_to  # noqa: PLC0415 - the library is for those who ask for it
 
         return xlsx_to(stem, _title(days), days[-1].day, tables(days, audience=audience), zone)
+    if form == "beancount":
+        return beancount_to(stem, _title(days), days, zone, audience=audience)
     return csv_to(stem, days, zone, audience=audience)
 
 
