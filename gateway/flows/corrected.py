@@ -180,21 +180,21 @@ def _follow(batch: Batch, one: EventRecord, before: VehicleKey) -> None:
     if stay is None or one.kind != Kind.PLATE:
         return
     entry = batch.facts.history[after].get((stay.site, stay.entry_device or "", stay.entry_event or ""))
-    entry_at, stay.entry_at = stay.entry_at, entry.at if entry is not None else stay.entry_at
+    if entry is not None:
+        stay.entry_at = stay.started_at = entry.at
     if after != before:
         _hand_over(batch, stay, before, after)
     if entry is not None:
         _early_again(batch, after, stay)
-    # Where it was: the fold finds that it is elsewhere, and bills and tells it anew.
-    stay.entry_at = entry_at
-    if after != before:
-        stay.state, stay.entry_event, stay.exit_event = State.VOID, None, None
+    # As if nobody had seen it yet: what the fold then finds is new, and is billed and told anew; what it does not find is void.
+    if stay.state == State.INSIDE:
+        batch.facts.inside[stay.site] = batch.facts.inside.get(stay.site, 0) - 1
+    stay.state = State.VOID
+    batch.outcome.touched(stay)
 
 
 def _hand_over(batch: Batch, stay: StayRecord, before: VehicleKey, after: VehicleKey) -> None:
     facts = batch.facts
-    if stay.state == State.INSIDE:
-        facts.inside[stay.site] = facts.inside.get(stay.site, 0) - 1
     if stay.household:
         facts.claims[stay.site, stay.household].pop(stay.id, None)
     facts.stays[before].remove(stay)
@@ -202,7 +202,6 @@ def _hand_over(batch: Batch, stay: StayRecord, before: VehicleKey, after: Vehicl
     stay.plate = after[1]
     what = batch.standing(after, stay.plate_colour, stay.entry_at or stay.started_at)
     stay.household, stay.holds_space = what.household, bool(what.household and what.has_pass)
-    batch.outcome.touched(stay)
 
 
 def _early_again(batch: Batch, key: VehicleKey, stay: StayRecord) -> None:

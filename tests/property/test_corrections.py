@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, event, given
+from hypothesis import assume, currently_in_test_context, event, given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -22,7 +22,7 @@ from gateway.flows.refusals import Refused
 from gateway.store import tables as t
 from tests.property.event_runs import examples, pay_something
 from tests.property.event_strategies import Step, told_and_delivered
-from tests.property.event_told import PLATES, Told, in_order
+from tests.property.event_told import PLATES, VISITOR, Told, at, in_order, passed, read
 from tests.property.event_world import World
 from tests.property.event_worlds import PostgresWorlds, SqliteWorlds
 from tests.servers import Postgres
@@ -39,6 +39,12 @@ class Right:
     way: str
     plate: str | None
     minutes: int | None
+
+
+def note(what: str) -> None:
+    """For `--hypothesis-show-statistics`."""
+    if currently_in_test_context():
+        event(what)
 
 
 def stays_of(world: World) -> list[str]:
@@ -75,7 +81,7 @@ def say(world: World, event_id: str, right: Right, entry_at: Any) -> bool:
         if made.state == "proposed":
             made = corrections.approve(world.parts, made.id, By(operator="fang"))
     except Refused as refused:
-        event(type(refused).__name__)
+        note(type(refused).__name__)
         return False
     assert made.state == "made"
     return True
@@ -92,30 +98,30 @@ def as_it_should_be(worlds: Worlds, told: Sequence[Told], right: Right) -> tuple
         assume(known)
         stay = known[right.which % len(known)]
         entry_at = stay.entry_at + timedelta(minutes=right.minutes) if right.minutes is not None else None
-        read = str(getattr(stay, f"{right.way}_event"))
-        assume(say(world, read, right, entry_at))
+        about = str(getattr(stay, f"{right.way}_event"))
+        assume(say(world, about, right, entry_at))
         world.check()
-        return read, entry_at, stays_of(world), sorted(world.payable(), key=repr)
+        return about, entry_at, stays_of(world), sorted(world.payable(), key=repr)
 
 
 def run_corrected(worlds: Worlds, told: Sequence[Told], steps: Sequence[Step], right: Right, when: int) -> None:
     """As soon as the stay is there, from the given delivery on; before that, and after it, whatever comes comes."""
-    read, entry_at, stays, payable = as_it_should_be(worlds, told, right)
+    about, entry_at, stays, payable = as_it_should_be(worlds, told, right)
     with worlds.fresh() as world:
         world.clock.set(max(one.at for one in told) + timedelta(minutes=1))
         taken = False
         for place, step in enumerate(steps):
             world.clock.advance(seconds=step.seconds)
             if not taken and place >= when:
-                taken = say(world, read, right, entry_at)
+                taken = say(world, about, right, entry_at)
             world.deliver([told[which] for which in step.batch], dies=step.dies)
-        event("in between" if taken else "at the end")
+        note("in between" if taken else "at the end")
         for one in told:
             if one.id not in world.receipted:
                 world.deliver([one])
         world.check()
         world.hours_later()
-        assert taken or say(world, read, right, entry_at), "it was taken in order and is refused in another"
+        assert taken or say(world, about, right, entry_at), "it was taken in order and is refused in another"
         world.check()
         assert world.commands == []
         assert stays_of(world) == stays, f"{stays_of(world)} and not {stays}"
@@ -144,7 +150,7 @@ Drawn = tuple[list[Told], list[Step]]
 
 
 @examples(40)
-@given(told_and_delivered(), rights(), st.integers(0, 6))
+@given(told_and_delivered(told_whole=True), rights(), st.integers(0, 6))
 def test_a_correction_and_any_delivery_come_to_the_same_stays(
     small: SqliteWorlds, drawn: Drawn, right: Right, when: int
 ) -> None:
@@ -153,9 +159,30 @@ def test_a_correction_and_any_delivery_come_to_the_same_stays(
 
 @pytest.mark.postgres
 @examples(8)
-@given(told_and_delivered(), rights(), st.integers(0, 6))
+@given(told_and_delivered(told_whole=True), rights(), st.integers(0, 6))
 def test_the_same_on_postgresql(large: PostgresWorlds, drawn: Drawn, right: Right, when: int) -> None:
     run_corrected(large, *drawn, right, when)
+
+
+def test_a_read_that_joins_what_was_corrected_with_another_stay(small: SqliteWorlds) -> None:
+    """Two stays, of which one was moved and the other was billed, turn out to be one passage."""
+    told = [
+        read("a", "in-1", VISITOR, at(0, 38)),
+        read("c", "in-1", VISITOR, at(1, 53)),
+        read("out", "out-1", VISITOR, at(90)),
+        passed("gone", "out-1", "out", at(90, 5)),
+        read("b", "in-1", VISITOR, at(0, 53)),
+    ]
+    with small.fresh() as world:
+        world.clock.set(at(200))
+        world.deliver(told[:2])
+        [first, _] = world.stay_rows()
+        assert say(world, "a", Right(0, "entry", None, -600), first.entry_at - timedelta(minutes=600))
+        world.deliver(told[2:4])
+        world.deliver(told[4:])
+        world.check()
+        [one] = [one for one in world.stay_rows() if one.state != "void"]
+        assert (one.id, one.entry_at, one.exit_event) == (first.id, at(-600, 38), "out")
 
 
 @examples(20)
