@@ -373,10 +373,14 @@ def unionpay(deals: Iterable[Deal], account: str) -> Iterator[bytes]:
             33: _credit(settled),
             41: deal.order if back else "",
         }
-        yield (
-            b" ".join(told.get(place, "").encode("gb18030").ljust(width) for place, width in enumerate(_WIDTHS, 1))
-            + b"\r\n"
-        )
+        yield b" ".join(_field(told.get(place, ""), width) for place, width in enumerate(_WIDTHS, 1)) + b"\r\n"
+
+
+def _field(text: str, width: int) -> bytes:
+    raw = text.encode("gb18030")
+    if len(raw) > width:
+        raise ValueError(f"{text!r} has more than {width} bytes")
+    return raw.ljust(width)
 
 
 def _credit(fen: int) -> str:

@@ -6,6 +6,7 @@ Everything has a bound, so that no small file unpacks into a large memory.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import zipfile
 import zlib
@@ -36,6 +37,7 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, inner: io.BufferedIOBase | IO[bytes], most: int) -> None:
         self._inner, self._left, self._most = inner, most, most
+        self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
         return True
@@ -49,6 +51,7 @@ class _Bounded(io.RawIOBase):
         if self._left < 0:
             raise BadStatement(0, f"it unpacks to more than {self._most >> 20} MiB", "ask the channel for a file a day")
         memoryview(into).cast("B")[: len(data)] = data
+        self.digest.update(data)
         return len(data)
 
 
@@ -60,6 +63,7 @@ class Container:
         self._stream, self._most = stream, unpacked_max
         self.archive: zipfile.ZipFile | None = None
         self.names: dict[str, zipfile.ZipInfo] = {}
+        self._read: _Bounded | None = None
         self.member = ""
         head = stream.read(4)
         stream.seek(0)
@@ -87,18 +91,28 @@ class Container:
         self.member = found[0]
 
     def lines(self, member: str = "") -> Iterator[Line]:
-        """The lines of the file, or of a member of the archive. Raises `BadStatement`, also while they are taken."""
-        return _decoded(self._bytes(member or self.member))
+        """The lines of the file, or of another member of the archive. Raises `BadStatement`, also while they are taken."""
+        if member:
+            return _decoded(io.BufferedReader(self._bytes(member), _BUFFER))
+        return _decoded(self._main())
 
     def raw_lines(self) -> Iterator[tuple[int, bytes]]:
         """The same, not decoded, without their ends."""
-        return _split(self._bytes(self.member))
+        return _split(self._main())
 
-    def _bytes(self, member: str) -> io.BufferedReader:
+    def digest(self) -> bytes:
+        """SHA-256 of what was read, unpacked: the same bill is the same however it was packed."""
+        return self._read.digest.digest() if self._read is not None else b""
+
+    def _main(self) -> io.BufferedReader:
+        self._read = self._bytes(self.member)
+        return io.BufferedReader(self._read, _BUFFER)
+
+    def _bytes(self, member: str) -> _Bounded:
         if self.archive is None:
             self._stream.seek(0)
             inner = gzip.GzipFile(fileobj=self._stream) if self._packed else self._stream
-            return io.BufferedReader(_Bounded(inner, self._most), _BUFFER)
+            return _Bounded(inner, self._most)
         entry = self.names[member]
         if entry.flag_bits & _ENCRYPTED:
             raise BadStatement(0, f"{member} in the ZIP archive has a password", "unpack it first")
@@ -110,7 +124,7 @@ class Container:
             opened = self.archive.open(entry)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
             raise BadStatement(0, f"{member} in the ZIP archive cannot be read ({error})", AGAIN) from None
-        return io.BufferedReader(_Bounded(opened, self._most), _BUFFER)
+        return _Bounded(opened, self._most)
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

@@ -20,11 +20,20 @@ _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)(?!\d)", re.ASCII)
 
 
 class Statement:
-    """A statement while it is read. `head` and `totals` are whole once `rows` has come to its end without a `BadStatement`."""
+    """A statement while it is read. `head`, `totals` and `digest` are whole once `rows` has come to its end without a `BadStatement`.
 
-    def __init__(self, head: Head, rows: Callable[[Totals], Iterator[Row]], after: Callable[[Totals], None]) -> None:
-        self.head, self.totals, self.complete = head, Totals(), False
-        self._rows, self._after = rows, after
+    `digest`: SHA-256 of the bill itself, unpacked.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        container: Container,
+        rows: Callable[[Totals], Iterator[Row]],
+        after: Callable[[Totals], None] | None = None,
+    ) -> None:
+        self.head, self.totals, self.complete, self.digest = head, Totals(), False, b""
+        self._container, self._rows, self._after = container, rows, after
 
     def rows(self) -> Iterator[Row]:
         """The rows, once. Raises `BadStatement`, also after the last row: what was taken before counts for nothing then."""
@@ -32,10 +41,11 @@ class Statement:
             if self.totals.rows > ROWS_MAX:
                 raise BadStatement(row.line, f"more than {ROWS_MAX} rows", "ask the channel for smaller files")
             yield row
-        self._after(self.totals)
+        if self._after is not None:
+            self._after(self.totals)
         if self.head.day is None:
             raise BadStatement(0, "it has no rows that would tell its day", "say of which day it is")
-        self.complete = True
+        self.complete, self.digest = True, self._container.digest()
 
 
 def open_statement(
@@ -111,7 +121,7 @@ def _wechat(stream: BinaryIO, name: str, head: Head, most: int) -> Statement:
     else:
         what = "no WeChat bill: the headings are neither a trade bill's nor a fund-flow bill's"
         raise BadStatement(line, what, "import the 交易账单 or the 资金账单 unchanged")
-    return Statement(head, _dated(bill.rows, head, name), _nothing)
+    return Statement(head, container, _dated(bill.rows, head, name))
 
 
 def _alipay(stream: BinaryIO, name: str, head: Head, most: int) -> Statement:
@@ -124,23 +134,19 @@ def _alipay(stream: BinaryIO, name: str, head: Head, most: int) -> Statement:
         for one in beside:
             detail.check_summary(container.lines(one), totals)
 
-    return Statement(head, detail.rows, check)
+    return Statement(head, container, detail.rows, check)
 
 
 def _unionpay(stream: BinaryIO, name: str, head: Head, most: int) -> Statement:
     container = _contain(stream, head, unionpay.choose, most)
     bill = unionpay.SettlementFile(container.raw_lines(), head, container.member or name)
-    return Statement(head, bill.rows, _nothing)
+    return Statement(head, container, bill.rows)
 
 
 def _cash(stream: BinaryIO, name: str, head: Head, most: int) -> Statement:
     container = _contain(stream, head, _tables, most)
     count = cash.CashCount(*_headings(container), head)
-    return Statement(head, _dated(count.rows, head, name), _nothing)
-
-
-def _nothing(_totals: Totals) -> None:
-    """No other file beside it to hold the rows against."""
+    return Statement(head, container, _dated(count.rows, head, name))
 
 
 _FORMS: Final = {"wechat": _wechat, "alipay": _alipay, "unionpay": _unionpay, "cash": _cash}

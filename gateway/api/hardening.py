@@ -17,8 +17,10 @@ from gateway.runtime.logs import logger
 BODY_BYTES_MAX = 64 * 1024
 PICTURE_BYTES_MAX = 2 * 1024 * 1024
 REGISTER_BYTES_MAX = 16 * 1024 * 1024
+STATEMENT_BYTES_MAX = 32 * 1024 * 1024
 _PICTURES = "/api/v1/images/"
 _REGISTER_FILES = frozenset(f"{PREFIX}/{kind}/import" for kind in KINDS)
+_STATEMENT_FILES = f"{PREFIX}/statements/import"
 
 _log = logger(__name__)
 
@@ -83,6 +85,8 @@ def _most(path: str) -> int:
     """What a body here may have. The large ones are read by routes that have looked who sends them."""
     if path.startswith(_PICTURES):
         return PICTURE_BYTES_MAX
+    if path == _STATEMENT_FILES:
+        return STATEMENT_BYTES_MAX
     return REGISTER_BYTES_MAX if path in _REGISTER_FILES else BODY_BYTES_MAX
 
 

@@ -38,6 +38,7 @@ _COMMANDS: dict[str, str] = {
     "arrears": "gateway.cli.arrears:arrears",
     "backup": "gateway.cli.backup:backup",
     "restore": "gateway.cli.backup:restore",
+    "statement": "gateway.cli.statement:statement",
     "personal-data": "gateway.cli.personal_data:personal_data",
 }
 

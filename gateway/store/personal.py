@@ -58,6 +58,7 @@ PERSONAL: dict[str, dict[str, Kind]] = {
         "valid_to": Kind.CERTIFICATE,
         "reviewed_at": Kind.CERTIFICATE,
     },
+    "channel_statement": {"imported_by": Kind.STAFF},
     "charge": {
         "household_id": Kind.HOUSEHOLD,
         "reversal": Kind.WORDS,
@@ -170,6 +171,11 @@ NOTHING: dict[str, str] = {
     "bill": "site_id stay_id sequence kind fixed_at until policy_id policy_version minutes gross_fen payable_fen drawn lines",
     "blocked_vehicle": "site_id valid_from valid_to registered_at lifted",
     "certificate": "id site_id registered_at",
+    "channel_statement": "site_id id merchant_id channel kind day account digest rows orphans payments payments_fen refunds"
+    " refunds_fen fee_millifen imported_at replaced_by",
+    # Numbers of orders, which lead to stays and never to a person by themselves; who paid is not taken over.
+    "channel_statement_row": "site_id statement_id line kind status order_number channel_number refund_number at amount_fen"
+    " fee_millifen",
     "charge": "site_id id month kind pass_id period_id gross_fen waived_fen paid_fen credited_fen rule policy_id policy_version"
     " charged_at transaction_id reversed_at",
     "charge_payment": "site_id id purpose subject channel amount_fen at shift_id idempotency_key content_hash",

@@ -19,6 +19,7 @@ from gateway.flows.vouchers import books, register
 from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
 from gateway.wiring import Parts
+from simulators.statements import cash_count
 from tests.gateway.trade import POLICY, local
 
 PREFIX = "/api/v1"
@@ -91,6 +92,7 @@ PATHS: dict[str, str] = {
     "book_id": derive_in_site("xinyi", "voucher book", "1"),
     "buyer": "cafe",
     "statement_id": "vs-1",
+    "bill": "cs-1",
     "pass_id": derive_in_site("xinyi", "pass", "key:example"),
     "batch": "rem-1",
 }
@@ -149,12 +151,17 @@ BODIES: dict[tuple[str, str], Any] = {
     ): "site,plate,pass,valid_from,valid_to\nxinyi,浙A44444,pass-resident,2026-03-01,2026-03-31\n".encode(),
     ("POST", "/free-vehicles/import"): "site,plate,class\nxinyi,浙A44446,ambulance\n".encode(),
     ("POST", "/blocklist/import"): "site,plate,reason\nxinyi,浙A44447,占用消防通道\n".encode(),
+    ("POST", "/statements/import"): b"".join(cash_count([])),
+    ("POST", "/statements/empty"): {"channel": "alipay", "day": "2026-03-02"},
 }
 
 
 # Rules are public and name every benefit that there is; whose it is they do not.
 RULES = frozenset({"/policies", "/policies/{policy_id}/versions/{version}"})
-_QUERIES = {"/allowances/draws": "?site=xinyi&household=101"}
+_QUERIES = {
+    "/allowances/draws": "?site=xinyi&household=101",
+    "/statements/import": "?channel=cash&day=2026-03-02",
+}
 
 
 def register_everything(parts: Parts) -> None:
@@ -198,6 +205,19 @@ def trade_in_everything(parts: Parts) -> None:
             )
         )
         connection.execute(
+            insert(t.ChannelStatement).values(
+                site_id="xinyi", id="cs-1", merchant_id="hushu", channel="wechat", kind="trade", day=MORNING.date(),
+                account="19", digest=b"1" * 32, rows=1, orphans=1, payments=1, payments_fen=800, refunds=0,
+                refunds_fen=0, fee_millifen=5000, imported_at=MORNING, imported_by="test",
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(t.ChannelStatementRow).values(
+                site_id="xinyi", statement_id="cs-1", line=2, kind="payment", status="done", order_number="P1",
+                channel_number="42", refund_number="", at=MORNING, amount_fen=800, fee_millifen=5000,
+            )
+        )  # fmt: skip
+        connection.execute(
             insert(t.ArrearsReminder).values(
                 site_id="xinyi", stay_id="xinyi.a", sequence=1, batch="rem-1", at=MORNING, sender="csv",
                 amount_fen=800, operator="test",
@@ -223,7 +243,7 @@ def filled(path: str) -> str:
         kind = short.split("/")[1]
         values["entry"] = entry_id(kind, _OTHERS.get(short))
     address = path.format_map(values)
-    return f"{address}?reason=asked+for" if short.endswith("/import") else address + _QUERIES.get(short, "")
+    return address + _QUERIES.get(short, "?reason=asked+for" if short.endswith("/import") else "")
 
 
 def body_of(method: str, path: str) -> Any:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from gateway.api import arrears_shapes, passes_shapes, voucher_shapes
+from gateway.api import arrears_shapes, passes_shapes, statement_shapes, voucher_shapes
 from gateway.flows import (
     arrears,
     arrears_agreements,
@@ -18,6 +18,7 @@ from gateway.flows import (
     charges_money,
     passes,
     passes_refund,
+    statements,
 )
 from gateway.flows.vouchers import books, offline, payments, redeem, register
 
@@ -35,6 +36,7 @@ from gateway.flows.vouchers import books, offline, payments, redeem, register
         (charges_money.Paid, passes_shapes.ChargePaid),
         (passes.SoldNow, passes_shapes.PassSold),
         (passes_refund.Refund, passes_shapes.Refund),
+        (statements.Imported, statement_shapes.Imported),
         (books.Book, voucher_shapes.Book),
         (offline.Redemption, voucher_shapes.Redemption),
         (payments.Paid, voucher_shapes.BuyerPaid),

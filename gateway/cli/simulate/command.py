@@ -9,6 +9,7 @@ from gateway.cli.main import LazyGroup
 _COMMANDS: dict[str, str] = {
     "faults": "gateway.cli.simulate.faults:faults",
     "kills": "gateway.cli.simulate.kills:kills",
+    "statements": "gateway.cli.simulate.statements:statements",
 }
 
 

@@ -46,6 +46,7 @@ from gateway.store.tables.registers import (
     Relative,
     ResidentVehicle,
 )
+from gateway.store.tables.statements import ChannelStatement, ChannelStatementRow
 from gateway.store.tables.vouchers import (
     Voucher,
     VoucherBook,
@@ -67,6 +68,8 @@ __all__ = [
     "Bill",
     "BlockedVehicle",
     "Certificate",
+    "ChannelStatement",
+    "ChannelStatementRow",
     "Charge",
     "ChargePayment",
     "CommandRow",

@@ -1,0 +1,85 @@
+"""Channels' statements in the database: which stand, whose they are, and where their orders are of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import date
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, or_, select, true, update
+
+from gateway.store.bulk import BulkInsert
+from gateway.store.tables import Base, ChannelStatement, ChannelStatementRow, Merchant, Site
+
+_ROWS = BulkInsert(ChannelStatementRow.__table__)  # type: ignore[arg-type]
+_S = ChannelStatement
+
+
+class Slot(NamedTuple):
+    """Of which there is one statement that stands."""
+
+    merchant: str
+    channel: str
+    kind: str
+    day: date
+    account: str
+
+
+def merchants(connection: Connection) -> list[str]:
+    """The accounts (收款主体) in use, in order."""
+    return list(connection.execute(select(Merchant.id).where(Merchant.enabled).order_by(Merchant.id)).scalars())
+
+
+def hold_merchant(connection: Connection, merchant: str) -> bool:
+    """Whether there is one; held until the end of the transaction, so that statements of it come one after another."""
+    found = connection.execute(select(Merchant.id).where(Merchant.id == merchant).with_for_update())
+    return found.first() is not None
+
+
+def sites_of_merchant(connection: Connection, merchant: str) -> list[str]:
+    """In use first, then in order: the first is the account's home."""
+    rows = connection.execute(
+        select(Site.id).where(Site.merchant_id == merchant).order_by(Site.enabled.desc(), Site.id)
+    )
+    return list(rows.scalars())
+
+
+def merchants_of_account(connection: Connection, channel: str, account: str) -> list[str]:
+    """Whose statements have had this account."""
+    found = connection.execute(
+        select(_S.merchant_id).distinct().where(_S.channel == channel, _S.account == account).order_by(_S.merchant_id)
+    )
+    return list(found.scalars())
+
+
+def standing(connection: Connection, slot: Slot, *, empty: bool) -> list[Row[Any]]:
+    """What a new statement would replace. One without rows does not say whose it is, and goes with any account."""
+    any_account = true() if empty else or_(_S.account == slot.account, _S.rows == 0)
+    return list(
+        connection.execute(
+            select(_S.site_id, _S.id, _S.rows, _S.account)
+            .where(_S.merchant_id == slot.merchant, _S.channel == slot.channel, _S.kind == slot.kind)
+            .where(_S.day == slot.day, _S.replaced_by.is_(None), any_account)
+            .order_by(_S.account)
+        )
+    )
+
+
+def replace(connection: Connection, old: Iterable[Row[Any]], new: str) -> None:
+    for row in old:
+        connection.execute(update(_S).where(_S.site_id == row.site_id, _S.id == row.id).values(replaced_by=new))
+
+
+def sites_of_orders(connection: Connection, numbers: Collection[str]) -> dict[str, str]:
+    """Where orders and refunds are of, by the numbers that a channel knows them by; those that are not ours are left out."""
+    found: dict[str, str] = {}
+    for name in ("payment_order", "payment_refund"):
+        table = Base.metadata.tables.get(name)
+        if table is not None and numbers:
+            rows = connection.execute(select(table.c.id, table.c.site_id).where(table.c.id.in_(numbers)))
+            found |= {row.id: row.site_id for row in rows}
+    return found
+
+
+def put_rows(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    _ROWS.write(connection, rows)
