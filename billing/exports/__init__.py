@@ -16,22 +16,27 @@ from billing.exports.audience import (
 from billing.exports.beancount import beancount_to
 from billing.exports.cells import Cell, Column, Table, Yuan, csv_bytes, looks_like_a_formula, write_table, yuan
 from billing.exports.days import DAYS_MAX, File, NotAPeriod, Period, SiteDay, adds_up, month_of
+from billing.exports.mapping import AccountMapping, MappingNotUsable, read_mapping
 from billing.exports.sealed import csv_files, csv_to, json_file, json_to, written
 from billing.exports.tables import tables
+from billing.exports.vouchers import accounting_to
 
 __all__ = [
     "ADMINISTERS",
     "DAYS_MAX",
     "MERGED",
+    "AccountMapping",
     "Cell",
     "Column",
     "File",
+    "MappingNotUsable",
     "NotAPeriod",
     "NotForAudience",
     "Period",
     "SiteDay",
     "Table",
     "Yuan",
+    "accounting_to",
     "adds_up",
     "beancount_to",
     "csv_bytes",
@@ -45,6 +50,7 @@ __all__ = [
     "merge_postings",
     "month_of",
     "open_to_all",
+    "read_mapping",
     "tables",
     "write_table",
     "written",

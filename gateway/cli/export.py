@@ -36,6 +36,11 @@ _MONTH = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d")
 )
 @click.option("--site", help="One site; default the street.")
 @click.option(
+    "--mapping",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With accounting: account codes and VAT rates; default the setting accounting_mapping.",
+)
+@click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
@@ -50,6 +55,7 @@ def export(
     month: str | None,
     form: str,
     site: str | None,
+    mapping: Path | None,
     out: Path,
     config: Path | None,
 ) -> None:
@@ -74,7 +80,7 @@ def export(
             return tick
 
         try:
-            made = export_to(parts, period, form, out, site=site, begins=begins)
+            made = export_to(parts, period, form, out, site=site, mapping=mapping, begins=begins)
         except Refused as why:
             raise Refusal(str(why)) from None
         except OSError as error:

@@ -8,20 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from billing.close import Passage, Record, read_lines
 from billing.exports import (
+    AccountMapping,
     File,
+    MappingNotUsable,
     NotForAudience,
     Period,
     SiteDay,
+    accounting_to,
     adds_up,
     beancount_to,
     csv_to,
     json_to,
+    read_mapping,
     tables,
     written,
 )
@@ -32,10 +37,12 @@ from gateway.store import books
 from gateway.store.tables import DayClose, LedgerTransaction
 from gateway.wiring import Parts
 
-FORMATS = ("json", "csv", "xlsx", "beancount")
+FORMATS = ("json", "csv", "xlsx", "beancount", "accounting")
 STREET = "street"
 # What these say comes from the sealed records alone: the ledger under them is gone through before.
-_WITHOUT_THE_LEDGER = frozenset({"json"})
+_WITHOUT_THE_LEDGER = frozenset({"json", "accounting"})
+
+_MAPPING_BYTES_MAX = 256 * 1024
 
 Tick = Callable[[int], None]
 
@@ -53,8 +60,8 @@ def export_day(
     Raises `NotFound` for an unknown site and for a day that is not closed, `Invalid` for an unknown format or a JSON that is not
     for this audience, and if the books do not give what was sealed.
     """
-    with _files(parts, Period(day, day), format, site, audience) as files:
-        return written(files)
+    with _files(parts, Period(day, day), format, site, audience) as made:
+        return written(made)
 
 
 def export_to(
@@ -65,14 +72,15 @@ def export_to(
     *,
     site: str | None = None,
     audience: str = "finance",
+    mapping: Path | None = None,
     begins: Callable[[int], Tick] = lambda _total: lambda _count: None,
 ) -> list[Path]:
     """The same for a period, into a folder: all files are there whole, or none is. Returns where they are.
 
-    `begins` is told how many transactions will be gone through, and gives what is told of each site's day. Raises also `OSError`.
+    `mapping`: for accounting vouchers, instead of the one in the settings. `begins` is told how many transactions will be gone through, and gives what is told of each site's day. Raises also `OSError`.
     """
-    with _files(parts, period, format, site, audience, begins) as files:
-        return write_together(out, files)
+    with _files(parts, period, format, site, audience, mapping, begins) as made:
+        return write_together(out, made)
 
 
 @contextmanager
@@ -82,6 +90,7 @@ def _files(
     format: str,  # noqa: A002
     site: str | None,
     audience: str,
+    mapping: Path | None = None,
     begins: Callable[[int], Tick] = lambda _total: lambda _count: None,
 ) -> Iterator[list[File]]:
     if format not in FORMATS:
@@ -107,10 +116,12 @@ def _files(
         if format in _WITHOUT_THE_LEDGER:
             for one in days:
                 iter(one.transactions)
-        yield _made(parts, stem, days, format, audience)
+        yield _made(parts, stem, days, format, audience, mapping)
 
 
-def _made(parts: Parts, stem: str, days: Sequence[SiteDay], form: str, audience: str) -> list[File]:
+def _made(
+    parts: Parts, stem: str, days: Sequence[SiteDay], form: str, audience: str, mapping: Path | None
+) -> list[File]:
     """What writes each file of a format; libraries are loaded by the format that needs them."""
     try:
         if form == "json":
@@ -124,7 +135,27 @@ def _made(parts: Parts, stem: str, days: Sequence[SiteDay], form: str, audience:
         return xlsx_to(stem, _title(days), days[-1].day, tables(days, audience=audience), zone)
     if form == "beancount":
         return beancount_to(stem, _title(days), days, zone, audience=audience)
+    if form == "accounting":
+        return accounting_to(stem, days, _mapping(parts, mapping), zone, audience=audience)
     return csv_to(stem, days, zone, audience=audience)
+
+
+def _mapping(parts: Parts, named: Path | None) -> AccountMapping:
+    """The accounts of the accounting program. Raises `Invalid`, saying what is wrong in which file."""
+    path = named or (Path(parts.settings.accounting_mapping) if parts.settings.accounting_mapping else None)
+    source = files("rules").joinpath("accounting.toml") if path is None else path
+    try:
+        if path is not None and path.stat().st_size > _MAPPING_BYTES_MAX:
+            raise Invalid(f"{path}: larger than {_MAPPING_BYTES_MAX >> 10} KiB; that is no mapping of accounts")
+        return read_mapping(source.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{source}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+    except MappingNotUsable as why:
+        raise Invalid(f"{source}: {why}") from None
+    except OSError as error:
+        raise Invalid(
+            f"{source}: {error.strerror or error}; name the file with --mapping or accounting_mapping"
+        ) from None
 
 
 def _title(days: Sequence[SiteDay]) -> str:

@@ -137,6 +137,10 @@ class Settings(BaseSettings):
         default="",
         description="a TrueType file with Chinese for printed sheets; empty: the first known one of the system",
     )
+    accounting_mapping: str = Field(
+        default="",
+        description="a TOML file with the account codes and VAT rates of exported vouchers; empty: rules/accounting.toml",
+    )
     channels: dict[str, MerchantChannels] = Field(
         default_factory=dict,
         description="payment accounts by merchant (收款主体) of the site file: [channels.hushu.wechat]",
