@@ -285,6 +285,26 @@ def write_off(posted: Posted, fen: int) -> tuple[tuple[Posting, ...], Posted]:
     return (Posting("liability:prepaid", -fen), Posting(WRITTEN_OFF, fen)), after
 
 
+def give_back(posted: Posted, account: str, fen: int) -> tuple[tuple[Posting, ...], Posted]:
+    """The postings that take money off a stay which it received on an asset account, and what is then held.
+
+    First goes what was paid beyond the bill. What goes beyond that was due: it is given up, so that nobody owes it again. Raises
+    `ValueError` for more than was received there, or for nothing.
+    """
+    received = posted.received.get(account, 0)
+    if not 0 < fen <= received:
+        raise ValueError(f"{fen} fen cannot be given back of {received} received on {account}")
+    beyond = min(fen, posted.prepaid_fen)
+    postings = [Posting("liability:prepaid", beyond), Posting(WRITTEN_OFF, fen - beyond), Posting(account, -fen)]
+    after = msgspec.structs.replace(
+        posted,
+        received=_positive({**posted.received, account: received - fen}),
+        prepaid_fen=posted.prepaid_fen - beyond,
+        written_off_fen=posted.written_off_fen + fen - beyond,
+    )
+    return tuple(posting for posting in postings if posting.amount_fen), after
+
+
 def _positive(amounts: Mapping[str, int]) -> dict[str, int]:
     """Without what is nothing, in the order of names, so that equal states are equal bytes."""
     if any(fen < 0 for fen in amounts.values()):

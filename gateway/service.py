@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
 from gateway.flows.calendar_watch import watch_calendar
+from gateway.flows.orders.tending import tend as tend_orders
 from gateway.flows.outcome import Outcome
 from gateway.flows.pass_income import earn_due
 from gateway.flows.retention import retire_daily
@@ -35,6 +36,7 @@ COLLECTED_SECONDS = 60.0
 VOUCHERS_SECONDS = 3600.0
 PASS_INCOME_SECONDS = 3600.0
 CALENDAR_SECONDS = 3600.0
+ORDERS_SECONDS = 15.0
 
 
 def periodic(parts: Parts) -> list[Periodic]:
@@ -42,6 +44,7 @@ def periodic(parts: Parts) -> list[Periodic]:
     return [
         ("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
         ("vouchers-collected", COLLECTED_SECONDS, lambda: match_queued(parts) or ""),
+        ("payment-orders", ORDERS_SECONDS, lambda: tend_orders(parts)),
         ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),
         ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),
         ("pass-income", PASS_INCOME_SECONDS, lambda: earn_due(parts)),

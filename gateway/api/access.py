@@ -71,6 +71,16 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/stays/{stay_id}/explanation"): _STAFF,
     ("GET", "/api/v1/events/{site}/{device}/{event}/explanation"): _STAFF,
     ("POST", "/api/v1/stays/{stay_id}/payments"): _TILL,
+    ("POST", "/api/v1/stays/{stay_id}/orders"): _TILL,
+    ("GET", "/api/v1/orders"): _BOOKS | _TILL,
+    ("GET", "/api/v1/orders/{order_id}"): _BOOKS | _TILL,
+    ("POST", "/api/v1/orders/{order_id}/query"): _TILL | {FINANCE},
+    ("POST", "/api/v1/orders/{order_id}/refunds"): frozenset({CONSOLE, FINANCE}),
+    ("GET", "/api/v1/order-refunds"): _BOOKS | _TILL,
+    # Four eyes: the flow refuses whoever proposed it.
+    ("POST", "/api/v1/order-refunds/{refund_id}/approval"): frozenset({FINANCE, MANAGER}),
+    ("POST", "/api/v1/order-refunds/{refund_id}/refusal"): frozenset({FINANCE, MANAGER}),
+    ("POST", "/api/v1/order-refunds/{refund_id}/again"): frozenset({FINANCE}),
     # Another plate may make a stay free: nobody who takes money at a gate, or opens one, corrects a record.
     ("POST", "/api/v1/stays/{stay_id}/corrections"): frozenset({FINANCE, MANAGER}),
     # Four eyes: the flow refuses whoever proposed it.

@@ -19,6 +19,8 @@ from gateway.api import (
     explain,
     images,
     monitor,
+    notify,
+    orders,
     passes,
     personal_data,
     policies,
@@ -48,6 +50,7 @@ _ROUTERS = (
     token,
     estate,
     stays,
+    orders,
     corrections,
     explain,
     policies,
@@ -124,7 +127,7 @@ def _served() -> APIRouter:
     served = APIRouter()
     for module in _ROUTERS:
         served.include_router(module.router, prefix=PREFIX)
-    for router in (monitor.router, pages.router, driver.router, public.router):
+    for router in (monitor.router, pages.router, notify.router, driver.router, public.router):
         served.include_router(router)
     return served
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response
 
 from gateway.api.context import Context, With, address_of
+from gateway.console.qr import qr_code
 from gateway.console.rendering import language_of, render
 from gateway.flows import arrears
+from gateway.flows.orders import looking, placing
+from gateway.flows.orders.refusals import ChannelAway
 from gateway.flows.pay_token import stay_of
 from gateway.flows.refusals import Refused
 from gateway.flows.vouchers import redeem
+from gateway.wiring import Parts
 
 router = APIRouter(include_in_schema=False)
 
@@ -57,26 +61,89 @@ def present_voucher(
     return _page(request, context, token, "taken")
 
 
+@router.post("/pay/{token}/order")
+def order(request: Request, context: With, token: Token, channel: Annotated[str, Form(max_length=20)] = "") -> Response:
+    """A code to scan, or a link to open, for exactly what is due now."""
+    stay = stay_of(context.parts.settings.secret(), token)
+    if stay is None:
+        return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    try:
+        placing.place(context.parts, stay, channel, payer_address=address_of(request))
+    except ChannelAway as refused:
+        return _page(request, context, token, status=refused.status, channel_notice="channel-away")
+    except Refused as refused:  # paid meanwhile, or not offered: the page says what is
+        return _page(request, context, token, status=refused.status)
+    return _page(request, context, token)
+
+
+@router.post("/pay/{token}/paid")
+def paid(request: Request, context: With, token: Token) -> Response:
+    """The driver says that it is paid: where no callback has come, the channel is asked."""
+    stay = stay_of(context.parts.settings.secret(), token)
+    if stay is None:
+        return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    try:
+        looking.look_for(context.parts, stay)
+    except ChannelAway:
+        return _page(request, context, token, channel_notice="channel-away")
+    except Refused:
+        return _page(request, context, token, channel_notice="person")
+    return _page(request, context, token, channel_notice="waiting")
+
+
 _REFUSALS = frozenset({"voucher-not-valid", "voucher-used", "voucher-not-issued", "voucher-over", "voucher-not-now"})
 
 
-def _page(request: Request, context: Context, token: str, voucher: str | None = None, status: int = 200) -> Response:
-    """The page, with a word on the voucher that was just presented."""
+def _page(
+    request: Request,
+    context: Context,
+    token: str,
+    voucher: str | None = None,
+    status: int = 200,
+    channel_notice: str | None = None,
+) -> Response:
+    """The page, with a word on the voucher that was just presented, or on the channel that was just asked."""
+    parts = context.parts
     try:
-        bill = context.flows.bill_by_token(context.parts, token)
+        bill = context.flows.bill_by_token(parts, token)
     except Refused:
         return render(request, "notice.html", 409, staff=None, message="pay.person")
     if bill is None:
         return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    stay = stay_of(parts.settings.secret(), token) or ""
+    shown = _order_shown(parts, stay, bill["due_fen"])
     return render(
         request,
         "pay.html",
         status,
+        page=f"/pay/{token}",
         voucher=voucher,
         plate=masked(bill["plate"]),
         minutes=bill["minutes"],
         due_fen=bill["due_fen"],
         sentences=bill[language_of(request)],
         allowance=bill["allowance"],
-        earlier=arrears.offered(context.parts, token),
+        earlier=arrears.offered(parts, token),
+        channels=placing.offered(parts, stay.partition(".")[0]),
+        order=shown,
+        qr=qr_code(shown["code"]) if shown else None,
+        channel_notice=None if channel_notice == "waiting" and bill["due_fen"] <= 0 else channel_notice,
     )
+
+
+def _order_shown(parts: Parts, stay: str, due_fen: int) -> dict[str, Any] | None:
+    """The order that can be paid now: only while it says exactly what is due."""
+    if not parts.channels or due_fen <= 0:
+        return None
+    found = looking.payable(parts, stay, due_fen)
+    if found is None or found.code is None:
+        return None
+    link = found.code if found.code.startswith(("https://", "http://")) else None
+    until = found.expires_at.astimezone(parts.settings.zone)
+    return {
+        "channel": found.channel,
+        "amount_fen": found.amount_fen,
+        "code": found.code,
+        "link": link,
+        "until": until,
+    }

@@ -6,10 +6,11 @@ old; otherwise its next read finds it paid.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from billing.bill import CannotPrice
 from controllers import decide
@@ -21,7 +22,7 @@ from gateway.flows import audit
 from gateway.flows.answer import plan
 from gateway.flows.batch import Batch
 from gateway.flows.gather import gather_vehicles
-from gateway.flows.pricing import implausible
+from gateway.flows.pricing import Priced, implausible
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
@@ -42,6 +43,15 @@ _SAME_KEY = select(
     t.Payment.id, t.Payment.stay_id, t.Payment.channel, t.Payment.amount_fen, t.Payment.content_hash
 ).where(t.Payment.site_id == bindparam("site"), t.Payment.idempotency_key == bindparam("key"))
 _PAYMENT = insert(t.Payment)
+_CLOSE_ORDERS = (
+    update(t.PaymentOrder)
+    .where(
+        t.PaymentOrder.site_id == bindparam("of_site"),
+        t.PaymentOrder.stay_id == bindparam("of_stay"),
+        t.PaymentOrder.state.in_(("created", "open")),
+    )
+    .values(state="closing", look_at=bindparam("now"))
+)
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,30 +96,75 @@ def take(
         stay = _stay_in(vehicle, stay_id, ended=ended)
         settling = Settling(batch, vehicle.key, stay)
         _fix_what_is_due(settling, amount_fen, now)
-        payment_id = derive("p", site, key)
-        account, shift = account_of(connection, site, channel, operator or role or "service", now)
-        _book(settling, account, amount_fen, now, operator, payment_id)
-        settled = Verdict(True, Reason.PAID, "paid")
-        opens = open_lane(batch, parts, FactLoader(connection), vehicle, stay, settled, payment_id)
+        money = Received(channel, amount_fen, reference, now, key, content, operator=operator, role=role, origin=origin)
+        taken = receive(parts, connection, vehicle, settling, money)
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
-        said = {"channel": channel, "amount_fen": amount_fen}
-        row = {"site_id": site, "id": payment_id, "stay_id": stay_id, **said, "reference": reference, "at": now}
-        asked = {"operator": operator, "shift_id": shift, "idempotency_key": key, "content_hash": content}
-        put(connection, _PAYMENT, row | asked)
-        audit.record(
-            connection,
-            at=now,
-            operator=operator or "service",
-            action="payment.take",
-            site=site,
-            subject=stay_id,
-            origin=origin,
-            detail={"payment": payment_id, **said},
-        )
         connection.commit()
-    if opens:
+    if taken.opens:
         parts.outbox.notify()
-    return Taken(id=payment_id, stay=stay_id, channel=channel, amount_fen=amount_fen, opens=opens)
+    return taken
+
+
+class Received(msgspec.Struct, frozen=True):
+    """Money that is there, under a key that counts it once. `at`: when it was paid; `content`: a hash of what was asked."""
+
+    channel: str
+    amount_fen: int
+    reference: str
+    at: datetime
+    key: str
+    content: bytes
+    operator: str | None = None
+    role: str = ""
+    origin: str = ""
+
+
+def receive(
+    parts: Parts,
+    connection: Connection,
+    vehicle: Vehicle,
+    settling: Settling,
+    money: Received,
+    then: Callable[[], object] = lambda: None,
+) -> Taken:
+    """Book money on a stay, keep it as a payment, and open the lane where nothing more is due. The caller saves the outcome.
+
+    `then`: what is to be done once it is booked, before it is seen whether anything is still due.
+    """
+    batch, stay = settling.batch, settling.stay
+    site, now = stay.site, batch.now
+    payment_id = derive("p", site, money.key)
+    account, shift = account_of(connection, site, money.channel, money.operator or money.role or "service", now)
+    _book(settling, account, money.amount_fen, money.at, money.operator, payment_id)
+    then()
+    settled = Verdict(True, Reason.PAID, "paid")
+    opens = open_lane(batch, parts, FactLoader(connection), vehicle, stay, settled, payment_id)
+    said = {"channel": money.channel, "amount_fen": money.amount_fen}
+    row = {"site_id": site, "id": payment_id, "stay_id": stay.id, **said, "reference": money.reference, "at": money.at}
+    asked = {
+        "operator": money.operator,
+        "shift_id": shift,
+        "idempotency_key": money.key,
+        "content_hash": money.content,
+    }
+    put(connection, _PAYMENT, row | asked)
+    close_orders_of(connection, site, stay.id, now)
+    audit.record(
+        connection,
+        at=now,
+        operator=money.operator or "service",
+        action="payment.take",
+        site=site,
+        subject=stay.id,
+        origin=money.origin,
+        detail={"payment": payment_id, **said},
+    )
+    return Taken(id=payment_id, stay=stay.id, channel=money.channel, amount_fen=money.amount_fen, opens=opens)
+
+
+def close_orders_of(connection: Connection, site: str, stay_id: str, now: datetime) -> None:
+    """What a stay owes has changed: orders for what it owed are closed at their channel as soon as it is asked."""
+    connection.execute(_CLOSE_ORDERS, {"of_site": site, "of_stay": stay_id, "now": now})
 
 
 def _stay_in(vehicle: Vehicle, stay_id: str, *, ended: bool) -> StayRecord:
@@ -147,25 +202,32 @@ def _first(connection: Connection, site: str, key: str, content: bytes) -> Taken
     return Taken(id=row.id, stay=row.stay_id, channel=row.channel, amount_fen=row.amount_fen)
 
 
-def _fix_what_is_due(settling: Settling, amount_fen: int, now: datetime) -> None:
-    """A vehicle at its exit, or gone, has a bill that is fixed; one that still parks has it fixed now (rule 10)."""
+def what_is_due(settling: Settling, now: datetime) -> tuple[int, Priced | None]:
+    """What a stay owes at an instant, in fen, and for a vehicle that still parks the bill that says so; below 0: paid beyond it.
+
+    A vehicle at its exit, or gone, has a bill that is fixed. Raises `AmountNotDue` where the stay cannot be priced.
+    """
     stay, batch = settling.stay, settling.batch
-    if stay.state == State.INSIDE and stay.exit_at is None:
-        assert stay.entry_at is not None
-        policy = batch.policy(stay.site, stay.entry_at)
-        if policy is not None and implausible(policy, stay.entry_at, now):
-            raise AmountNotDue("the stay is longer than the policy holds possible: a person must look at it first")
-        try:
-            priced = settling.quote(now)
-        except CannotPrice as problem:
-            raise AmountNotDue(f"the stay cannot be priced: {problem}") from None
-        due = priced.bill.payable_fen - stay.paid_fen
-        if due == amount_fen:
-            settling.fix_early(priced, now, now)
-    else:
-        due = stay.due_fen
+    if stay.state != State.INSIDE or stay.exit_at is not None:
+        return stay.due_fen, None
+    assert stay.entry_at is not None
+    policy = batch.policy(stay.site, stay.entry_at)
+    if policy is not None and implausible(policy, stay.entry_at, now):
+        raise AmountNotDue("the stay is longer than the policy holds possible: a person must look at it first")
+    try:
+        priced = settling.quote(now)
+    except CannotPrice as problem:
+        raise AmountNotDue(f"the stay cannot be priced: {problem}") from None
+    return priced.bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen, priced
+
+
+def _fix_what_is_due(settling: Settling, amount_fen: int, now: datetime) -> None:
+    """The bill of one that still parks is fixed now (rule 10)."""
+    due, priced = what_is_due(settling, now)
     if due != amount_fen:
         raise AmountNotDue(f"due at this moment: {max(0, due)} fen, not {amount_fen}")
+    if priced is not None:
+        settling.fix_early(priced, now, now)
 
 
 def _book(
@@ -179,7 +241,9 @@ def _book(
     stay = settling.stay
     paid = {**stay.posted.received, account: stay.posted.received.get(account, 0) + amount_fen}
     stay.paid_fen += amount_fen
-    settling.book(now, "payment", paid=paid, operator=operator, cause=("payment", payment_id))
+    # A part of what a vehicle owes that has not left is held for it: nobody owes the rest yet.
+    part = stay.state == State.INSIDE and (settling.standing_bill() is None or stay.due_fen > 0)
+    settling.book(now, "payment", paid=paid, operator=operator, cause=("payment", payment_id), nothing=part)
 
 
 def open_lane(

@@ -15,6 +15,7 @@ import msgspec
 from gateway.flows import (
     verify_closes,
     verify_ledger,
+    verify_orders,
     verify_passes,
     verify_registers,
     verify_spaces,
@@ -58,6 +59,7 @@ def verify(
 def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
+    yield from verify_orders.failures(look)
     yield from verify_spaces.failures(look)
     yield from verify_closes.failures(look)
     yield from verify_vouchers.failures(look)

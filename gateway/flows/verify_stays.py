@@ -29,6 +29,8 @@ from gateway.store.tables import (
     Bill,
     LedgerTransaction,
     Payment,
+    PaymentOrder,
+    PaymentRefund,
     PlateEventRow,
     PolicyVersion,
     Posting,
@@ -121,6 +123,7 @@ def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:
     for credit in connection.execute(elsewhere.with_only_columns(*ArrearsCredit.__table__.c)):
         stay_of_payment[credit.id] = credit.stay_id
         around.received[credit.stay_id][f"clearing:{credit.collected_at_site}"] += credit.amount_fen
+    _load_taken_off(connection, site, ids, around)
     _load_ledger(connection, site, "stay", {stay: stay for stay in ids}, around)
     _load_ledger(connection, site, "payment", stay_of_payment, around)
     for row in connection.execute(
@@ -141,6 +144,31 @@ def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:
         ):
             around.events[device, event] = at
     return around
+
+
+def _load_taken_off(connection: Connection, site: str, ids: list[str], around: Around) -> None:
+    """What refunds took off these stays: less was received, by a transaction that names the refund."""
+    off = (
+        select(
+            PaymentRefund.stay_id, PaymentRefund.off_stay_fen, PaymentOrder.channel, Posting.account, Posting.amount_fen
+        )
+        .join(
+            PaymentOrder,
+            and_(PaymentOrder.site_id == PaymentRefund.site_id, PaymentOrder.id == PaymentRefund.order_id),
+        )
+        .join(
+            Posting,
+            and_(
+                Posting.site_id == PaymentRefund.site_id,
+                Posting.transaction_id == PaymentRefund.off_transaction_id,
+            ),
+        )
+        .where(PaymentRefund.site_id == site, PaymentRefund.stay_id.in_(ids), PaymentRefund.off_stay_fen > 0)
+    )
+    for stay, fen, channel, account, posted in connection.execute(off):
+        around.ledger[stay][account] += posted
+        if account == shifts.account(channel, None):
+            around.received[stay][account] -= fen
 
 
 def _load_ledger(connection: Connection, site: str, kind: str, stay_of: dict[str, str], around: Around) -> None:
@@ -184,7 +212,7 @@ def _wrong_money(stay: Row[Any], around: Around) -> str | None:
     if ledger != said:
         account = min(account for account in ledger.keys() | said.keys() if ledger.get(account) != said.get(account))
         return f"the ledger holds {ledger.get(account, 0)} fen on {account} for it, it says {said.get(account, 0)}"
-    received = dict(around.received.get(stay.id, {}))
+    received = {account: fen for account, fen in around.received.get(stay.id, {}).items() if fen}
     if sum(received.values()) != stay.paid_fen:
         return f"{stay.paid_fen} fen are said to be paid, its payments sum to {sum(received.values())}"
     if received != posted.received:

@@ -87,6 +87,12 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        self.payment_notices = Counter(
+            "parkgate_payment_notices",
+            "Callbacks of payment channels, by what became of them",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
         self.job_failures = Counter("parkgate_job_failures", "Jobs that failed", ["job"], registry=self.registry)
         self.calendar_known_through = Gauge(

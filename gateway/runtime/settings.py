@@ -146,7 +146,7 @@ class Settings(BaseSettings):
         description="payment accounts by merchant (收款主体) of the site file: [channels.hushu.wechat]",
     )
     payment_order_minutes: int = Field(
-        default=5, ge=2, le=60, description="how long an order of a payment channel can be paid"
+        default=5, ge=2, le=1440, description="how long an order of a payment channel can be paid"
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(

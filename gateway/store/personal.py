@@ -100,6 +100,14 @@ PERSONAL: dict[str, dict[str, Kind]] = {
         "ended_by": Kind.STAFF,
     },
     "payment": {"reference": Kind.WORDS, "operator": Kind.STAFF},
+    "payment_order": {"ordered_by": Kind.STAFF},
+    "payment_refund": {
+        "reason": Kind.WORDS,
+        "decision": Kind.WORDS,
+        "problem": Kind.WORDS,
+        "proposed_by": Kind.STAFF,
+        "decided_by": Kind.STAFF,
+    },
     "personal_data_request": {
         "digest": Kind.REQUEST,
         "sealed": Kind.REQUEST,
@@ -205,6 +213,11 @@ NOTHING: dict[str, str] = {
     "pay_later_agreement": "site_id id limit_fen valid_from valid_to state proposed_at decided_at ended_at",
     "pass_held": "site_id pass_id valid_from valid_to registered_at exact",
     "payment": "site_id id stay_id channel amount_fen at shift_id idempotency_key content_hash",
+    "payment_notice": "site_id id subject at",
+    "payment_order": "site_id id stay_id merchant_id channel amount_fen state code quoted_at expires_at look_at looks trade paid_at"
+    " told_at paid_fen applied_fen refunded_fen payment_id",
+    "payment_refund": "site_id id order_id stay_id amount_fen off_stay_fen given_up_fen state proposed_at decided_at look_at looks"
+    " sent_at done_at off_transaction_id idempotency_key",
     "personal_data_request": "site_id id about sites state asked_at decided_at done",
     "plate_event": "site_id device_id event_id lane_id kind at device_at received_at plate_colour confidence vehicle for_event opening"
     " buffered decision reason completed went",

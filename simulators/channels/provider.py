@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,10 @@ from simulators.channels.keys import Key
 from simulators.channels.till import Order, Till
 from simulators.channels.wechat import Answer, Wechat
 
+_PAGE = (
+    '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    "<title>{title}（模拟）</title><h1>{title}（模拟）</h1><p>{amount}</p>{button}</html>"
+)
 _BODY_MAX = 64 * 1024
 _ANSWER_SECONDS = 5.0
 
@@ -23,10 +28,18 @@ _ANSWER_SECONDS = 5.0
 class Provider:
     """`now` is the channels' clock. A context manager: while it is open, it answers on `port`.
 
-    `keys`: the merchant's and the channels', where they are not to be made anew.
+    `keys`: the merchant's and the channels', where they are not to be made anew. `wallets`: what a driver scans leads to a page of this
+    server, on which anybody can play the driver and pay.
     """
 
-    def __init__(self, now: Callable[[], datetime], *, port: int = 0, keys: tuple[Key, Key] | None = None) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        *,
+        port: int = 0,
+        keys: tuple[Key, Key] | None = None,
+        wallets: bool = False,
+    ) -> None:
         merchant, platform = keys or (Key(), Key())
         self.wechat = Wechat(Till(now, "weixin://wxpay/bizpayurl?pr="), merchant=merchant, platform=platform)
         self.alipay = Alipay(Till(now, "https://qr.alipay.com/bax"), merchant=merchant, platform=platform)
@@ -34,22 +47,34 @@ class Provider:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="channels", daemon=True)
         self.port = int(self._server.server_address[1])
+        if wallets:
+            for name in ("wechat", "alipay"):
+                self.till(name).prefix = f"{self.address}/wallet/{name}/"
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Answer, until `close`."""
         self._thread.start()
+
+    def close(self) -> None:
+        """May be called without `open`."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join(5)
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.open()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        self.close()
 
-    def accounts(self, folder: Path, merchant: str = "hushu") -> dict[str, Any]:
-        """The setting `channels` for a merchant; the keys go into files below a folder that only its owner reads."""
+    def accounts(self, folder: Path, *merchants: str) -> dict[str, Any]:
+        """The setting `channels` for merchants (`hushu`); the keys go into files below a folder that only its owner reads."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         secrets = {
             "wechat-private-key.pem": self.wechat.merchant.private_pem(),
@@ -63,27 +88,26 @@ class Provider:
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
         lies = {name: f"file:{(folder / name).resolve()}" for name in secrets}
-        return {
-            merchant: {
-                "wechat": {
-                    "app_id": self.wechat.app_id,
-                    "merchant_no": self.wechat.merchant_no,
-                    "serial_no": self.wechat.serial_no,
-                    "private_key": lies["wechat-private-key.pem"],
-                    "api_v3_key": lies["wechat-api-v3-key"],
-                    "public_key": lies["wechat-public-key.pem"],
-                    "public_key_id": self.wechat.public_key_id,
-                    "address": self.address,
-                },
-                "alipay": {
-                    "app_id": self.alipay.app_id,
-                    "seller_id": self.alipay.seller_id,
-                    "private_key": lies["alipay-private-key.pem"],
-                    "public_key": lies["alipay-public-key.pem"],
-                    "address": f"{self.address}/gateway.do",
-                },
-            }
+        accounts = {
+            "wechat": {
+                "app_id": self.wechat.app_id,
+                "merchant_no": self.wechat.merchant_no,
+                "serial_no": self.wechat.serial_no,
+                "private_key": lies["wechat-private-key.pem"],
+                "api_v3_key": lies["wechat-api-v3-key"],
+                "public_key": lies["wechat-public-key.pem"],
+                "public_key_id": self.wechat.public_key_id,
+                "address": self.address,
+            },
+            "alipay": {
+                "app_id": self.alipay.app_id,
+                "seller_id": self.alipay.seller_id,
+                "private_key": lies["alipay-private-key.pem"],
+                "public_key": lies["alipay-public-key.pem"],
+                "address": f"{self.address}/gateway.do",
+            },
         }
+        return dict.fromkeys(merchants or ("hushu",), accounts)
 
     def till(self, channel: str) -> Till:
         return self.wechat.till if channel == "wechat" else self.alipay.till
@@ -97,6 +121,24 @@ class Provider:
         if channel == "wechat":
             return self.wechat.paid_notice(order, **more)
         return self.alipay.paid_notice(order, **more)
+
+    def wallet(self, path: str, *, pays: bool) -> str | None:
+        """The page of a driver's wallet below `/wallet/`; None where there is none. `pays`: the driver pays, and the merchant is told."""
+        channel, _, _ = path.removeprefix("/wallet/").partition("/")
+        if channel not in {"wechat", "alipay"}:
+            return None
+        order = next((one for one in self.till(channel).orders.values() if one.code.endswith(path)), None)
+        if order is None:
+            return None
+        paid = self.pays(channel, order.number) if pays else None
+        if paid is not None:
+            with suppress(OSError):  # then the merchant asks
+                self.tells(channel, paid)
+        order = self.till(channel).orders[order.number]
+        word = "已支付" if order.paid_at else "已关闭" if order.closed else None
+        button = word or '<form method="post"><button>支付</button></form>'
+        amount = f"¥{order.fen // 100}.{order.fen % 100:02d}"
+        return _PAGE.format(title={"wechat": "微信支付", "alipay": "支付宝"}[channel], amount=amount, button=button)
 
     def tells(self, channel: str, order: Order) -> tuple[int, str]:
         """Send the callback of a payment to where the order said; the merchant's answer."""
@@ -132,7 +174,11 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
         def _answer(self, body: bytes) -> None:
             path, _, query = self.path.partition("?")
             headers = {name.lower(): value for name, value in self.headers.items()}
-            if path == "/gateway.do":
+            if path.startswith("/wallet/"):
+                page = provider.wallet(path, pays=self.command == "POST")
+                status, answer = (200, page.encode()) if page else (404, b"")
+                said = {"Content-Type": "text/html; charset=utf-8"}
+            elif path == "/gateway.do":
                 provider.alipay.till.asked.append(query.partition("method=")[2].partition("&")[0])
                 status, said, answer = provider.alipay.answer(query or body.decode())
             else:

@@ -95,6 +95,7 @@ PATHS: dict[str, str] = {
     "bill": "cs-1",
     "pass_id": derive_in_site("xinyi", "pass", "key:example"),
     "batch": "rem-1",
+    "order_id": "pgexample",
 }
 
 # What a route is sent, where it takes a body: a document, or bytes for a file.
@@ -221,6 +222,13 @@ def trade_in_everything(parts: Parts) -> None:
             insert(t.ArrearsReminder).values(
                 site_id="xinyi", stay_id="xinyi.a", sequence=1, batch="rem-1", at=MORNING, sender="csv",
                 amount_fen=800, operator="test",
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(t.PaymentOrder).values(
+                site_id="xinyi", id="pgexample", stay_id="xinyi.a", merchant_id="hushu", channel="wechat", amount_fen=800,
+                state="closed", quoted_at=MORNING, expires_at=MORNING, look_at=MORNING, looks=0, paid_fen=0, applied_fen=0,
+                refunded_fen=0,
             )
         )  # fmt: skip
         connection.commit()

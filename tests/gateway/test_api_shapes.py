@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from gateway.api import arrears_shapes, passes_shapes, statement_shapes, voucher_shapes
+from gateway.api import arrears_shapes, orders_shapes, passes_shapes, statement_shapes, voucher_shapes
 from gateway.flows import (
     arrears,
     arrears_agreements,
@@ -20,6 +20,7 @@ from gateway.flows import (
     passes_refund,
     statements,
 )
+from gateway.flows.orders import records
 from gateway.flows.vouchers import books, offline, payments, redeem, register
 
 
@@ -39,6 +40,8 @@ from gateway.flows.vouchers import books, offline, payments, redeem, register
         (statements.Imported, statement_shapes.Imported),
         (books.Book, voucher_shapes.Book),
         (offline.Redemption, voucher_shapes.Redemption),
+        (records.Order, orders_shapes.Order),
+        (records.Refund, orders_shapes.Refund),
         (payments.Paid, voucher_shapes.BuyerPaid),
         (redeem.Presented, voucher_shapes.Presented),
         (register.Issue, voucher_shapes.Issue),

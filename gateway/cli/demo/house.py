@@ -77,8 +77,10 @@ def _remove(entry: Path) -> None:
         entry.unlink()
 
 
-def settings_file(out: Path, *, http_port: int, broker_port: int) -> Settings:
-    """Write a complete `parkgate.toml`, readable by its owner only, and load it."""
+def settings_file(
+    out: Path, *, http_port: int, broker_port: int, channels: dict[str, dict[str, dict[str, str]]] | None = None
+) -> Settings:
+    """Write a complete `parkgate.toml`, readable by its owner only, and load it. `channels`: payment accounts by merchant."""
     values: dict[str, Any] = {
         "database_url": f"sqlite:///{(out / 'parkgate.db').resolve()}",
         "broker_url": f"embedded://127.0.0.1:{broker_port}",
@@ -90,6 +92,8 @@ def settings_file(out: Path, *, http_port: int, broker_port: int) -> Settings:
         "close_at": "02:00",
         "public_url": "",
         "timezone": "Asia/Shanghai",
+        # Simulated hours go by in seconds: whoever plays the driver needs some of them.
+        "payment_order_minutes": 720,
         # A day at full speed comes in bursts, one a simulated instant: they are worth a short wait for each other.
         "linger_ms": 0.2,
         # And a gate's whole day in a few seconds is more than any one gate is allowed.
@@ -99,10 +103,14 @@ def settings_file(out: Path, *, http_port: int, broker_port: int) -> Settings:
     }
     path = out / "parkgate.toml"
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    for merchant, accounts in (channels or {}).items():
+        for channel, account in accounts.items():
+            lines += ["", f"[channels.{merchant}.{channel}]"]
+            lines += [f"{key} = {json.dumps(value)}" for key, value in account.items()]
     write_private(path, "\n".join(lines) + "\n")
     # The environment must not turn a demo against somebody's real database.
     text = tomllib.loads(path.read_text(encoding="utf-8"))
-    return load(path).model_copy(update=text)
+    return load(path).model_copy(update=text | {"channels": Settings(channels=text.get("channels", {})).channels})
 
 
 def write_private(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway.cli.demo import figures, house
 from gateway.cli.demo.invariants import Check
@@ -16,9 +17,11 @@ from gateway.cli.demo.service_process import ServiceProcess, SharedClock
 from gateway.cli.demo.wire import Wire
 from gateway.flows.close import close_day
 from gateway.flows.export import FORMATS, export_day
+from gateway.flows.orders.tending import tend as tend_orders
 from gateway.flows.posting import day_bounds
 from gateway.flows.sweep import sweep
 from gateway.runtime import collector
+from simulators.channels.provider import Provider
 from simulators.clock import monotonic
 from simulators.conductor import Conductor
 from simulators.population import HOUSEHOLDS
@@ -52,9 +55,12 @@ class Street:
         self.seed = seed
         self.stop = stop
         self.world = World(street, seed, timezone=_ZONE_NAME, households=households)
-        settings = house.settings_file(out, http_port=port, broker_port=house.free_port())
-        start, _ = day_bounds(FIRST_DAY, settings.zone)
+        start, _ = day_bounds(FIRST_DAY, ZoneInfo(_ZONE_NAME))
         self.clock = SharedClock(start, out)
+        # Whoever watches can play the driver who pays; the street's own drivers pay without a network between.
+        self.channels = Provider(self.clock.now, wallets=True) if speed is not None else None
+        accounts = self.channels.accounts(out / "keys") if self.channels else None
+        settings = house.settings_file(out, http_port=port, broker_port=house.free_port(), channels=accounts)
         self.house = house.furnish(
             out, settings, self.clock, site_file, house.rule_file("hushu.toml"), self.world.registers()
         )
@@ -87,11 +93,15 @@ class Street:
 
     def open(self) -> None:
         """Broker, bridge and gates. Raises `BrokerDidNotStart`."""
+        if self.channels is not None:
+            self.channels.open()
         self.service.start()
         self.conductor.open()
 
     def close(self) -> None:
         """The gates first, then the service, which drains what they said last."""
+        if self.channels is not None:
+            self.channels.close()
         self.yard.close()
         self.service.stop()
         self.parts.store.close()
@@ -131,6 +141,7 @@ class Street:
         while self._swept_at + _SWEEP_EVERY <= now:
             self._swept_at += _SWEEP_EVERY
             sweep(self.parts)
+            tend_orders(self.parts)
 
     def _tell_how_the_gates_are(self) -> None:
         """For those who watch: a gate that has not said so for a while is shown as stale. It changes no figure."""

@@ -24,6 +24,7 @@ from gateway.store.tables.movement import (
     Quarantine,
     Stay,
 )
+from gateway.store.tables.orders import PaymentNotice, PaymentOrder, PaymentRefund
 from gateway.store.tables.passes import (
     Charge,
     ChargePayment,
@@ -98,6 +99,9 @@ __all__ = [
     "PassVehicle",
     "PayLaterAgreement",
     "Payment",
+    "PaymentNotice",
+    "PaymentOrder",
+    "PaymentRefund",
     "PersonalDataRequest",
     "PlateEventRow",
     "PolicyVersion",

@@ -1,0 +1,73 @@
+"""Callbacks of the channels: only what is really the channel's is believed, and each counts once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from sqlalchemy import select
+
+from gateway.channels.port import Forged, Notice, OrderSaid, OrderState, RefundSaid
+from gateway.flows.orders.receiving import money_came
+from gateway.flows.orders.refusals import ChannelAway, NotTheChannels
+from gateway.flows.orders.sending import conclude
+from gateway.flows.refusals import Refused
+from gateway.runtime.channel_settings import SecretMissing
+from gateway.runtime.logs import logger
+from gateway.store import tables as t
+from gateway.wiring import Parts
+
+ID_MAX = 200
+Became = Literal["counted", "repeated", "nothing"]
+_log = logger(__name__)
+
+
+def hear(parts: Parts, channel: str, headers: Mapping[str, str], body: bytes) -> Became:
+    """Take a callback. When this returns, what it says is committed.
+
+    Raises `NotTheChannels`; `NoSuchOrder`, `AmountDiffers`, and what the database refuses: then the channel sends it again.
+    """
+    try:
+        became = _hear(parts, channel, headers, body)
+    except NotTheChannels as refused:
+        count = "probe" if refused.probe else "forged"
+        parts.metrics.payment_notices.labels(channel=channel, outcome=count).inc()
+        if not refused.probe:
+            _log.warning("a notice was refused", channel=channel, why=refused.detail)
+        raise
+    except Refused as refused:
+        parts.metrics.payment_notices.labels(channel=channel, outcome=refused.slug).inc()
+        _log.error("a notice was not taken", channel=channel, why=refused.detail)
+        raise
+    parts.metrics.payment_notices.labels(channel=channel, outcome=became).inc()
+    return became
+
+
+def _hear(parts: Parts, channel: str, headers: Mapping[str, str], body: bytes) -> Became:
+    why, probe = "there is no account at this channel", False
+    now = parts.clock.now()
+    try:
+        for merchant, account in parts.channels.at(channel):
+            try:
+                notice = account.notice(headers, body, now)
+            except Forged as forged:
+                why, probe = str(forged), probe or forged.probe
+                continue
+            return _believe(parts, merchant, channel, notice)
+    except SecretMissing as problem:
+        _log.error("a payment account cannot be used", channel=channel, problem=str(problem))
+        raise ChannelAway from None
+    raise NotTheChannels(why, probe=probe)
+
+
+def _believe(parts: Parts, merchant: str, channel: str, notice: Notice) -> Became:
+    known = f"{channel}:{merchant}:{notice.id}"[:ID_MAX]
+    with parts.store.reading() as connection:
+        if connection.execute(select(t.PaymentNotice.id).where(t.PaymentNotice.id == known)).first() is not None:
+            return "repeated"
+    if isinstance(notice.said, RefundSaid):
+        conclude(parts, notice.said, merchant, known)
+        return "counted"
+    if isinstance(notice.said, OrderSaid) and notice.said.state is OrderState.PAID:
+        return "counted" if money_came(parts, merchant, channel, notice.said, known).new else "repeated"
+    return "nothing"
