@@ -22,13 +22,14 @@ from gateway.flows.refusals import NotFound
 router = APIRouter(tags=["days"])
 
 Day = Annotated[date, Path(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
-Form = Literal["json", "csv", "xlsx", "beancount", "accounting"]
+Form = Literal["json", "csv", "xlsx", "beancount", "accounting", "pdf"]
 _MEDIA = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "beancount": "text/plain; charset=utf-8",
     "accounting": "application/zip",
+    "pdf": "application/pdf",
 }
 
 

@@ -37,7 +37,7 @@ from gateway.store import books
 from gateway.store.tables import DayClose, LedgerTransaction
 from gateway.wiring import Parts
 
-FORMATS = ("json", "csv", "xlsx", "beancount", "accounting")
+FORMATS = ("json", "csv", "xlsx", "beancount", "accounting", "pdf")
 STREET = "street"
 # What these say comes from the sealed records alone: the ledger under them is gone through before.
 _WITHOUT_THE_LEDGER = frozenset({"json", "accounting"})
@@ -137,7 +137,20 @@ def _made(
         return beancount_to(stem, _title(days), days, zone, audience=audience)
     if form == "accounting":
         return accounting_to(stem, days, _mapping(parts, mapping), zone, audience=audience)
+    if form == "pdf":
+        return _printed(parts, stem, days)
     return csv_to(stem, days, zone, audience=audience)
+
+
+def _printed(parts: Parts, stem: str, days: Sequence[SiteDay]) -> list[File]:
+    from gateway.flows.export_report import pdf_to  # noqa: PLC0415 - the library is for those who print
+    from gateway.runtime.fonts import NoFont, chinese_font  # noqa: PLC0415
+
+    try:
+        font = chinese_font(parts.settings.print_font)
+    except NoFont as why:
+        raise Invalid(str(why)) from None
+    return pdf_to(stem, _title(days), days, parts.settings.zone, font)
 
 
 def _mapping(parts: Parts, named: Path | None) -> AccountMapping:
