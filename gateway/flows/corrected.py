@@ -190,6 +190,8 @@ def _follow(batch: Batch, one: EventRecord, before: VehicleKey) -> None:
     if stay.state == State.INSIDE:
         batch.facts.inside[stay.site] = batch.facts.inside.get(stay.site, 0) - 1
     stay.state = State.VOID
+    for bill in batch.facts.bills.get(stay.id, ()):
+        bill.new = False  # also one of this batch is worked out again
     batch.outcome.touched(stay)
 
 
