@@ -137,7 +137,7 @@ def import_file(
     try:
         given = _read(begin(day), progress)
         with parts.store.writing() as connection:
-            whose = _merchant(connection, given.head, merchant)
+            whose = _merchant(parts, connection, given.head, merchant)
             home = _home(connection, whose, who, given.sites)
             slot = _slot(given.head, whose)
             known = _known(connection, slot, given.digest)
@@ -169,7 +169,7 @@ def record_empty(
         raise Invalid(f"{channel!r:.20} has no statement of kind {kind!r:.20}")
     given = _Given(head=Head(channel, StatementKind(kind), day), totals=Totals(), digest=_NOTHING, sites=frozenset())
     with parts.store.writing() as connection:
-        whose = _merchant(connection, given.head, merchant)
+        whose = _merchant(parts, connection, given.head, merchant)
         home = _home(connection, whose, who, given.sites)
         slot = _slot(given.head, whose)
         known = _known(connection, slot, given.digest)
@@ -194,14 +194,18 @@ def _read(statement: Statement, progress: Callable[[int], object] | None) -> _Gi
     return _Given(head=statement.head, totals=statement.totals, digest=statement.digest, sites=frozenset(sites))
 
 
-def _merchant(connection: Connection, head: Head, asked: str | None) -> str:
-    """Whose it is: as asked, else whose statements had that account before, else the only one there is."""
+def _merchant(parts: Parts, connection: Connection, head: Head, asked: str | None) -> str:
+    """Whose it is: the settings' account, else whose statements had it before, else as asked, else the only one there is."""
     there = store.merchants(connection)
     if asked is not None and asked not in there:
         raise Invalid(f"merchant {asked!r:.60} is none of {', '.join(there)}")
-    before = store.merchants_of_account(connection, head.channel, head.account) if head.account else []
+    before: list[str] = []
+    if head.account:
+        before = _configured(parts, head) or store.merchants_of_account(connection, head.channel, head.account)
     if asked is not None and before and asked not in before:
-        raise Invalid(f"account {head.account} is {before[0]}'s, not {asked}'s: its statements were imported as that")
+        raise Invalid(
+            f"account {head.account} is {before[0]}'s, not {asked}'s: the settings or earlier statements say so"
+        )
     if asked is not None:
         return asked
     found = before or there
@@ -210,6 +214,19 @@ def _merchant(connection: Connection, head: Head, asked: str | None) -> str:
             f"whose statement it is cannot be told: say which merchant, {' or '.join(found) or 'none'}"
         )
     return found[0]
+
+
+def _configured(parts: Parts, head: Head) -> list[str]:
+    """Whose the settings say an account is, and only among merchants that are paid through it."""
+    found = []
+    for merchant, accounts in parts.settings.channels.items():
+        if head.channel == "wechat" and accounts.wechat is not None:
+            found += [merchant] if accounts.wechat.merchant_no == head.account else []
+        # Alipay's bills name the seller with 0156 behind it.
+        if head.channel == "alipay" and accounts.alipay is not None:
+            seller = accounts.alipay.seller_id
+            found += [merchant] if head.account in {seller, f"{seller}0156"} else []
+    return found
 
 
 def _home(connection: Connection, merchant: str, who: Who, named: frozenset[str]) -> str:

@@ -146,6 +146,13 @@ def test_compare_comes_to_what_was_booked(room: Path) -> None:
     assert row["ratio"] > 0
 
 
+def test_a_statement_is_read_and_imported_beside_splitting_its_lines(room: Path) -> None:
+    (row,), _ = bench(room, "statements", "--database", "sqlite")
+    assert (row["database"], row["rows"]) == ("sqlite", 4_000)
+    assert row["import_s"] >= row["transaction_s"] > 0
+    assert row["peak_mib"] > 0
+
+
 @pytest.mark.postgres
 def test_a_folder_that_postgresql_cannot_enter_is_one_line(tmp_path: Path) -> None:
     need("embedded", "postgresql")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from gateway.flows.statements import (
     record_empty,
 )
 from gateway.flows.verify import verify
+from gateway.runtime.channel_settings import AlipayAccount, MerchantChannels, WechatAccount
 from gateway.store import statements as store
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -190,6 +193,20 @@ class TestWhose:
         with pytest.raises(Invalid, match="none of canal, hushu"):
             give(parts, bill(later), merchant="nobody")
 
+    def test_the_settings_say_whose_an_account_is(self, parts: Parts) -> None:
+        keys = {"app_id": "a", "private_key": "env:K", "public_key": "env:K"}
+        wechat = {"merchant_no": "1900000001", "serial_no": "1", "api_v3_key": "env:K", "public_key_id": "1", **keys}
+        accounts = {
+            "canal": MerchantChannels(wechat=WechatAccount(**wechat)),
+            "hushu": MerchantChannels(alipay=AlipayAccount(seller_id="2088000000000001", **keys)),
+        }
+        told = replace(parts, settings=parts.settings.model_copy(update={"channels": accounts}))
+        assert give(told, bill(deal())).merchant == "canal"
+        with pytest.raises(Invalid, match="is canal's"):
+            give(told, bill(deal()), merchant="hushu")
+        packed = alipay_zip([deal()], "20880000000000010156", DAY, datetime(2026, 1, 16, 9, tzinfo=SHANGHAI))
+        assert give(told, packed, "alipay").merchant == "hushu"
+
     def test_a_fund_flow_does_not_say_it_itself(self, parts: Parts) -> None:
         data = b"".join(wechat_fund_flow([deal()], "1900000001"))
         give(parts, bill(deal()), merchant="canal")
@@ -283,3 +300,21 @@ def test_orders_are_looked_up_in_as_few_questions_as_rows_are_written(street: Pa
     assert give(street, bill(*many)).rows == 4500
     with street.store.reading() as connection:
         assert store.sites_of_orders(connection, {one.order for one in many}) == {}
+
+
+def test_who_imports_at_the_same_time_imports_once(street: Parts) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: give(street), range(4)))
+    assert len({one.id for one in made}) == 1
+    assert sorted(one.known for one in made) == [False, True, True, True]
+    assert count(street, t.ChannelStatementRow) == 7
+
+
+def test_two_files_of_one_day_at_the_same_time_leave_one_standing(street: Parts) -> None:
+    files = [bill(deal(f"P{place}")) for place in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda data: give(street, data), files))
+    assert len({one.id for one in made}) == 4
+    with street.store.reading() as connection:
+        rows = connection.execute(select(t.ChannelStatement.replaced_by)).scalars()
+        assert sum(one is None for one in rows) == 1

@@ -75,6 +75,14 @@ class Shares:
         return {name: cpu_seconds([pid] if name in self._alone else family(pid)) for name, pid in self._roots.items()}
 
 
+def peak_mib() -> float:
+    """The most memory that this process has had at once, in MiB."""
+    for line in (_PROC / "self" / "status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
 def processors() -> int:
     return os.cpu_count() or 1
 
