@@ -20,6 +20,14 @@ from gateway.store.trouble import AWAY, said, trouble_of
 
 MEDIA_TYPE = "application/problem+json"
 _ERRORS_SHOWN_MAX = 20
+# How a field is written, where its shape says so by a pattern.
+_WRITTEN = {
+    "month": "not a month such as 2026-03",
+    "channel": "lower-case letters, digits and underscores, such as cash",
+    "kind": "lower-case letters and underscores",
+    "state": "not a state of this list",
+    "Idempotency-Key": "printable ASCII without spaces",
+}
 
 _log = logger(__name__)
 
@@ -124,11 +132,19 @@ def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # What was sent is not repeated: it may be a password.
     errors = [
-        {"where": ".".join(str(part) for part in found["loc"]), "what": str(found["msg"])[:200]}
+        {"where": ".".join(str(part) for part in found["loc"]), "what": _what(found)}
         for found in error.errors()[:_ERRORS_SHOWN_MAX]
     ]
     first = f"{errors[0]['where']}: {errors[0]['what']}" if errors else "the request cannot be used"
     return problem(422, "invalid", first, more={"errors": errors})
+
+
+def _what(found: Mapping[str, Any]) -> str:
+    """What is wrong with a field. A pattern is no sentence: whoever typed a month is told how one is written."""
+    name = str(found["loc"][-1])
+    if found["type"] == "string_pattern_mismatch" and name in _WRITTEN:
+        return _WRITTEN[name]
+    return str(found["msg"])[:200]
 
 
 def _database(_request: Request, error: Exception) -> Response:

@@ -131,7 +131,13 @@ def _reads(spec: _Kind) -> None:
             str | None, Query(max_length=40, description="only what holds at this instant, or as this day begins")
         ] = None,
         due: Annotated[
-            date | None, Query(description="certificates only: to be reviewed on this local day or before it")
+            date | None,
+            # Far from the calendar's own ends: months are reckoned back from it.
+            Query(
+                ge=date(1970, 1, 1),
+                le=date(2200, 1, 1),
+                description="certificates only: to be reviewed on this local day or before it",
+            ),
         ] = None,
     ) -> Response:
         if household is not None and kind not in view.HOUSEHOLDS_SEEN.get(staff.role, REGISTERS):
@@ -208,7 +214,7 @@ def _imports(spec: _Kind) -> None:
         reason: Annotated[str, Query(max_length=300, description="why; needed unless it is a preview")] = "",
     ) -> Response:
         if not preview and not reason.strip():
-            raise Invalid("reason: say why")
+            raise Invalid("reason: say why, with ?reason= in the address")
         data = await request.body()
         return await run_in_threadpool(_import, staff, context, kind, data, preview, name, reason)
 

@@ -17,6 +17,7 @@ from gateway.flows.corrections_records import Part
 from gateway.flows.corrections_refusals import NotCorrectable, NothingToCorrect, StaysOverlap
 from gateway.flows.gather import gather_together
 from gateway.flows.outcome import Situation
+from gateway.flows.pricing import implausible
 from gateway.flows.reading import site_of
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.settling import Settling
@@ -89,6 +90,15 @@ class Work:
         self.entry_before = stay.entry_at
         self.payable_before = stay.payable_fen
 
+    def _refuse_implausible(self, entry: datetime, read: datetime, until: datetime) -> None:
+        """Another year typed by mistake is no correction: nobody is charged for so long a stay, so its bill would be gone."""
+        policy = self.batch.policy(self.site, read)
+        if policy is not None and entry < read and implausible(policy, entry, until):
+            raise Invalid(
+                f"entry_at: more than {policy.plausible_days_max} days before {until.astimezone(self.batch.zone):%F %T};"
+                " the policy charges nobody for so long a stay: write the day as it was"
+            )
+
     @property
     def corrected(self) -> Corrected:
         assert self.batch.facts.corrected is not None
@@ -129,6 +139,7 @@ class Work:
                 raise Invalid(
                     f"entry_at: must lie before the exit at {ends.first.at.astimezone(self.batch.zone):%F %T}"
                 )
+            self._refuse_implausible(wanted.entry_at, says.entry.first.at, ends.first.at if ends else self.now)
         same_entry = says.entry is not None and wanted.entry_at == says.entry.first.at
         if self.before == self.after and (wanted.entry_at is None or same_entry):
             raise NothingToCorrect

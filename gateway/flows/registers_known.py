@@ -51,11 +51,13 @@ def known(connection: Connection, parts: Parts, kind: str, only: frozenset[str] 
 
 
 def classes(versions: list[Policy]) -> frozenset[str]:
-    """What a vehicle can be registered as: free classes, discounts and tariff groups."""
+    """What a vehicle can be registered as: free classes and discounts with a register, and tariff groups. A class that only plates
+    show would take the entry and never look at it.
+    """
     found: set[str] = set()
     for policy in versions:
-        found |= {entry.id for entry in policy.free_classes}
-        found |= {entry.id for entry in policy.discounts}
+        found |= {entry.id for entry in policy.free_classes if entry.register}
+        found |= {entry.id for entry in policy.discounts if entry.register}
         found |= {tariff.who for tariff in policy.tariffs if tariff.who is not None}
     return frozenset(found)
 

@@ -167,6 +167,7 @@ def test_an_entry_that_is_moved_reprices_by_the_difference(office: Office) -> No
         ({"entry_at": "2026-03-02T11:10:00+08:00"}, "invalid"),
         ({"entry_at": "2026-03-02T11:10:00+08:00", "part": "entry"}, "invalid"),
         ({"entry_at": "2026-03-05T09:00:00+08:00"}, "invalid"),
+        ({"entry_at": "2025-03-02T09:00:00+08:00"}, "invalid"),  # another year typed: the bill would be gone
         ({"plate": "?"}, "invalid"),
         ({}, "invalid"),
         ({"plate": WRONG}, "nothing-to-correct"),

@@ -105,7 +105,8 @@ def test_a_month_is_charged_paid_and_reversed(office: Office) -> None:
     is_a_problem(till.post(f"{where}/reversal", {"reason": "x"}), 403)
     assert finance.post(f"{where}/reversal", {"reason": "wrong size"}).status_code == 204
     assert till.post(f"{where}/payback", {"channel": "cash"}).json()["amount_fen"] == 1000
-    is_a_problem(finance.post("/api/v1/charges/runs", {"month": "2026-13"}), 422, "invalid")
+    told = is_a_problem(finance.post("/api/v1/charges/runs", {"month": "2026-13"}), 422, "invalid")
+    assert told["detail"] == "body.month: not a month such as 2026-03"
     office.books_hold()
 
 

@@ -217,7 +217,8 @@ class TestImports:
 
     @on_one_database
     def test_what_is_no_file_or_has_no_reason_or_is_too_large(self, rita: Staff) -> None:
-        is_a_problem(rita.call("POST", "/api/v1/vehicles/import", self.DATA), 422)
+        silent = is_a_problem(rita.call("POST", "/api/v1/vehicles/import", self.DATA), 422)
+        assert "?reason=" in silent["detail"]
         is_a_problem(rita.call("POST", "/api/v1/vehicles/import?reason=x", b"PK\x03\x04 no workbook"), 422)
         is_a_problem(rita.call("POST", "/api/v1/vehicles/import?reason=x", b""), 422)
         is_a_problem(rita.call("POST", "/api/v1/vehicles/import?reason=x", b"x" * (16 * 1024 * 1024 + 1)), 413)
@@ -278,6 +279,7 @@ class TestWhoSeesWhat:
             house.parts, POLICY.format(mode="pay_first").replace("[low_income]", "[low_income]\nreview_months = 6")
         )
         assert rita.get("/api/v1/certificates", due="2026-09-01").json()["items"] == []
+        is_a_problem(rita.get("/api/v1/certificates", due="0001-01-01"), 422, "invalid")
         due = rita.get("/api/v1/certificates", due="2026-09-02").json()["items"]
         assert [one["review_due"] for one in due] == ["2026-09-02", "2026-09-02"]
         path = f"/api/v1/certificates/{entry_id('certificates')}/review"

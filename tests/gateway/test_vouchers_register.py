@@ -107,6 +107,8 @@ class TestRegister:
         for missing in ("purpose", "signature", "taker"):
             with pytest.raises(Invalid, match=f"^{missing}:"):
                 desk.issue(1, **{missing: " "})
+        with pytest.raises(Invalid, match="household"):  # the other way to say who
+            desk.issue(1, taker="")
 
     def test_a_household_takes_no_more_than_its_quota_of_the_month(self, desk: Desk) -> None:
         desk.street.register("households", {"household": "101", "name": "x", "area_m2": "50"})

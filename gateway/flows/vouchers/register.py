@@ -59,7 +59,9 @@ def issue(
     check_range(first_serial, last_serial)
     purpose = words("purpose", purpose, 100, needed=True)
     signature = words("signature", signature, 100, needed=True)
-    taker = words("taker", taker, 60, needed=household is None)
+    if household is None and not taker.strip():
+        raise Invalid("taker: say who takes them, as `household` or as `taker`")
+    taker = words("taker", taker, 60, needed=False)
     key = key_of(idempotency_key)
     content = content_of(first_serial, last_serial, household, taker, purpose, signature, operator)
     now = parts.clock.now()
