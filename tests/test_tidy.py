@@ -175,6 +175,10 @@ BAD_IMPORTS = {
         "gateway/flows/batch.py",
         "import segno",
     ),
+    "an adapter of a payment channel knows its channel and nothing of ours": (
+        "gateway/channels/wechat.py",
+        "import gateway.flows.batch",
+    ),
     "the store knows no flow, the runtime no store": ("gateway/store/keyed.py", "import gateway.flows.batch"),
 }
 

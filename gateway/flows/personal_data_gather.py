@@ -57,6 +57,26 @@ PAYMENT = {
     "reference": "凭证号",
     "at": "付款时间",
 }
+ORDER = {
+    "id": "订单号",
+    "stay_id": "停车记录号",
+    "channel": "支付渠道",
+    "trade": "渠道交易号",
+    "amount_fen": "金额(分)",
+    "state": "状态",
+    "quoted_at": "下单时间",
+    "paid_at": "支付时间",
+}
+REFUND = {
+    "id": "退款号",
+    "order_id": "订单号",
+    "stay_id": "停车记录号",
+    "amount_fen": "金额(分)",
+    "reason": "原因",
+    "state": "状态",
+    "proposed_at": "申请时间",
+    "done_at": "退款时间",
+}
 CORRECTION = {
     "stay_id": "停车记录号",
     "at": "更正时间",
@@ -124,6 +144,8 @@ def gather(
         Sheet("stays", "停车记录", STAY, [_masked_stay(row, sees_low_income) for row in stays]),
         Sheet("bills", "账单明细", BILL, list(_bills(connection, ids, sees_low_income))),
         Sheet("payments", "付款", PAYMENT, list(_of_stays(connection, t.Payment, ids, PAYMENT))),
+        Sheet("orders", "支付订单", ORDER, list(_of_stays(connection, t.PaymentOrder, ids, ORDER))),
+        Sheet("refunds", "退款", REFUND, list(_of_stays(connection, t.PaymentRefund, ids, REFUND))),
         # Not the other plate: it may be somebody else's.
         Sheet(
             "corrections", "停车记录更正", CORRECTION, list(_of_stays(connection, t.StayCorrection, ids, CORRECTION))

@@ -19,7 +19,9 @@ PAPERS = {"reportlab", "segno", "openpyxl", "xlsxwriter", "PIL", "hypothesis", "
 DATABASE = {"sqlalchemy", "alembic", "psycopg", "prometheus_client", "pydantic"}
 WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
 JOBS = {"apscheduler"}
-ALL = PAPERS | DATABASE | WEB | JOBS | {"paho", "amqtt", "simulators"}
+# What speaks to payment channels: loaded with the first order, or the first callback.
+CHANNELS = {"alipay", "wechatpayv3", "requests", "Cryptodome", "OpenSSL"}
+ALL = PAPERS | CHANNELS | DATABASE | WEB | JOBS | {"paho", "amqtt", "simulators"}
 
 SERVING = re.compile(r"^parkgate: serving", re.MULTILINE)
 IMPORTED = re.compile(r"^import time:[^|]*\|[^|]*\|\s*([\w.]+)", re.MULTILINE)
@@ -41,6 +43,7 @@ def command(*words: str) -> set[str]:
 def test_it_is_seen_when_something_is_imported() -> None:
     assert {"reportlab", "segno", "sqlalchemy"} <= run("import gateway.flows.vouchers.printing")
     assert "openpyxl" in run("import gateway.flows.compare_sheets")
+    assert {"wechatpayv3", "alipay", "requests"} <= run("import gateway.channels.wechat, gateway.channels.alipay")
 
 
 def test_the_program_itself_needs_nothing() -> None:
@@ -60,7 +63,7 @@ def test_prices_need_no_database(words: tuple[str, ...]) -> None:
 
 
 def test_a_bridge_needs_neither_papers_nor_a_console_nor_jobs() -> None:
-    assert run("import gateway.cli.serve") & (PAPERS | WEB | JOBS | {"amqtt", "simulators"}) == set()
+    assert run("import gateway.cli.serve") & (PAPERS | CHANNELS | WEB | JOBS | {"amqtt", "simulators"}) == set()
 
 
 def test_the_whole_service_starts_without_papers(sqlite_url: str, tmp_path: Path) -> None:
@@ -92,4 +95,4 @@ def test_the_whole_service_starts_without_papers(sqlite_url: str, tmp_path: Path
             service.kill()
     imported = {name.split(".")[0] for name in IMPORTED.findall(said.read_text("utf-8", "replace"))}
     assert imported >= {"sqlalchemy", "fastapi", "apscheduler"}, "they are seen"
-    assert imported & PAPERS == set()
+    assert imported & (PAPERS | CHANNELS) == set()

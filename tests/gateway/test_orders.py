@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,62 @@ def test_a_channel_that_is_away_takes_no_order_and_loses_none(street: Phones) ->
     street.clock.advance(minutes=5)
     tend(street.parts)
     assert street.order(order.id).state == "paid"
+
+
+@EACH
+def test_a_callback_before_the_order_was_seen_to_be_open_counts(
+    street: Phones, channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The channel has the order, somebody is very quick, and our answer to the order is still on its way."""
+    street.parks()
+    stay, till = street.waits(), street.till(channel)
+    create = till.create
+
+    def paid_at_once(number: str, *more: Any) -> Any:
+        made = create(number, *more)
+        paid = till.pay(number)
+        assert paid is not None
+        assert street.hears(channel, street.provider.paid_notice(channel, paid)) == "counted"
+        return made
+
+    monkeypatch.setattr(till, "create", paid_at_once)
+    order = street.orders(stay, channel)
+    assert (order.state, order.paid_fen, order.code) == ("paid", 1000, None)
+    assert street.stay(PLATE).state == "left"
+    street.holds()
+
+
+def test_whoever_clicks_on_and_on_makes_no_more_orders(street: Phones, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.flows.orders import placing
+
+    monkeypatch.setattr(placing, "ORDERS_MAX", 2)
+    stay = street.parks()
+    for at in ("09:40", "10:01"):
+        street.clock.set(local(at))
+        street.orders(stay)
+    street.clock.set(local("10:31"))
+    with pytest.raises(ChannelAway):
+        street.orders(stay)
+
+
+def test_a_part_of_what_is_due_is_held_until_the_vehicle_leaves(street: Phones) -> None:
+    stay = street.parks()
+    street.clock.set(local("09:58"))
+    order = street.orders(stay)
+    street.pays(order)
+    street.waits("10:35:00")  # too late to leave on it, and not told yet
+    assert street.stay(PLATE).payable_fen == 800
+    assert street.hears("wechat", street.notice(order)) == "counted"
+    waiting = street.stay(PLATE)
+    assert (waiting.state, waiting.paid_fen, waiting.payable_fen) == ("inside", 400, 800)
+    street.holds()
+    second = street.orders(stay)
+    assert second.amount_fen == 400
+    street.pays(second)
+    street.hears("wechat", street.notice(second))
+    assert street.stay(PLATE).state == "left"
+    assert street.accounts() == {"income:parking": -800, "assets:channel:wechat": 800}
+    street.holds()
 
 
 def test_forged_probed_stale_or_for_nobody_it_is_refused_and_nothing_is_booked(street: Phones) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from gateway.channels.port import ChannelError, Declined, OrderState, ToPay
 from gateway.flows import audit
@@ -29,6 +29,8 @@ from gateway.wiring import Parts
 # WeChat Pay takes no order that ends within a minute; and a driver needs the time to pay.
 _LEFT_AT_LEAST = timedelta(seconds=70)
 _TRIES = 3
+# More than the bill of one stay moves in days; whoever clicks on and on makes no more.
+ORDERS_MAX = 200
 _log = logger(__name__)
 
 
@@ -82,11 +84,19 @@ def _order(parts: Parts, stay_id: str, channel: str, by: By | None) -> tuple[Any
         close_orders_of(connection, site, stay_id, now)
         wanted = None
         if due > 0:
+            _bounded(connection, site, stay_id)
             wanted = _insert(parts, connection, (site, stay_id, merchant, channel), due, now, by)
         connection.commit()
     if wanted is None:
         raise AmountNotDue("nothing is due at this moment")
     return wanted, before
+
+
+def _bounded(connection: Connection, site: str, stay_id: str) -> None:
+    """Raises `ChannelAway`."""
+    count = select(func.count()).select_from(t.PaymentOrder).where(ORDER.site_id == site, ORDER.stay_id == stay_id)
+    if connection.execute(count).scalar_one() >= ORDERS_MAX:
+        raise ChannelAway("too many orders were placed for this stay; pay at the booth, or press the help button")
 
 
 def _unpaid(connection: Connection, site: str, stay_id: str) -> list[Any]:
