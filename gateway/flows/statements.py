@@ -1,7 +1,7 @@
 """Importing what a channel says it settled: all of a file or nothing, once.
 
-The file is read twice: first to its end, without a transaction, since only then is it known to be whole; then into the database. So a
-wrong file costs no lock, and rows go through in bounded memory.
+A file is read to its end without a transaction, since only then is it known to be whole: a wrong one costs no lock. The rows of an
+ordinary day are kept meanwhile, so that the transaction only writes them; a longer file is read again, some rows at a time.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from gateway.store.tables import ChannelStatement
 from gateway.wiring import Parts
 
 _ROWS_AT_A_TIME = 2000
+_ROWS_KEPT_MAX = 20_000
 _NOTHING = hashlib.sha256(b"").digest()
 _KINDS = {
     "wechat": ("trade", "payments", "refunds", "fund_flow"),
@@ -103,12 +104,13 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that was read to its end."""
+    """A file that was read to its end. `rows`: None where they are too many to be kept."""
 
     head: Head
     totals: Totals
     digest: bytes
     sites: frozenset[str]
+    rows: list[Row] | None
 
 
 def import_file(
@@ -146,10 +148,13 @@ def import_file(
             old = store.standing(connection, slot, empty=given.totals.rows == 0)
             _refuse_to_forget(old, given.totals.rows)
             statement_id = _id(home, slot, given.digest)
-            again = begin(given.head.day)
-            orphans = _write_rows(connection, statement_id, home, again.rows(), progress)
-            if again.digest != given.digest:
-                raise UnreadableStatement("the file changed while it was read: import it again")
+            if given.rows is not None:
+                orphans = _write_rows(connection, statement_id, home, iter(given.rows), None)
+            else:
+                again = begin(given.head.day)
+                orphans = _write_rows(connection, statement_id, home, again.rows(), progress)
+                if again.digest != given.digest:
+                    raise UnreadableStatement("the file changed while it was read: import it again")
             made = _made(parts, slot, given, statement_id, home, who, orphans)
             _put(connection, made, old, who, name)
             connection.commit()
@@ -167,7 +172,8 @@ def record_empty(
     """
     if kind not in _KINDS.get(channel, ()):
         raise Invalid(f"{channel!r:.20} has no statement of kind {kind!r:.20}")
-    given = _Given(head=Head(channel, StatementKind(kind), day), totals=Totals(), digest=_NOTHING, sites=frozenset())
+    head = Head(channel, StatementKind(kind), day)
+    given = _Given(head=head, totals=Totals(), digest=_NOTHING, sites=frozenset(), rows=[])
     with parts.store.writing() as connection:
         whose = _merchant(parts, connection, given.head, merchant)
         home = _home(connection, whose, who, given.sites)
@@ -184,14 +190,25 @@ def record_empty(
 
 
 def _read(statement: Statement, progress: Callable[[int], object] | None) -> _Given:
-    """To the end, keeping nothing. Raises `BadStatement`."""
+    """To the end, keeping the rows of an ordinary day. Raises `BadStatement`."""
     sites: set[str] = set()
+    kept: list[Row] = []
     for count, row in enumerate(statement.rows(), 1):
+        if count <= _ROWS_KEPT_MAX:
+            kept.append(row)
+        elif kept:
+            kept.clear()
         if row.site:
             sites.add(row.site)
         if progress is not None and count % _ROWS_AT_A_TIME == 0:
             progress(_ROWS_AT_A_TIME)
-    return _Given(head=statement.head, totals=statement.totals, digest=statement.digest, sites=frozenset(sites))
+    return _Given(
+        head=statement.head,
+        totals=statement.totals,
+        digest=statement.digest,
+        sites=frozenset(sites),
+        rows=kept if statement.totals.rows == len(kept) else None,
+    )
 
 
 def _merchant(parts: Parts, connection: Connection, head: Head, asked: str | None) -> str:
