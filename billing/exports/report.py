@@ -75,8 +75,9 @@ def report(days: Days, zone: ZoneInfo) -> Report:
         hashes.setdefault(one.day, {})[one.site] = one.close.hash
         for channel, fen in document.totals.channels.items():
             channels[channel] += fen
-        _count_benefits(one.transactions, given, stays)
-        _count_hours(hours, one.transactions, one.passages, zone)
+        transactions = list(one.transactions)
+        _count_benefits(transactions, given, stays)
+        _count_hours(hours, transactions, one.passages, zone)
     totals = [sum(figures) for figures in zip(*by_day.values(), strict=True)]
     single = {
         day: next(iter(sites.values())) if len(sites) == 1 else street_hash(sites) for day, sites in hashes.items()
