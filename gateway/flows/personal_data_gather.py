@@ -144,8 +144,8 @@ def gather(
         Sheet("stays", "停车记录", STAY, [_masked_stay(row, sees_low_income) for row in stays]),
         Sheet("bills", "账单明细", BILL, list(_bills(connection, ids, sees_low_income))),
         Sheet("payments", "付款", PAYMENT, list(_of_stays(connection, t.Payment, ids, PAYMENT))),
-        Sheet("orders", "支付订单", ORDER, list(_of_stays(connection, t.PaymentOrder, ids, ORDER))),
-        Sheet("refunds", "退款", REFUND, list(_of_stays(connection, t.PaymentRefund, ids, REFUND))),
+        Sheet("orders", "支付订单", ORDER, list(_of_stays(connection, t.PaymentOrder, ids, ORDER, "quoted_at"))),
+        Sheet("refunds", "退款", REFUND, list(_of_stays(connection, t.PaymentRefund, ids, REFUND, "proposed_at"))),
         # Not the other plate: it may be somebody else's.
         Sheet(
             "corrections", "停车记录更正", CORRECTION, list(_of_stays(connection, t.StayCorrection, ids, CORRECTION))
@@ -214,9 +214,9 @@ def _bills(connection: Connection, stays: Sequence[tuple[str, str]], sees_low_in
 
 
 def _of_stays(
-    connection: Connection, table: Any, stays: Sequence[tuple[str, str]], wanted: dict[str, str]
+    connection: Connection, table: Any, stays: Sequence[tuple[str, str]], wanted: dict[str, str], by: str = "at"
 ) -> Iterator[dict[str, Any]]:
-    for row in _in_stays(connection, table, stays, [table.__table__.c.at]):
+    for row in _in_stays(connection, table, stays, [table.__table__.c[by]]):
         yield {name: row[name] for name in wanted}
 
 
