@@ -287,6 +287,16 @@ class TestDoors:
         assert fang.get("/api/v1/statements", cursor="WyJ4IiwieSJd").status_code == 422
         assert fang.get("/api/v1/statements/none/rows").status_code == 404
 
+    def test_who_has_some_sites_sees_that_it_came_and_the_rows_of_those(self, house: House) -> None:
+        made = give(house.parts)
+        house.hires("fang", "finance", "xinyi")
+        house.hires("gao", "finance", "archive")
+        fang, gao = house.as_("fang"), house.as_("gao")
+        assert fang.call("POST", "/api/v1/statements/import?channel=wechat", TRADE).status_code == 404
+        assert [one["id"] for one in fang.get("/api/v1/statements").json()["items"]] == [made.id]
+        assert fang.get(f"/api/v1/statements/{made.id}/rows").json()["items"] == []
+        assert len(gao.get(f"/api/v1/statements/{made.id}/rows").json()["items"]) == 7
+
     def test_only_finance_imports(self, house: House) -> None:
         for role in ("manager", "auditor", "cashier", "guard", "registrar", "console"):
             answer = self.staff(house, role).call("POST", "/api/v1/statements/import?channel=wechat", TRADE)
