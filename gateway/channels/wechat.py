@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import requests
@@ -30,6 +30,7 @@ from gateway.channels.port import (
 )
 from gateway.runtime.channel_settings import WechatAccount, read
 
+BEIJING = timezone(timedelta(hours=8))
 FRESH = timedelta(seconds=300)
 """How far a callback's timestamp may be from our clock. Source: WeChat Pay's rules of verification."""
 PROBE = "WECHATPAY/SIGNTEST/"
@@ -92,7 +93,7 @@ class Wechat:
             description=order.description,
             out_trade_no=order.number,
             amount={"total": order.amount_fen, "currency": "CNY"},
-            time_expire=order.expires_at.replace(microsecond=0).isoformat(),
+            time_expire=order.expires_at.astimezone(BEIJING).replace(microsecond=0).isoformat(),
             notify_url=order.notify_url,
             scene_info=scene,
         )

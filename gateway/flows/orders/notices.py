@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from gateway.channels.port import Forged, Notice, OrderSaid, OrderState, RefundSaid
 from gateway.flows.orders.receiving import money_came
+from gateway.flows.orders.records import find_order, find_refund
 from gateway.flows.orders.refusals import ChannelAway, NotTheChannels
 from gateway.flows.orders.sending import conclude
 from gateway.flows.refusals import Refused
@@ -62,12 +63,21 @@ def _hear(parts: Parts, channel: str, headers: Mapping[str, str], body: bytes) -
 
 def _believe(parts: Parts, merchant: str, channel: str, notice: Notice) -> Became:
     known = f"{channel}:{merchant}:{notice.id}"[:ID_MAX]
-    with parts.store.reading() as connection:
-        if connection.execute(select(t.PaymentNotice.id).where(t.PaymentNotice.id == known)).first() is not None:
-            return "repeated"
+    if notice.said is not None and _heard_before(parts, notice.said, known):
+        return "repeated"
     if isinstance(notice.said, RefundSaid):
         conclude(parts, notice.said, merchant, known)
         return "counted"
     if isinstance(notice.said, OrderSaid) and notice.said.state is OrderState.PAID:
         return "counted" if money_came(parts, merchant, channel, notice.said, known).new else "repeated"
     return "nothing"
+
+
+def _heard_before(parts: Parts, said: OrderSaid | RefundSaid, known: str) -> bool:
+    with parts.store.reading() as connection:
+        find = find_refund if isinstance(said, RefundSaid) else find_order
+        about = find(connection, said.number)
+        if about is None:
+            return False
+        mine = (t.PaymentNotice.site_id == about.site_id, t.PaymentNotice.id == known)
+        return connection.execute(select(t.PaymentNotice.id).where(*mine)).first() is not None
