@@ -230,7 +230,7 @@ def _until(parts: Parts, text: str | None, now: datetime, name: str = "at") -> d
     except ValueError:
         raise Invalid(f"{name}: neither an instant (RFC 3339) nor a day (YYYY-MM-DD)") from None
     if until < now:
-        raise Invalid(f"{name}: {until.isoformat()} is past; an entry ends now or later")
+        raise Invalid(f"{name}: {until.astimezone(parts.settings.zone):%F %T} is past; an entry ends now or later")
     return until
 
 

@@ -224,6 +224,8 @@ class TestStatements:
     def test_a_month_that_is_not_closed_is_not_billed(self, desk: Desk, cafe: list[str]) -> None:
         uses(desk, cafe[0], "浙A00001")
         desk.street.clock.set(local("2026-04-01 01:00"))
+        with pytest.raises(MonthNotClosed, match="no day of xinyi"):
+            statements.make_statements(desk.parts, site="xinyi", month="2026-03")
         close(desk, date(2026, 3, 30))
         with pytest.raises(MonthNotClosed, match="2026-03-31"):
             statements.make_statements(desk.parts, site="xinyi", month="2026-03")

@@ -64,7 +64,8 @@ def make_statements(
         assert desk.books is not None
         through = desk.books.closed_through
         if through is None or through < after - _A_DAY:
-            raise MonthNotClosed(f"{site} is closed through {through}, and {month} ends on {after - _A_DAY}")
+            closed = f"{site} is closed through {through}" if through is not None else f"no day of {site} is closed yet"
+            raise MonthNotClosed(f"{closed}, and {month} ends on {after - _A_DAY}")
         buyers = connection.execute(
             select(VoucherBuyer.id).where(VoucherBuyer.site_id == site).order_by(VoucherBuyer.id).with_for_update()
         ).scalars()
