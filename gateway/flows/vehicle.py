@@ -7,7 +7,18 @@ from datetime import datetime
 
 from billing.tariff import tariff_for
 from controllers.events import Kind, PlateColour, VehicleType
-from controllers.passages import Decision, DerivedStay, Mark, Passage, Read, State, continued, passages, stays
+from controllers.passages import (
+    SAME_PASSAGE,
+    Decision,
+    DerivedStay,
+    Mark,
+    Passage,
+    Read,
+    State,
+    continued,
+    passages,
+    stays,
+)
 from controllers.plate import vehicle_type
 from gateway.flows import spaces, voucher_use
 from gateway.flows.batch import Batch
@@ -322,15 +333,27 @@ class Vehicle:
         )
 
     def _remember_history(self) -> None:
-        """Where the next event must begin to fold: the last stay but one, void ones not counted, and what that one may go on from."""
+        """Where the next event must begin to fold: the last stay but one, void ones not counted, and what that one may go on from.
+
+        The first of them must stand: who was read at its entry for long may be told to have backed away by an event that is much later.
+        """
         real: Sequence[tuple[datetime, datetime | None]] = [
             (stay.started_at, stay.exit_at) for stay in self.stays if not stay.gone and stay.state != State.VOID
         ]
         if not real:
             # It may wait to be let in for longer than anybody looks back.
             real = [(one.first.at, None) for one in passages(self._reads(), self._marks())][-1:]
+        read_until = {
+            passage.first.at: passage.newest.at
+            for one in self._folded or ()
+            if (passage := one.entry or one.exit) is not None
+        }
         first = max(0, len(real) - 2)
-        while first and self._comes_soon_after(real[first - 1][1], real[first][0]):
+        while first:
+            came = real[first][0]
+            stands = read_until.get(came, came) - came <= SAME_PASSAGE
+            if stands and not self._comes_soon_after(real[first - 1][1], came):
+                break
             first -= 1
         self.batch.outcome.histories[self.key] = real[first][0] if real else None
 

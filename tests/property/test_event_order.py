@@ -106,3 +106,21 @@ def test_a_stay_still_goes_on_after_an_entry_that_was_none(going_on: SqliteWorld
     assert [stay[1:3] for stay in world.stays()] == [("03-31 21:00:00", "03-31 21:06:00")]
     world = same_in(going_on, told, "back is-back ghost leaves left no-ghost out in")
     assert [stay[1:3] for stay in world.stays()] == [("03-31 21:00:00", "03-31 21:06:00")]
+
+
+def test_who_was_no_entry_after_all_gives_its_exit_to_the_stay_before(worlds: SqliteWorlds) -> None:
+    told = [
+        read("in", "in-1", VISITOR, at(0)),
+        read("out", "out-2", VISITOR, at(0, 38)),
+        read("ghost", "in-1", VISITOR, at(1, 48)),
+        read("ghost-again", "in-1", VISITOR, at(2, 48)),
+        reversed_("no-ghost", "in-1", "ghost-again", at(2, 51)),
+        read("leaves", "out-2", VISITOR, at(3, 26)),
+        read("back", "in-1", VISITOR, at(4, 16)),
+        passed("is-back", "in-1", "back", at(4, 21)),
+    ]
+    world = same_in(worlds, told, "in ghost out back is-back no-ghost leaves ghost-again")
+    assert [stay[1:3] for stay in world.stays()] == [
+        ("03-31 21:00:00", "03-31 21:03:26"),
+        ("03-31 21:04:16", None),
+    ]
