@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -122,6 +123,51 @@ def test_what_is_forged_is_refused_in_the_channels_own_words(street: Phones, cha
         assert send(where, stale)[0] == 401
     assert street.accounts() == {}
     assert send(where, (status, headers, body))[0] in {200, 204}
+
+
+@EACH
+def test_another_amount_than_was_ordered_is_answered_with_a_conflict(street: Phones, channel: str) -> None:
+    street.parks()
+    order = street.orders(street.waits(), channel)
+    paid = dataclasses.replace(street.pays(order), fen=1)
+    street.till(channel).orders[order.id] = paid
+    assert street.provider.tells(channel, paid)[0] == 409
+    assert street.accounts() == {}
+
+
+@EACH
+def test_a_callback_that_overtakes_the_answer_to_the_order_counts(
+    street: Phones, channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street.parks()
+    page, till = page_of(street, street.waits()), street.till(channel)
+    create, told = till.create, []
+
+    def paid_at_once(number: str, *more: Any) -> Any:
+        made = create(number, *more)
+        paid = till.pay(number)
+        assert paid is not None
+        told.append(street.provider.tells(channel, paid)[0])
+        return made
+
+    monkeypatch.setattr(till, "create", paid_at_once)
+    shown = httpx.post(f"{page}/order", data={"channel": channel})
+    assert (shown.status_code, "<svg" in shown.text, "无需缴费" in shown.text) == (200, False, True)
+    assert told in ([200], [204])
+    assert street.stay(PLATE).state == "left"
+    street.holds()
+
+
+@EACH
+def test_told_hours_after_the_vehicle_has_left_it_is_paid(street: Phones, channel: str) -> None:
+    street.parks()
+    order = street.orders(street.waits(), channel)
+    paid = street.pays(order)
+    street.goes("out-1", "11:11:00", after="out")
+    street.clock.set(local("17:00"))
+    assert street.provider.tells(channel, paid)[0] in {200, 204}
+    assert street.accounts() == {"income:parking": -1000, f"assets:channel:{channel}": 1000}
+    street.holds()
 
 
 def test_a_callback_for_an_order_that_is_not_here_is_to_be_sent_again(street: Phones) -> None:
