@@ -43,6 +43,8 @@ def command(*words: str) -> set[str]:
 def test_it_is_seen_when_something_is_imported() -> None:
     assert {"reportlab", "segno", "sqlalchemy"} <= run("import gateway.flows.vouchers.printing")
     assert "openpyxl" in run("import gateway.flows.compare_sheets")
+    assert "xlsxwriter" in run("import gateway.flows.export_workbook")
+    assert run("import gateway.flows.export, billing.exports, gateway.cli.export") & PAPERS == set()
     assert {"wechatpayv3", "alipay", "requests"} <= run("import gateway.channels.wechat, gateway.channels.alipay")
 
 

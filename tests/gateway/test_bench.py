@@ -146,6 +146,15 @@ def test_compare_comes_to_what_was_booked(room: Path) -> None:
     assert row["ratio"] > 0
 
 
+@pytest.mark.slow
+def test_exports_measures_every_format(room: Path) -> None:
+    found, _ = bench(room, "exports", "--stays", "1000")
+    assert [one["format"] for one in found["formats"]] == [
+        *("copy", "xlsx", "csv", "json", "beancount", "accounting", "pdf")
+    ]
+    assert all(one["peak_mib"] > 0 and one["files_mib"] > 0 for one in found["formats"][1:-1])
+
+
 def test_a_statement_is_read_and_imported_beside_splitting_its_lines(room: Path) -> None:
     (row,), _ = bench(room, "statements", "--database", "sqlite")
     assert (row["database"], row["rows"]) == ("sqlite", 4_000)

@@ -16,13 +16,17 @@ import pytest
 from beancount import loader
 
 from billing.exports import NotAPeriod, Period, month_of
+from gateway.api.app import create_app
+from gateway.cli.export import FORMATS as COMMANDS
 from gateway.cli.main import main
+from gateway.flows import users
 from gateway.flows.close import close_day
 from gateway.flows.export import FORMATS, export_day, export_to
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.books import MONDAY, TUESDAY, WEDNESDAY, Books, at
+from tests.gateway.house import PASSWORD, Client, Staff
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TELLING = ("low_income", "Low-Uincome", "低保", "waived:pass", "Waived:Pass")
@@ -117,6 +121,29 @@ def test_books_that_do_not_give_what_was_sealed_are_not_exported(street: Books, 
 def test_a_day_that_is_not_closed_is_named(street: Books, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="2026-03-04 is not closed"):
         export_to(street.parts, Period(MONDAY, WEDNESDAY), "csv", tmp_path)
+
+
+@on_one_database
+def test_the_api_hands_out_every_format_as_what_it_is(street: Books) -> None:
+    users.add(street.parts, "fin", "finance", [], PASSWORD, operator="test")
+    users.add(street.parts, "aud", "auditor", ["b1"], PASSWORD, operator="test")
+    client = Client(create_app(street.parts, wall=street.parts.clock))
+    staff = {}
+    for name in ("fin", "aud"):
+        answer = client.post("/api/v1/token", data={"username": name, "password": PASSWORD})
+        staff[name] = Staff(client, answer.json()["access_token"])
+    kinds = {"json": "application/json", "csv": "application/zip", "accounting": "application/zip"}
+    kinds |= {"pdf": "application/pdf", "beancount": "text/plain; charset=utf-8"}
+    kinds["xlsx"] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    assert set(kinds) == set(FORMATS) == set(COMMANDS)
+    for form, kind in kinds.items():
+        answer = staff["fin"].get("/api/v1/days/2026-03-02/export", format=form)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind), form
+        ending = "zip" if kind == "application/zip" else form
+        assert answer.headers["content-disposition"].endswith(f"street-2026-03-02.{ending}")
+        others = staff["aud"].get("/api/v1/days/2026-03-02/export", format=form)
+        assert others.status_code == (422 if form == "json" else 200)
+        assert form == "json" or "b1-2026-03-02" in others.headers["content-disposition"]
 
 
 def test_periods() -> None:

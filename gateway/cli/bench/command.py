@@ -16,6 +16,7 @@ _COMMANDS: dict[str, str] = {
     "backlog": "gateway.cli.bench.commands:backlog",
     "growth": "gateway.cli.bench.commands:growth",
     "compare": "gateway.cli.bench.compare:compare",
+    "exports": "gateway.cli.bench.exports:exports",
     "statements": "gateway.cli.bench.statements:statements",
 }
 # In this order, the quickest to tell first.
