@@ -18,12 +18,12 @@ from typing import Any, Literal
 import msgspec
 import rfc8785
 
+from billing.cash import CASH, MOVES, DrawerDay, drawers
 from billing.ledger import WAIVED, FiveSums, Transaction, five_sums
 from billing.vouchers import BookDay
 
 FORMAT = 1
 FIRST_PREVIOUS = bytes(32)
-_CASH = "assets:cash:"
 _CHANNEL = "assets:channel:"
 # A site's day of a million passages; what inflates beyond it is no record of ours.
 _LINES_BYTES_MAX = 256 * 1024 * 1024
@@ -117,6 +117,7 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     exceptions: list[Carried]
     breaks: list[Any]
     vouchers: list[BookDay] = []
+    drawers: list[DrawerDay] = []
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -180,6 +181,7 @@ def seal(facts: DayFacts, *, sequence: int, previous_hash: bytes) -> Sealed:
         exceptions=_carried(facts),
         breaks=[],
         vouchers=list(facts.vouchers),
+        drawers=drawers(facts.transactions),
     )
     canonical = rfc8785.dumps(msgspec.to_builtins(document))
     record = Record(
@@ -324,9 +326,9 @@ def _totals(facts: DayFacts) -> Totals:
             accounts[posting.account] += posting.amount_fen
             if posting.account.startswith(_CHANNEL):
                 channels[posting.account.removeprefix(_CHANNEL)] += posting.amount_fen
-            elif posting.account.startswith(_CASH):
+            elif posting.account.startswith(CASH) and transaction.kind not in MOVES:
                 channels["cash"] += posting.amount_fen
-                shifts[posting.account.removeprefix(_CASH)] += posting.amount_fen
+                shifts[posting.account.removeprefix(CASH)] += posting.amount_fen
     benefits = {account.removeprefix(WAIVED): fen for account, fen in accounts.items() if account.startswith(WAIVED)}
     return Totals(
         sums=five_sums(posting for transaction in facts.transactions for posting in transaction.postings),

@@ -18,6 +18,9 @@ _STAFF: Final = _EVERYBODY - {COMMITTEE}
 _TILL: Final = frozenset({CASHIER, CONSOLE})
 _COUNTER: Final = _TILL | {REGISTRAR, FINANCE}
 _BOOKS: Final = frozenset({FINANCE, REGISTRAR, MANAGER, AUDITOR})
+# Reads what others' drawers should hold; who counts one does not, until it is counted.
+SUPERVISES_DRAWERS: Final = frozenset({FINANCE, MANAGER, AUDITOR})
+_DRAWERS: Final = _COUNTER | SUPERVISES_DRAWERS
 _ISSUERS: Final = frozenset({REGISTRAR, CONSOLE})
 _VOUCHERS: Final = _BOOKS | _ISSUERS
 
@@ -147,6 +150,18 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/pay-later-agreements/{agreement_id}/approval"): frozenset({FINANCE, MANAGER}),
     ("POST", "/api/v1/pay-later-agreements/{agreement_id}/refusal"): frozenset({FINANCE, MANAGER}),
     ("POST", "/api/v1/pay-later-agreements/{agreement_id}/end"): frozenset({REGISTRAR, FINANCE, MANAGER}),
+    # Whose drawer it is decides the flow: a till moves its own, and reads no amount of another's.
+    ("GET", "/api/v1/shifts"): _DRAWERS,
+    ("POST", "/api/v1/shifts"): _COUNTER,
+    ("GET", "/api/v1/shifts/{shift_id}"): _DRAWERS,
+    ("POST", "/api/v1/shifts/{shift_id}/counts"): _COUNTER,
+    ("POST", "/api/v1/shifts/{shift_id}/deposits"): _COUNTER,
+    ("POST", "/api/v1/shifts/{shift_id}/handover"): _COUNTER,
+    ("POST", "/api/v1/shifts/{shift_id}/handover/confirmation"): _COUNTER,
+    ("POST", "/api/v1/shifts/{shift_id}/close"): _COUNTER,
+    ("POST", "/api/v1/shifts/{shift_id}/forced-handover"): frozenset({MANAGER}),
+    ("GET", "/api/v1/safes"): SUPERVISES_DRAWERS,
+    ("POST", "/api/v1/safes/{site}/moves"): frozenset({FINANCE}),
     ("GET", "/api/v1/exceptions"): _STAFF,
     ("GET", "/api/v1/live"): _STAFF,
     ("GET", "/api/v1/days/{day}"): _BOOKS,

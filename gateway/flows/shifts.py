@@ -1,4 +1,8 @@
-"""班次: the shift into which a cashier's cash goes."""
+"""班次: the shift into which a cashier's cash goes.
+
+Money is taken also where nobody has opened a shift: one opens by itself, without a float and at no drawer, and is counted and closed
+like any other (`shifts_work`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from gateway.runtime.ids import derive
+from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
 from gateway.store.prepared import find, put
 
@@ -30,7 +34,7 @@ def open_shift(connection: Connection, site: str, cashier: str, now: datetime) -
     if not found:
         row = {
             "site_id": site,
-            "id": derive("shift", site, cashier, now.isoformat()),
+            "id": derive_in_site(site, "shift", cashier, now.isoformat()),
             "cashier": cashier,
             "opened_at": now,
         }

@@ -18,6 +18,7 @@ from gateway.flows import (
     verify_orders,
     verify_passes,
     verify_registers,
+    verify_shifts,
     verify_spaces,
     verify_stays,
     verify_vouchers,
@@ -60,6 +61,7 @@ def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
     yield from verify_orders.failures(look)
+    yield from verify_shifts.failures(look)
     yield from verify_spaces.failures(look)
     yield from verify_closes.failures(look)
     yield from verify_vouchers.failures(look)

@@ -22,6 +22,7 @@ from gateway.store.tables import (
     PaymentOrder,
     PaymentRefund,
     Posting,
+    ShiftStep,
     Stay,
     VoucherStatement,
 )
@@ -39,6 +40,8 @@ _CAUSES: dict[str, tuple[tuple[Any, Any], ...]] = {
     "refund": ((PassRefund.site_id, PassRefund.id), (PaymentRefund.site_id, PaymentRefund.id)),
     "close": ((DayClose.site_id, DayClose.day),),
     "voucher": ((VoucherStatement.site_id, VoucherStatement.id),),
+    "shift": ((ShiftStep.site_id, ShiftStep.shift_id),),
+    "break": ((ShiftStep.site_id, ShiftStep.break_id),),
 }
 
 

@@ -148,7 +148,8 @@ PERSONAL: dict[str, dict[str, Kind]] = {
         "approver": Kind.STAFF,
     },
     "resident_vehicle": {"plate": Kind.PLATE, "household_id": Kind.HOUSEHOLD},
-    "shift": {"cashier": Kind.STAFF},
+    "shift": {"cashier": Kind.STAFF, "closed_by": Kind.STAFF},
+    "shift_step": {"operator": Kind.STAFF, "other": Kind.STAFF, "reason": Kind.WORDS},
     "stay": {"plate": Kind.PLATE, "household_id": Kind.HOUSEHOLD},
     "stay_correction": {"reason": Kind.WORDS, "operator": Kind.STAFF},
     "stay_correction_read": {"plate": Kind.PLATE, "from_plate": Kind.PLATE, "to_plate": Kind.PLATE},
@@ -229,7 +230,9 @@ NOTHING: dict[str, str] = {
     "relative": "site_id valid_from valid_to registered_at",
     "resident_vehicle": "site_id vehicle valid_from valid_to registered_at",
     "retention_run": "day kind started_at finished_at older_than deleted unfinished",
-    "shift": "site_id id opened_at closed_at",
+    "shift": "site_id id drawer opened_at float_fen from_shift closed_at",
+    "shift_step": "site_id shift_id sequence kind at place amount_fen expected_fen counted_fen pieces code break_id transaction_id"
+    " next_shift idempotency_key content_hash",
     "site": "id name capacity policy_id merchant_id enabled",
     "site_books": "site_id opened_on closed_through",
     "stay": "site_id id vehicle plate_colour state started_at entry_at exit_at entry_lane exit_lane entry_device entry_event"

@@ -103,6 +103,7 @@ class Books:
                     offline_exit=False,
                 )
             self._add(t.SiteBooks, site_id=site, opened_on=opened_on, closed_through=None)
+            self._add(t.Shift, site_id=site, id="s-1", cashier="li", opened_at=self.clock.now())
         self.write()
 
     def stay(

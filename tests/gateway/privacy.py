@@ -23,7 +23,7 @@ from tests.gateway.people import (
 )
 from tests.gateway.trade import Street
 
-BOOKS = {"ledger_transaction", "posting", "day_close", "payment", "site_books", "shift"}
+BOOKS = {"ledger_transaction", "posting", "day_close", "payment", "site_books", "shift", "shift_step"}
 
 
 def asking(operator: str = "li", *, sites: frozenset[str] | None = None, sees_low_income: bool = True) -> Asking:

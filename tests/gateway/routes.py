@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from gateway.flows import passes, policies, registers
+from gateway.flows import passes, policies, registers, shifts_work
 from gateway.flows.charges_books import By
 from gateway.flows.passes_terms import Wanted
 from gateway.flows.registers_kinds import REGISTERS
@@ -95,6 +95,7 @@ PATHS: dict[str, str] = {
     "bill": "cs-1",
     "pass_id": derive_in_site("xinyi", "pass", "key:example"),
     "batch": "rem-1",
+    "shift_id": derive_in_site("xinyi", "shift", "key:shift"),
     "order_id": "pgexample",
 }
 
@@ -199,6 +200,7 @@ def trade_in_everything(parts: Parts) -> None:
     books.register_buyer(parts, site="xinyi", buyer="cafe", kind="merchant", name="转角咖啡", operator="test")
     wanted = Wanted(site="xinyi", plate="浙A12345", offer="pass-resident", first_day=ends.date())
     passes.sell(parts, wanted, None, By(operator="test", role="registrar"), "example")
+    shifts_work.open_at(parts, "xinyi", "east", {}, "bank", By(operator="test", role="cashier"), "shift")
     with parts.store.writing() as connection:
         connection.execute(
             insert(t.VoucherStatement).values(

@@ -12,7 +12,6 @@ from gateway.store.tables.money import (
     LedgerTransaction,
     Payment,
     Posting,
-    Shift,
     SiteBooks,
 )
 from gateway.store.tables.movement import (
@@ -47,6 +46,7 @@ from gateway.store.tables.registers import (
     Relative,
     ResidentVehicle,
 )
+from gateway.store.tables.shifts import Shift, ShiftStep
 from gateway.store.tables.statements import ChannelStatement, ChannelStatementRow
 from gateway.store.tables.vouchers import (
     Voucher,
@@ -113,6 +113,7 @@ __all__ = [
     "ResidentVehicle",
     "RetentionRun",
     "Shift",
+    "ShiftStep",
     "Site",
     "SiteBooks",
     "Stay",
