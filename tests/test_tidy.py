@@ -175,6 +175,10 @@ BAD_IMPORTS = {
         "gateway/flows/batch.py",
         "import segno",
     ),
+    "what serves gates and prices stays starts without the engine that matches a million rows": (
+        "gateway/flows/batch.py",
+        "import billing.reconciliation",
+    ),
     "an adapter of a payment channel knows its channel and nothing of ours": (
         "gateway/channels/wechat.py",
         "import gateway.flows.batch",

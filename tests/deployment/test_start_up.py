@@ -21,7 +21,9 @@ WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
 JOBS = {"apscheduler"}
 # What speaks to payment channels: loaded with the first order, or the first callback.
 CHANNELS = {"alipay", "wechatpayv3", "requests", "Cryptodome", "OpenSSL"}
-ALL = PAPERS | CHANNELS | DATABASE | WEB | JOBS | {"paho", "amqtt", "simulators"}
+# What matches the rows of a whole day, in the morning.
+SETS = {"polars"}
+ALL = PAPERS | CHANNELS | SETS | DATABASE | WEB | JOBS | {"paho", "amqtt", "simulators"}
 
 SERVING = re.compile(r"^parkgate: serving", re.MULTILINE)
 IMPORTED = re.compile(r"^import time:[^|]*\|[^|]*\|\s*([\w.]+)", re.MULTILINE)
@@ -45,6 +47,7 @@ def test_it_is_seen_when_something_is_imported() -> None:
     assert "openpyxl" in run("import gateway.flows.compare_sheets")
     assert "xlsxwriter" in run("import gateway.flows.export_workbook")
     assert run("import gateway.flows.export, billing.exports, gateway.cli.export") & PAPERS == set()
+    assert "polars" in run("import billing.reconciliation")
     assert {"wechatpayv3", "alipay", "requests"} <= run("import gateway.channels.wechat, gateway.channels.alipay")
 
 
@@ -65,7 +68,7 @@ def test_prices_need_no_database(words: tuple[str, ...]) -> None:
 
 
 def test_a_bridge_needs_neither_papers_nor_a_console_nor_jobs() -> None:
-    assert run("import gateway.cli.serve") & (PAPERS | CHANNELS | WEB | JOBS | {"amqtt", "simulators"}) == set()
+    assert run("import gateway.cli.serve") & (PAPERS | CHANNELS | SETS | WEB | JOBS | {"amqtt", "simulators"}) == set()
 
 
 def test_the_whole_service_starts_without_papers(sqlite_url: str, tmp_path: Path) -> None:
@@ -97,4 +100,4 @@ def test_the_whole_service_starts_without_papers(sqlite_url: str, tmp_path: Path
             service.kill()
     imported = {name.split(".")[0] for name in IMPORTED.findall(said.read_text("utf-8", "replace"))}
     assert imported >= {"sqlalchemy", "fastapi", "apscheduler"}, "they are seen"
-    assert imported & (PAPERS | CHANNELS) == set()
+    assert imported & (PAPERS | CHANNELS | SETS) == set()

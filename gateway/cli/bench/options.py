@@ -25,20 +25,13 @@ BROKERS = ("mosquitto", "embedded")
 DATABASES = ("sqlite", "postgresql")
 
 
-def common(command: F) -> F:
-    """`--json`, `--quick` and `--dir`; `--json` and `--quick` may stand before the name as well."""
+def plain(command: F) -> F:
+    """`--json` and `--quick`; they may stand before the name as well."""
 
     def inherited(name: str) -> Any:
         return lambda context, _option, value: value or bool(context.parent and context.parent.params.get(name))
 
     for option in (
-        click.option(
-            "--dir",
-            "folder",
-            type=click.Path(path_type=Path, file_okay=False, exists=True, writable=True),
-            default=None,
-            help="Where databases are put, so that the right disk is measured; default: the folder for temporary files.",
-        ),
         click.option(
             "--quick", is_flag=True, callback=inherited("quick"), help="Small sizes: does it run, not how fast is it."
         ),
@@ -46,6 +39,18 @@ def common(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def common(command: F) -> F:
+    """`--json`, `--quick` and `--dir`."""
+    folder = click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False, exists=True, writable=True),
+        default=None,
+        help="Where databases are put, so that the right disk is measured; default: the folder for temporary files.",
+    )
+    return plain(folder(command))
 
 
 def where(command: F) -> F:

@@ -1,0 +1,153 @@
+"""Which row of the books is which row of the statements: by order number, and by refund number.
+
+Nearly all rows have one partner that says the same: those are found by one join (`clean`). What is left over, a few in a thousand, is
+paired with care: rows of the same number with the same amount and day first, then with the same amount, then in their order in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from billing.reconciliation.frames import CASH, MOVED
+
+_PARTY: Final = ("channel", "account")
+_DECIDE: Final = ("kind", *_PARTY, "amount_fen", "day", "status")
+_GOOD: Final = {"payment": ("done",), "refund": MOVED}
+_ACCOUNTS: Final = pl.Categories("parkgate.accounts")
+BOOK, CHANNEL = "b", "c"
+"""The columns that hold a row's place in its frame."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Places of pairs that agree in everything, and the places that no such pair has."""
+
+    pairs: pl.DataFrame
+    books: pl.DataFrame
+    channel: pl.DataFrame
+
+
+def clean(books: pl.DataFrame, channel: pl.DataFrame, kind: str) -> Clean:
+    """The pairs of payments, or of refunds, whose number stands once on each side, of one account, day, amount and done on both."""
+    number = "order_number" if kind == "payment" else "refund_number"
+    wanted = (pl.col("kind") == kind) & (pl.col("channel") != CASH)
+    columns = (number, _account(), "amount_fen", "day", pl.col("status").is_in(_GOOD[kind]).alias("good"))
+    # Only what decides goes through the join: an account as a number, the status as yes or no. No row is copied but what is left over.
+    ours, theirs = (
+        rows.select(*_DECIDE, number).with_row_index(place).filter(wanted).select(place, *columns)
+        for rows, place in ((books, BOOK), (channel, CHANNEL))
+    )
+    both = ours.join(theirs, on=number, how="inner", suffix="_c").select(
+        BOOK,
+        CHANNEL,
+        same=pl.col("good")
+        & pl.col("good_c")
+        & (pl.col("amount_fen") == pl.col("amount_fen_c"))
+        & (pl.col("day") == pl.col("day_c"))
+        & (pl.col("party") == pl.col("party_c"))
+        & (pl.col(number) != ""),
+    )
+    single = both.filter(_once(both, BOOK, books.height) & _once(both, CHANNEL, channel.height) & both["same"])
+    pairs = single.select(BOOK, CHANNEL)
+    left = (
+        rows.with_row_index(place).filter(wanted & ~_among(pairs[place], rows.height))
+        for rows, place in ((books, BOOK), (channel, CHANNEL))
+    )
+    return Clean(pairs, *left)
+
+
+def _account() -> pl.Expr:
+    """Channel and account as one number, the same on both sides."""
+    both = pl.concat_str(*_PARTY, separator="\n")
+    return both.cast(pl.Categorical(_ACCOUNTS)).to_physical().alias("party")
+
+
+def _among(places: pl.Series, height: int) -> pl.Series:
+    """For every place of a frame whether it is one of these."""
+    return pl.repeat(False, height, dtype=pl.Boolean, eager=True).scatter(places, True)
+
+
+def _once(both: pl.DataFrame, place: str, height: int) -> pl.Series:
+    """For every pair whether its row is in no other. Not by hashing: a place is a place."""
+    here = pl.int_range(both.height, dtype=pl.UInt32, eager=True)
+    last = pl.repeat(0, height, dtype=pl.UInt32, eager=True).scatter(both[place], here)
+    overwritten = both[place].filter(last.gather(both[place]) != here)
+    if overwritten.is_empty():
+        return pl.repeat(True, both.height, dtype=pl.Boolean, eager=True)
+    return ~_among(overwritten, height).gather(both[place])
+
+
+def pair_payments(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+    """What is left over of payments, by order number."""
+    return _pair(ours, theirs, "order_number")
+
+
+def _pair(ours: pl.DataFrame, theirs: pl.DataFrame, number: str) -> pl.DataFrame:
+    """What is left over, as items: columns `b`, `c` (null where a side has none) and `nth`, from 0 for the first of its number.
+
+    The pairs of a number come before what has no partner.
+    """
+    key = [*_PARTY, number]
+    ours = ours.sort("day", "at", "id")
+    theirs = theirs.sort("day", "at", "statement", "line")
+    found: list[pl.DataFrame] = []
+    for step, by in enumerate(([*key, "amount_fen", "day"], [*key, "amount_fen"], key)):
+        place = pl.int_range(pl.len()).over(by).alias("_place")
+        pairs = ours.with_columns(place).join(theirs.with_columns(place), on=[*by, "_place"], how="inner")
+        pairs = pairs.select(
+            *key,
+            BOOK,
+            CHANNEL,
+            pl.lit(step).alias("_step"),
+            pl.col("day").alias("_day"),
+            pl.col("at").alias("_at"),
+            pl.col("id").alias("_id"),
+        )
+        found.append(pairs)
+        ours = ours.join(pairs.select(BOOK), on=BOOK, how="anti", maintain_order="left")
+        theirs = theirs.join(pairs.select(CHANNEL), on=CHANNEL, how="anti", maintain_order="left")
+    nobody = pl.lit(None, dtype=pl.UInt32)
+    alone = pl.lit(len(found)).alias("_step")
+    line = pl.col("statement") + ":" + pl.col("line").cast(pl.String).str.zfill(12)
+    found += [
+        ours.select(
+            *key,
+            BOOK,
+            nobody.alias(CHANNEL),
+            alone,
+            pl.col("day").alias("_day"),
+            pl.col("at").alias("_at"),
+            pl.col("id").alias("_id"),
+        ),
+        theirs.select(
+            *key,
+            nobody.alias(BOOK),
+            CHANNEL,
+            alone,
+            pl.col("day").alias("_day"),
+            pl.col("at").alias("_at"),
+            line.alias("_id"),
+        ),
+    ]
+    every = pl.concat(found, how="vertical_relaxed").sort("_step", "_day", "_at", "_id")
+    return every.select(BOOK, CHANNEL, nth=pl.int_range(pl.len()).over(key))
+
+
+def pair_refunds(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+    """The same for refunds. A channel may leave a refund's number out, of a revoked order for one: those go by their order.
+
+    Several of them for one order are several refunds, not one twice.
+    """
+    numbered = _pair(ours, theirs.filter(pl.col("refund_number") != ""), "refund_number")
+    bare = theirs.filter(pl.col("refund_number") == "")
+    if bare.is_empty():
+        return numbered
+    open_ = (pl.col(CHANNEL).is_null()) & (pl.col("nth") == 0)
+    left = ours.join(numbered.filter(open_).select(BOOK), on=BOOK, how="semi")
+    among = left.join(bare.select(*_PARTY, "order_number"), on=[*_PARTY, "order_number"], how="semi")
+    by_order = _pair(among, bare, "order_number").with_columns(nth=pl.lit(0, dtype=pl.Int64))
+    rest = numbered.join(among.select(BOOK), on=BOOK, how="anti", nulls_equal=False)
+    return pl.concat([rest, by_order], how="vertical_relaxed")
