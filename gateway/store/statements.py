@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, or_, select, true, update
 
 from gateway.store.bulk import BulkInsert
-from gateway.store.tables import Base, ChannelStatement, ChannelStatementRow, Merchant, Site
+from gateway.store.tables import ChannelStatement, ChannelStatementRow, Merchant, PaymentOrder, PaymentRefund, Site
 
 _ROWS = BulkInsert(ChannelStatementRow.__table__)  # type: ignore[arg-type]
 _S = ChannelStatement
@@ -73,11 +73,9 @@ def replace(connection: Connection, old: Iterable[Row[Any]], new: str) -> None:
 def sites_of_orders(connection: Connection, numbers: Collection[str]) -> dict[str, str]:
     """Where orders and refunds are of, by the numbers that a channel knows them by; those that are not ours are left out."""
     found: dict[str, str] = {}
-    for name in ("payment_order", "payment_refund"):
-        table = Base.metadata.tables.get(name)
-        if table is not None and numbers:
-            rows = connection.execute(select(table.c.id, table.c.site_id).where(table.c.id.in_(numbers)))
-            found |= {row.id: row.site_id for row in rows}
+    for table in (PaymentOrder, PaymentRefund):
+        rows = connection.execute(select(table.id, table.site_id).where(table.id.in_(numbers)))
+        found |= {row.id: row.site_id for row in rows}
     return found
 
 
