@@ -29,7 +29,7 @@ relatives      site 小区, household 户号, plate 车牌, relation 关系,
                [name 亲属姓名], [resident 住户姓名], [evidence 证明], [approver 审批人]
 certificates   site 小区, household 户号, number 证号, issuer 发证机关
 passes         site 小区, plate 车牌, pass 月租, valid_from 有效期起, valid_to 有效期止
-free-vehicles  site 小区, plate 车牌, class 类别
+free-vehicles  site 小区, plate 车牌, class 类别, valid_to 有效期止
 blocklist      site 小区, plate 车牌, reason 原因
 all            [valid_from 有效期起], [valid_to 有效期止]
 

@@ -98,6 +98,7 @@ def alter(parts: Parts, kind: str, entry_id: str, cells: Mapping[str, str], requ
         needed = tuple(name for name in (*KINDS[kind][0], *_NEEDED.get(kind, ())) if name in cells)
         given = _read(connection, parts, kind, cells, request, needed, site=before["site_id"])
         given.pop("lifted", None)
+        _not_past(parts, before, given)
         return _apply(connection, parts, Step("change", before, {**before, **given}), kind, entry_id, cells, request)
 
 
@@ -232,6 +233,13 @@ def _until(parts: Parts, text: str | None, now: datetime, name: str = "at") -> d
     if until < now:
         raise Invalid(f"{name}: {until.astimezone(parts.settings.zone):%F %T} is past; an entry ends now or later")
     return until
+
+
+def _not_past(parts: Parts, before: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raises `Invalid` where an entry that holds would end before now: bills have been told by it."""
+    now, until = parts.clock.now(), given.get("valid_to")
+    if until is not None and until < now and holds(before, now):
+        raise Invalid(f"valid_to: {until.astimezone(parts.settings.zone):%F %T} is past; an entry ends now or later")
 
 
 def _who(

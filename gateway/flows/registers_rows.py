@@ -27,7 +27,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "certificates": (("site", "household", "number", "issuer"), _PERIOD),
     "passes": (("site", "plate", "pass", *_PERIOD), ()),
-    "free-vehicles": (("site", "plate", "class"), _PERIOD),
+    # Nobody is listed for ever (contract: "vehicles listed by staff, with an end date").
+    "free-vehicles": (("site", "plate", "class", "valid_to"), ("valid_from",)),
     "blocklist": (("site", "plate", "reason"), _PERIOD),
 }
 

@@ -57,7 +57,7 @@ ROWS: dict[str, list[dict[str, str]]] = {
             "valid_to": "2026-03-31",
         }
     ],
-    "free-vehicles": [{"site": "xinyi", "plate": "浙A99999", "class": "ambulance"}],
+    "free-vehicles": [{"site": "xinyi", "plate": "浙A99999", "class": "ambulance", "valid_to": "2027-12-31"}],
     "blocklist": [{"site": "xinyi", "plate": "浙A66666", "reason": "损坏道闸未处理"}],
 }
 _KEYS: dict[str, dict[str, Any]] = {
@@ -127,7 +127,13 @@ BODIES: dict[tuple[str, str], Any] = {
     },
     ("PATCH", "/certificates/{entry}"): {"issuer": "民政局", "reason": "a mistake"},
     ("POST", "/certificates/{entry}/review"): {"reason": "papers seen"},
-    ("POST", "/free-vehicles"): {"site": "xinyi", "plate": "浙A99998", "class": "ambulance", "reason": "asked for"},
+    ("POST", "/free-vehicles"): {
+        "site": "xinyi",
+        "plate": "浙A99998",
+        "class": "ambulance",
+        "reason": "asked for",
+        "valid_to": "2027-12-31",
+    },
     ("PATCH", "/free-vehicles/{entry}"): {"valid_to": "2026-12-31", "reason": "for a year"},
     ("POST", "/blocklist"): {"site": "xinyi", "plate": "浙A66667", "reason": "占用消防通道"},
     ("PATCH", "/blocklist/{entry}"): {"valid_to": "2026-12-31", "reason": "占用消防通道"},
@@ -151,7 +157,7 @@ BODIES: dict[tuple[str, str], Any] = {
         "POST",
         "/passes/import",
     ): "site,plate,pass,valid_from,valid_to\nxinyi,浙A44444,pass-resident,2026-03-01,2026-03-31\n".encode(),
-    ("POST", "/free-vehicles/import"): "site,plate,class\nxinyi,浙A44446,ambulance\n".encode(),
+    ("POST", "/free-vehicles/import"): "site,plate,class,valid_to\nxinyi,浙A44446,ambulance,2027-12-31\n".encode(),
     ("POST", "/blocklist/import"): "site,plate,reason\nxinyi,浙A44447,占用消防通道\n".encode(),
     ("POST", "/statements/import"): b"".join(cash_count([])),
     ("POST", "/statements/empty"): {"channel": "alipay", "day": "2026-03-02"},

@@ -93,7 +93,7 @@ FILES: dict[str, tuple[str, Sequence[str]]] = {
     "passes": ("site,plate,pass,valid_from,valid_to", ["xinyi,浙A12345,resident-monthly,2026-03-01,2026-03-31"]),
     "free-vehicles": (
         "site,plate,class,valid_to",
-        ["xinyi,浙A99999,ambulance,2026-12-31", "xinyi,浙A99998,ambulance,"],
+        ["xinyi,浙A99999,ambulance,2026-12-31", "xinyi,浙A99998,ambulance,2027-01-31"],
     ),
     "blocklist": ("site,plate,reason,valid_to", ["xinyi,浙A66666,unpaid damage,2026-12-31"]),
 }
@@ -219,7 +219,10 @@ BAD = {
         ("xinyi,浙A12345,p,2026-01-01,", "valid_to is missing"),
         ("xinyi,浙A12345,,2026-01-01,2026-01-31", "pass is missing"),
     ],
-    "free-vehicles": [("xinyi,浙A12345,,2026-01-01", "class is missing")],
+    "free-vehicles": [
+        ("xinyi,浙A12345,,2026-01-01", "class is missing"),
+        ("xinyi,浙A12345,ambulance,", "valid_to is missing"),
+    ],
     "blocklist": [
         ("xinyi,浙A12345,,2026-01-01", "reason is missing"),
         ("xinyi,浙A12345,x,whenever", "valid_to 'whenever'"),
@@ -244,9 +247,9 @@ def test_where_the_site_has_a_policy_what_it_does_not_offer_is_told(street: Part
     report = importing(street, "passes", heading, "xinyi,浙A12345,atlantis-monthly,2026-03-01,2026-03-31")
     assert "atlantis-monthly" in report.problems[0].reason
     for told in ("spaceship", "emergency"):  # no class of this policy; one that nothing but plates shows
-        report = importing(street, "free-vehicles", FILES["free-vehicles"][0], f"xinyi,浙A12345,{told},")
+        report = importing(street, "free-vehicles", FILES["free-vehicles"][0], f"xinyi,浙A12345,{told},2026-12-31")
         assert told in report.problems[0].reason
-    assert importing(street, "free-vehicles", FILES["free-vehicles"][0], "xinyi,浙A12345,ambulance,").ok
+    assert importing(street, "free-vehicles", FILES["free-vehicles"][0], "xinyi,浙A12345,ambulance,2026-12-31").ok
 
 
 def test_a_certificate_number_is_kept_sealed_and_told_to_nobody(
@@ -394,5 +397,5 @@ def test_for_ever_is_a_date_that_every_zone_can_tell(street: Parts, end: str) ->
 @on_one_database
 @pytest.mark.parametrize("start", ["0001-01-01", "1899-12-31", "2200-01-02", "9999-12-31"])
 def test_a_start_that_cannot_be_meant_is_refused(street: Parts, start: str) -> None:
-    lines = "site,plate,class,valid_from,valid_to", f"xinyi,浙A77777,ambulance,{start},"
+    lines = "site,plate,class,valid_from,valid_to", f"xinyi,浙A77777,ambulance,{start},9999-12-31"
     assert "valid_from" in importing(street, "free-vehicles", *lines).problems[0].reason

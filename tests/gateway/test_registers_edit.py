@@ -274,3 +274,22 @@ def test_two_who_change_one_entry_leave_two_changes(street: Parts) -> None:
         ).one()
         assert found[0]["after"]["vehicle"] == vehicle_type
         assert connection.execute(select(func.count()).select_from(t.RegisterChange)).scalar_one() >= len(found)
+
+
+@on_one_database
+def test_what_holds_does_not_end_before_now(street: Parts) -> None:
+    registers_edit.add(street, "vehicles", VEHICLE, asks())
+    vehicle = entry_id("vehicles", {"plate": "浙A11111"})
+    with pytest.raises(Invalid, match="valid_to: 2020-01-02 00:00:00 is past"):
+        registers_edit.alter(street, "vehicles", vehicle, {"valid_to": "2020-01-01"}, asks("never was"))
+
+
+@on_one_database
+def test_nobody_is_listed_free_for_ever(street: Parts) -> None:
+    row = {"site": "xinyi", "plate": "浙A99997", "class": "ambulance"}
+    with pytest.raises(Invalid, match="valid_to"):
+        registers_edit.add(street, "free-vehicles", row, asks())
+    registers_edit.add(street, "free-vehicles", {**row, "valid_to": "2027-12-31"}, asks())
+    listed = entry_id("free-vehicles", {"plate": "浙A99997", "class_id": "ambulance"})
+    with pytest.raises(Invalid, match="valid_to"):
+        registers_edit.alter(street, "free-vehicles", listed, {"valid_to": ""}, asks("for ever"))

@@ -55,7 +55,10 @@ class TestPeriods:
         assert street.arrives("in-2", "浙A00001", "09:20").reason is Reason.NOT_REGISTERED
 
     def test_a_free_vehicle_and_a_block_from_their_days_on(self, street: Street) -> None:
-        street.register("free-vehicles", {"plate": "浙A99999", "class": "ambulance", "valid_from": "2026-03-03"})
+        street.register(
+            "free-vehicles",
+            {"plate": "浙A99999", "class": "ambulance", "valid_to": "2026-12-31", "valid_from": "2026-03-03"},
+        )
         street.register("blocklist", {"plate": "浙A66666", "reason": "损坏道闸", "valid_from": "2026-03-03"})
         assert street.passes("in-1", "浙A99999", "09:00").reason is Reason.TEMPORARY
         assert street.passes("in-1", "浙A66666", "09:00").reason is Reason.TEMPORARY
@@ -77,7 +80,10 @@ class TestPeriods:
         street.register(
             "certificates", {"household": "101", "number": "DB-1", "issuer": "民政局", "valid_to": "2026-03-31"}
         )
-        street.register("free-vehicles", {"plate": "浙A99999", "class": "ambulance", "valid_from": "2026-03-05"})
+        street.register(
+            "free-vehicles",
+            {"plate": "浙A99999", "class": "ambulance", "valid_to": "2026-12-31", "valid_from": "2026-03-05"},
+        )
         with street.parts.store.reading() as connection:
             listed = offline_list.entries(connection, load_estate(connection), "xinyi", local("09:00"))
         assert listed == {"浙A00002": local("2026-03-06 00:00")}
@@ -136,7 +142,9 @@ class TestFreePassages:
 
     def test_by_class_from_the_bills_of_the_month(self, street: Street) -> None:
         for number in range(10):
-            street.register("free-vehicles", {"plate": f"浙B0000{number}", "class": "ambulance"})
+            street.register(
+                "free-vehicles", {"plate": f"浙B0000{number}", "class": "ambulance", "valid_to": "2026-12-31"}
+            )
             self.visits(street, f"浙B0000{number}", 1)
         self.visits(street, "浙A1234警", 2)
         self.visits(street, "浙A77777", 1)
@@ -144,7 +152,7 @@ class TestFreePassages:
         assert self.published(street, "2026-02") == []
 
     def test_few_of_the_register_are_merged_and_their_numbers_kept(self, street: Street) -> None:
-        street.register("free-vehicles", {"plate": "浙B00001", "class": "ambulance"})
+        street.register("free-vehicles", {"plate": "浙B00001", "class": "ambulance", "valid_to": "2026-12-31"})
         self.visits(street, "浙B00001", 3)
         self.visits(street, "浙A1234警", 1)
         assert self.published(street) == [("emergency", 1, 600), ("other", None, None)]
@@ -160,7 +168,7 @@ class TestFreePassages:
 
     @on_one_database
     def test_everybody_may_read_it_and_it_names_nobody(self, street: Street) -> None:
-        street.register("free-vehicles", {"plate": "浙B00001", "class": "ambulance"})
+        street.register("free-vehicles", {"plate": "浙B00001", "class": "ambulance", "valid_to": "2026-12-31"})
         self.visits(street, "浙B00001", 1)
         self.visits(street, "浙A1234警", 1)
         street.clock.set(datetime(2026, 4, 1, tzinfo=SHANGHAI))
