@@ -72,7 +72,7 @@ def statements(
         raise Refusal(f"--payments: an Alipay archive here has at most {_ZIP_ROWS_MAX} rows; ask for fewer")
     whose = account or _ACCOUNTS[channel]
     path = out / (_name(channel, kind, whose, day) + (".gz" if packed else ""))
-    bar = tqdm(unit=" rows", file=sys.stderr, disable=None, leave=False)
+    bar: tqdm[None] = tqdm(unit=" rows", file=sys.stderr, disable=None, leave=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with bar, _payments(source, seed, day, payments, refunds) as deals, path.open("wb") as file:
