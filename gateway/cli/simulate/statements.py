@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -72,7 +73,7 @@ def statements(
         raise Refusal(f"--payments: an Alipay archive here has at most {_ZIP_ROWS_MAX} rows; ask for fewer")
     whose = account or _ACCOUNTS[channel]
     path = out / (_name(channel, kind, whose, day) + (".gz" if packed else ""))
-    bar: tqdm[None] = tqdm(unit=" rows", file=sys.stderr, disable=None, leave=False)
+    bar = tqdm(unit=" rows", file=sys.stderr, disable=None, leave=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with bar, _payments(source, seed, day, payments, refunds) as deals, path.open("wb") as file:
@@ -98,7 +99,7 @@ def _payments(source: Path | None, seed: int, day: date, payments: int, refunds:
         yield statement_day.read(file)
 
 
-def _counted(deals: Iterable[Deal], bar: tqdm[None]) -> Iterator[Deal]:
+def _counted(deals: Iterable[Deal], bar: tqdm[Any]) -> Iterator[Deal]:
     for deal in deals:
         bar.update()
         yield deal
