@@ -47,14 +47,17 @@ EXCEPTIONS: Final = {
     "blocked": "禁止入内车辆",
     "not_registered": "非登记车辆",
     "not_confirmed": "放行后未确认通过",
-    "no_passage": "放行后未通过",
     "command_not_confirmed": "指令未执行",
     "barrier_fault": "道闸故障",
     "opened_by_hand": "手动开闸",
     "opened_without_event": "无记录抬杆",
     "tailgating": "跟车",
     "alarm": "设备报警",
+    "calendar_unknown": "节假日历缺失",
     "voucher_count": "停车券不符",
+    "voucher_reused": "停车券重复使用",
+    "voucher_refused": "停车券无效",
+    "voucher_unmatched": "停车券未匹配停车记录",
 }
 _ACCOUNTS: Final = {
     "assets:bank": "银行存款",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from billing.exports.words import EXCEPTIONS
+
 Language = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
 
@@ -209,31 +211,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
 
 # Kinds of exceptions come from the flows; the board shows the word where it has one, else the kind as it is.
 EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
-    "zh": {
-        "no_entry": "无入场记录",
-        "missing_exit": "有进无出",
-        "implausible_stay": "停车时长异常",
-        "unpaid_exit": "未付离场",
-        "overpaid": "多付待退",
-        "payment_mismatch": "支付金额与订单不符",
-        "refund_failed": "退款未成功",
-        "correction_proposed": "停车记录更正待复核",
-        "unreadable": "车牌未识别",
-        "blocked": "禁止入内车辆",
-        "not_registered": "非登记车辆",
-        "not_confirmed": "放行后未确认通过",
-        "command_not_confirmed": "指令未执行",
-        "barrier_fault": "道闸故障",
-        "opened_by_hand": "手动开闸",
-        "opened_without_event": "无记录抬杆",
-        "tailgating": "跟车",
-        "alarm": "设备报警",
-        "calendar_unknown": "节假日历缺失",
-        "voucher_count": "停车券不符",
-        "voucher_reused": "停车券重复使用",
-        "voucher_refused": "停车券无效",
-        "voucher_unmatched": "停车券未匹配停车记录",
-    },
+    "zh": EXCEPTIONS,
     "en": {
         "no_entry": "no entry known",
         "missing_exit": "missing exit",

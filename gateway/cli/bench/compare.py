@@ -15,10 +15,9 @@ import psycopg
 from sqlalchemy import make_url
 
 from billing.policy import parse
-from gateway.cli.bench import servers
 from gateway.cli.bench.month import DAYS, Month
-from gateway.cli.bench.options import DATABASES, common, measuring
-from gateway.cli.bench.report import note, progress, table
+from gateway.cli.bench.options import DATABASES, common, databases_at_hand, measuring
+from gateway.cli.bench.report import progress, table
 from gateway.cli.bench.stand import Databases, settings_for, settings_of, settle
 from gateway.cli.bench.street import POLICY, Layout, furnish
 from gateway.cli.demo.house import rule_file
@@ -50,14 +49,7 @@ def compare(*, stays: int | None, database: str, defer: bool, folder: Any, quick
     The policy that billed them must give what was booked, to the fen.
     """
     stays = stays or (_QUICK_STAYS if quick else _STAYS)
-    wanted = []
-    for one in DATABASES if database == "all" else (database,):
-        if why := servers.absent(broker="embedded", database=one):
-            note(f"left out: {one}. {why}")
-        else:
-            wanted.append(one)
-    if not wanted:
-        raise CheckFailed("nothing to measure")
+    wanted = databases_at_hand(database)
     with measuring(folder) as made:
         found = [_measure(made, one, stays) for one in wanted]
     if not defer:

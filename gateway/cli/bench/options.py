@@ -14,7 +14,7 @@ import click
 
 from gateway.bridge.embedded import BrokerDidNotStart
 from gateway.cli.bench import machine, servers
-from gateway.cli.bench.stand import Arrangement, Databases, databases
+from gateway.cli.bench.stand import Arrangement, Databases, can_be_measured, databases
 from gateway.cli.main import CheckFailed, Refusal
 from gateway.runtime import logs
 
@@ -71,6 +71,12 @@ def chosen(arrangements: tuple[Arrangement, ...], broker: str | None, database: 
     if not left:
         raise Refusal(f"nothing to measure with --broker {broker or ALL} and --database {database or ALL}")
     return left
+
+
+def databases_at_hand(database: str) -> list[str]:
+    """The database that was asked for, or both, as far as its server is installed. Raises `CheckFailed` if none is."""
+    names = DATABASES if database == ALL else (database,)
+    return [one.database for one in can_be_measured([Arrangement(broker="embedded", database=name) for name in names])]
 
 
 @contextmanager

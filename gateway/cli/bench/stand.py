@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,18 +41,16 @@ class Arrangement:
         return servers.absent(broker=self.broker, database=self.database)
 
 
-def can_be_measured(
-    wanted: Sequence[Arrangement], absent: Callable[[Arrangement], str] = Arrangement.absent
-) -> list[Arrangement]:
+def can_be_measured(wanted: Sequence[Arrangement]) -> list[Arrangement]:
     """Those whose servers are installed; says which are not. Raises `CheckFailed` if none is."""
     found = []
     for one in wanted:
-        if why := absent(one):
+        if why := one.absent():
             note(f"left out: {one}. {why}")
         else:
             found.append(one)
     if not found:
-        raise CheckFailed(f"nothing to measure: {absent(wanted[0])}")
+        raise CheckFailed(f"nothing to measure: {wanted[0].absent()}")
     return found
 
 

@@ -12,10 +12,9 @@ from typing import Any, Final
 import click
 
 from billing.statements import open_statement
-from gateway.cli.bench import servers
 from gateway.cli.bench.machine import peak_mib
-from gateway.cli.bench.options import DATABASES, common, measuring
-from gateway.cli.bench.report import note, progress, table
+from gateway.cli.bench.options import DATABASES, common, databases_at_hand, measuring
+from gateway.cli.bench.report import progress, table
 from gateway.cli.bench.stand import Databases, settings_for, settings_of
 from gateway.cli.bench.street import Layout, furnish
 from gateway.cli.main import CheckFailed
@@ -40,14 +39,7 @@ def statements(*, rows: int | None, database: str, defer: bool, folder: Any, qui
     The transaction begins when the file has been read once to its end: on SQLite everybody else who writes waits for so long.
     """
     rows = rows or (_QUICK_ROWS if quick else _ROWS)
-    wanted = []
-    for one in DATABASES if database == "all" else (database,):
-        if why := servers.absent(broker="embedded", database=one):
-            note(f"left out: {one}. {why}")
-        else:
-            wanted.append(one)
-    if not wanted:
-        raise CheckFailed("nothing to measure")
+    wanted = databases_at_hand(database)
     with measuring(folder) as made:
         found = [_measure(made, one, rows) for one in wanted]
     if not defer:
