@@ -49,7 +49,10 @@ def charges(
     kind: Annotated[Literal["property_fee", "pass"] | None, Query()] = None,
     due: Annotated[bool, Query(description="only what is still due")] = False,
 ) -> Response:
-    """Charges, newest first. To all but registrar and finance: those with something to pay, and nothing of what was waived."""
+    """Charges, newest first. To all but registrar and finance: only those with something to pay or to pay back, and nothing of what was waived.
+
+    So a household that is not in a till's list has paid, was not charged, or pays nothing: nobody can tell which.
+    """
     seen = staff.role in SEES_LOW_INCOME
     wanted = ChargeFilter(month=month, household=household, kind=kind, due=due, seen=seen)
     with context.reports.reading() as connection:

@@ -50,7 +50,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChargeFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which charges. `due`: only those with something still due; `seen`: also those of which all is waived."""
+    """Which charges. `due`: only those with something still due; `seen`: by somebody who may know why nothing is."""
 
     month: str | None = None
     household: str | None = None
@@ -160,10 +160,11 @@ def charges(
         if value is not None
     ]
     payable = _CHARGE.gross_fen - _CHARGE.waived_fen
+    to_pay = and_(_CHARGE.reversed_at.is_(None), payable > _CHARGE.paid_fen + _CHARGE.credited_fen)
     if wanted.due:
-        conditions.append(and_(_CHARGE.reversed_at.is_(None), payable > _CHARGE.paid_fen + _CHARGE.credited_fen))
-    if not wanted.seen:
-        conditions.append(payable > 0)
+        conditions.append(to_pay)
+    elif not wanted.seen:
+        conditions.append(or_(to_pay, and_(_CHARGE.reversed_at.is_not(None), _CHARGE.paid_fen > 0)))
     if page.after is not None:
         at, last = page.after
         conditions.append(or_(_CHARGE.charged_at < at, and_(_CHARGE.charged_at == at, _CHARGE.id < last)))

@@ -102,9 +102,14 @@ def test_a_month_is_charged_paid_and_reversed(office: Office) -> None:
     where = f"/api/v1/charges/{due['id']}"
     paid = till.post(f"{where}/payments", {"channel": "cash", "amount_fen": 1000})
     assert (paid.status_code, paid.json()["due_fen"]) == (201, due["due_fen"] - 1000)
+    assert [one["id"] for one in till.get("/api/v1/charges").json()["items"]] == [due["id"]]
+    rest = till.post(f"{where}/payments", {"channel": "cash", "amount_fen": due["due_fen"] - 1000})
+    assert (rest.status_code, rest.json()["due_fen"]) == (201, 0)
+    assert till.get("/api/v1/charges").json()["items"] == [], "whoever has paid looks like whoever pays nothing"
     is_a_problem(till.post(f"{where}/reversal", {"reason": "x"}), 403)
     assert finance.post(f"{where}/reversal", {"reason": "wrong size"}).status_code == 204
-    assert till.post(f"{where}/payback", {"channel": "cash"}).json()["amount_fen"] == 1000
+    assert [one["id"] for one in till.get("/api/v1/charges").json()["items"]] == [due["id"]]
+    assert till.post(f"{where}/payback", {"channel": "cash"}).json()["amount_fen"] == due["due_fen"]
     told = is_a_problem(finance.post("/api/v1/charges/runs", {"month": "2026-13"}), 422, "invalid")
     assert told["detail"] == "body.month: not a month such as 2026-03"
     office.books_hold()
