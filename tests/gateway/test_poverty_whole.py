@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -247,6 +249,9 @@ def _text(content: bytes) -> str:
     if content.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             return "".join(_text(packed.read(name)) for name in packed.namelist())
+    if content.startswith(b"%PDF") and shutil.which("pdftotext"):
+        done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=content, check=True, capture_output=True)
+        return done.stdout.decode()
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             return content.decode(encoding)
