@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -51,8 +52,9 @@ class Connection(sqlite3.Connection):
         return super().cursor(Cursor)
 
 
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
+@contextmanager
+def watched_store(database_url: str) -> Iterator[Store]:
+    """A store whose connections keep what they are asked. Its engines share nothing with other tests'."""
     engine = open_engine(database_url)
     watched = {"cursor_factory": Asked} if engine.dialect.name == "postgresql" else {"factory": Connection}
     opened = Store(engine)
@@ -60,6 +62,12 @@ def store(database_url: str) -> Iterator[Store]:
         event.listen(one, "do_connect", lambda _d, _r, _a, options: options.update(watched))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    with watched_store(database_url) as opened:
+        yield opened
 
 
 def plan(connection: sqlite3.Connection, statement: str) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
 from gateway.flows import quote
 from gateway.flows.retention import retire
@@ -15,7 +16,7 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.people import days_later, rows, tables, visit
 from tests.gateway.retiring import count, ends_soon, ran
-from tests.gateway.test_query_plans import Connection, Cursor, plan, scanned
+from tests.gateway.test_query_plans import Cursor, plan, scanned, watched_store
 from tests.gateway.trade import SHANGHAI, Street, local
 
 
@@ -139,10 +140,9 @@ def test_what_is_old_is_found_by_an_index(parts: Parts, database_url: str) -> No
     street = Street(parts)
     visit(street, "浙A12345", "2026-03-02")
     days_later(street, 120)
-    parts.store.engine.dispose()
-    event.listen(parts.store.engine, "do_connect", lambda _d, _r, _a, options: options.update(factory=Connection))
     Cursor.seen = set()
-    assert retire(parts)
+    with watched_store(database_url) as store:
+        assert retire(replace(parts, store=store))
     statements = {one for one in Cursor.seen if re.match(r"\s*(SELECT|UPDATE|DELETE)", one)}
     assert len(statements) > 10
     with sqlite3.connect(database_url.removeprefix("sqlite:///")) as connection:
