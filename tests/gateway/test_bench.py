@@ -18,7 +18,8 @@ from sqlalchemy import select
 from controllers.adapters import native
 from controllers.commands import Receipt
 from gateway.cli.bench import backlog, events, fill, report, servers
-from gateway.cli.bench.stand import Arrangement, can_be_measured
+from gateway.cli.bench.options import databases_at_hand
+from gateway.cli.bench.stand import can_be_measured
 from gateway.cli.bench.street import Layout, furnish, plate
 from gateway.cli.bench.traffic import DEMO_SHARES, Guest, Traffic, inbound, let_in, read
 from gateway.cli.main import CheckFailed
@@ -180,15 +181,19 @@ def test_what_is_asked_for_and_not_measured_is_one_line(room: Path) -> None:
     assert "nothing to measure with --broker embedded and --database postgresql" in done.stderr
 
 
-def test_what_is_not_installed_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
-    def without_mosquitto(one: Arrangement) -> str:
-        return "Mosquitto is not installed" if one.broker == "mosquitto" else ""
-
-    left = can_be_measured(events.ARRANGEMENTS, without_mosquitto)
-    assert {one.broker for one in left} == {"embedded"}
+def test_what_is_not_installed_is_left_out_and_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "mosquitto_program", lambda: None)
+    monkeypatch.setattr(servers, "postgres_programs", lambda: None)
+    left = can_be_measured(events.ARRANGEMENTS)
+    assert [(one.broker, one.database) for one in left] == [("embedded", "sqlite")]
     assert capsys.readouterr().err.count("left out: mosquitto, ") == 4
     with pytest.raises(CheckFailed, match="Mosquitto is not installed"):
-        can_be_measured([one for one in events.ARRANGEMENTS if one.broker == "mosquitto"], without_mosquitto)
+        can_be_measured([one for one in events.ARRANGEMENTS if one.broker == "mosquitto"])
+    assert databases_at_hand("all") == ["sqlite"]
+    with pytest.raises(CheckFailed, match="PostgreSQL"):
+        databases_at_hand("postgresql")
 
 
 # --- figures ------------------------------------------------------------------------------------------------------
