@@ -22,8 +22,9 @@ _T = TypeVar("_T", bound=Waits | None)
 LATE_AFTER_SECONDS = 5.0
 # Of one device and rank in one batch: whoever is flooded by others waits for as many of theirs at most.
 EACH_MAX = 16
-# Without anything live: small enough that what comes meanwhile hardly waits.
-BEHIND_MAX = 16
+# Without anything live: small enough that what comes meanwhile hardly waits. With 16 a live decision took twice as long, and what
+# was kept drained no sooner (`parkgate bench backlog`, SQLite).
+BEHIND_MAX = 6
 # Beside what is live, and one more for each eight of that. With fewer, what was kept would hardly move wherever each batch has
 # something live in it, which a slow database brings about with 40 reads a second.
 BESIDE_MIN = 4
