@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from billing.policy import Policy
 from controllers.commands import Action
 from controllers.events import Kind, Outcome
-from controllers.passages import SAME_PASSAGE, Decision
+from controllers.passages import Decision
+from gateway.flows.beginning import STANDS_AFTER, back_soon
 from gateway.flows.corrected_facts import LONG_AGO, load_together
 from gateway.flows.inbound import EventIn, Inbound, ResultIn
 from gateway.flows.pricing import months, standing
-from gateway.flows.surroundings import back_soon
 from gateway.store.facts import Asked, CommandFacts, EventKey, FactLoader, Facts, VehicleKey
 from gateway.store.records import Estate, EventRecord, PastStay, Registrations, SpaceClaim
 
@@ -23,9 +23,6 @@ _MARKS = {Kind.PASSED, Kind.REVERSED}
 _WAITING_MAX = timedelta(hours=1)
 # `passed` without saying what it completes: the lane's newest read, if it is no older.
 MARK_AFTER_READ_MAX = timedelta(minutes=3)
-# The first stay of a history was read at its entry for a minute at most, so what is told of later than a minute after that cannot
-# be about its entry any more.
-_STANDS_AFTER = 2 * SAME_PASSAGE
 # Nobody holds a command for expired so long before it is, whichever bridge's clock he goes by.
 _NOT_EXPIRED_FOR = timedelta(seconds=2)
 
@@ -191,8 +188,8 @@ def _histories(
     since: dict[VehicleKey, datetime] = {}
     for key, (first, _) in spans.items():
         start = remembered.get(key)
-        if start is not None and first - _STANDS_AFTER <= start:
-            start = loader.earlier_history(key, first - _STANDS_AFTER, back_soon(_versions(estate, key[0])))
+        if start is not None and first - STANDS_AFTER <= start:
+            start = loader.earlier_history(key, first - STANDS_AFTER, back_soon(_versions(estate, key[0])))
             start = start if start is not None else first - _WAITING_MAX
         since[key] = start if start is not None else first - _WAITING_MAX
     for key in spans:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 
 from billing.bill import PassPeriod
 from billing.calendar import minute_of
@@ -113,12 +113,3 @@ def free_stays_used(batch: Batch, key: VehicleKey, stay: StayRecord) -> int:
     ]
     entries += [(past.entry_at, past.id) for past in batch.facts.past.get(key, ()) if past.id not in known]
     return sum(entry < (stay.entry_at, stay.id) and entry[0].astimezone(batch.zone).date() == day for entry in entries)
-
-
-def back_soon(versions: Iterable[Policy]) -> timedelta | None:
-    """How soon after an exit an entry may, under one of these, make two stays one; None where stays never go on."""
-    most = max(
-        (policy.reentry_minutes_most for policy in versions if policy.reentry_minutes_most is not None), default=None
-    )
-    # Whole minutes are counted: the seconds of both instants may add almost one more.
-    return None if most is None else timedelta(minutes=most + 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from billing.tariff import tariff_for
 from controllers.events import Kind, PlateColour, VehicleType
 from controllers.passages import (
-    SAME_PASSAGE,
     Decision,
     DerivedStay,
     Mark,
@@ -22,15 +22,54 @@ from controllers.passages import (
 from controllers.plate import vehicle_type
 from gateway.flows import spaces, voucher_use
 from gateway.flows.batch import Batch
+from gateway.flows.beginning import Began, back_soon, history_from
 from gateway.flows.outcome import Situation
 from gateway.flows.pricing import energy_of
 from gateway.flows.settling import Settling
-from gateway.flows.surroundings import back_soon, free_stays_used
+from gateway.flows.surroundings import free_stays_used
 from gateway.runtime.ids import derive_in_site
 from gateway.store.facts import EventKey, VehicleKey
 from gateway.store.records import EventRecord, StayRecord
 
 _UNCHARGED = {State.MISSING_EXIT, State.NO_ENTRY, State.VOID}
+
+
+class _Told(NamedTuple):
+    """What the events have told of a stay so far."""
+
+    state: str
+    entry_at: datetime | None
+    exit_at: datetime | None
+    exit_event: str | None
+    entry_event: str | None
+    vehicle: str
+    colour: str | None
+    started_at: datetime
+    confirmed: bool
+
+    @classmethod
+    def of(cls, stay: StayRecord) -> _Told:
+        return cls(
+            stay.state,
+            stay.entry_at,
+            stay.exit_at,
+            stay.exit_event,
+            stay.entry_event,
+            stay.vehicle,
+            stay.plate_colour,
+            stay.started_at,
+            stay.confirmed,
+        )
+
+    @property
+    def passed(self) -> tuple[object, ...]:
+        """What bills, postings and situations depend on."""
+        return self[:5]
+
+    @property
+    def priced(self) -> tuple[object, ...]:
+        """What the price depends on, of all that events tell."""
+        return self.entry_at, self.exit_at, self.vehicle, self.colour
 
 
 class Vehicle:
@@ -196,39 +235,26 @@ class Vehicle:
 
     def _bring(self, one: DerivedStay, stay: StayRecord, at: datetime) -> None:
         """Set what the events say; then bill, post and tell staff what has changed."""
-        before = (
-            stay.state,
-            stay.entry_at,
-            stay.exit_at,
-            stay.exit_event,
-            stay.entry_event,
-            stay.started_at,
-            stay.confirmed,
-        )
-        priced_as = (stay.vehicle, stay.plate_colour, stay.entry_at, stay.exit_at)
+        before = _Told.of(stay)
         self._place(stay, one)
         read = self._first_read(one)[1]
         stay.vehicle, stay.plate_colour = self._vehicle_type(read), read.plate_colour
         # An implausible stay stays an exception for a person, whatever its passage.
         state = one.state
-        if stay.state == State.EXCEPTION and before[1:3] == (stay.entry_at, stay.exit_at) and state is State.LEFT:
+        if (
+            stay.state == State.EXCEPTION
+            and (before.entry_at, before.exit_at) == (stay.entry_at, stay.exit_at)
+            and state is State.LEFT
+        ):
             state = State.EXCEPTION
         was_inside = stay.state == State.INSIDE
         self._count(was_inside=was_inside, is_inside=state is State.INSIDE)
         stay.state = state
         stay.confirmed = self._confirmed(one)
-        self._claim_space(stay, anew=stay.new or before[1] != stay.entry_at)
-        after = (
-            stay.state,
-            stay.entry_at,
-            stay.exit_at,
-            stay.exit_event,
-            stay.entry_event,
-            stay.started_at,
-            stay.confirmed,
-        )
+        self._claim_space(stay, anew=stay.new or before.entry_at != stay.entry_at)
+        after = _Told.of(stay)
         counts_otherwise = self._counts_otherwise(stay)
-        anew = stay.new or before[:5] != after[:5] or counts_otherwise or self._went_on_otherwise(stay, one)
+        anew = stay.new or before.passed != after.passed or counts_otherwise or self._went_on_otherwise(stay, one)
         if before == after and not anew:
             return
         self.batch.outcome.touched(stay)
@@ -239,8 +265,7 @@ class Vehicle:
             settling.uncharge(at)
             self._tell(stay, one, at)
         elif one.exit is not None:
-            same = not counts_otherwise and priced_as == (stay.vehicle, stay.plate_colour, stay.entry_at, stay.exit_at)
-            settling.fix(one, at, same=same)
+            settling.fix(one, at, same=not counts_otherwise and before.priced == after.priced)
         elif one.between:
             settling.goes_on(one, at)
         else:
@@ -333,32 +358,13 @@ class Vehicle:
         )
 
     def _remember_history(self) -> None:
-        """Where the next event must begin to fold: the last stay but one, void ones not counted, and what that one may go on from.
-
-        The first of them must stand: who was read at its entry for long may be told to have backed away by an event that is much later.
-        """
-        real: Sequence[tuple[datetime, datetime | None]] = [
-            (stay.started_at, stay.exit_at) for stay in self.stays if not stay.gone and stay.state != State.VOID
+        real: Sequence[Began] = [
+            Began(stay.started_at, stay.exit_at) for stay in self.stays if not stay.gone and stay.state != State.VOID
         ]
         if not real:
             # It may wait to be let in for longer than anybody looks back.
-            real = [(one.first.at, None) for one in passages(self._reads(), self._marks())][-1:]
-        read_until = {
-            passage.first.at: passage.newest.at
-            for one in self._folded or ()
-            if (passage := one.entry or one.exit) is not None
-        }
-        first = max(0, len(real) - 2)
-        while first:
-            came = real[first][0]
-            stands = read_until.get(came, came) - came <= SAME_PASSAGE
-            if stands and not self._comes_soon_after(real[first - 1][1], came):
-                break
-            first -= 1
-        self.batch.outcome.histories[self.key] = real[first][0] if real else None
-
-    def _comes_soon_after(self, left: datetime | None, came: datetime) -> bool:
-        return self._back_soon is not None and left is not None and came - left <= self._back_soon
+            real = [Began(one.first.at, None) for one in passages(self._reads(), self._marks())][-1:]
+        self.batch.outcome.histories[self.key] = history_from(real, self._folded or (), self._back_soon)
 
 
 def _placed(passage: Passage | None) -> tuple[datetime | None, str | None, str | None, str | None]:
