@@ -181,3 +181,12 @@ def test_an_upgrade_that_breaks_off_leaves_what_was_there(old: Store) -> None:
     assert schema.current(old.engine) == "0002"
     names = {index["name"] for index in inspect(old.engine).get_indexes("image")}
     assert "ix_image_received_at" not in names
+
+
+@EITHER
+def test_the_way_back_leaves_no_table(old: Store) -> None:
+    schema.upgrade(old.engine)
+    at_revision(old, "base")
+    assert columns(old) == {}
+    assert schema.upgrade(old.engine) == (None, schema.newest())
+    assert schema.differences(old.engine) == []
