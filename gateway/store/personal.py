@@ -126,6 +126,9 @@ PERSONAL: dict[str, dict[str, Kind]] = {
     },
     "presence": {"plate": Kind.PLATE},
     "quarantine": {"topic": Kind.PAYLOAD, "payload": Kind.PAYLOAD, "detail": Kind.PAYLOAD, "digest": Kind.PAYLOAD},
+    "reconciliation_break": {"owner": Kind.STAFF},
+    "reconciliation_run": {"operator": Kind.STAFF},
+    "reconciliation_step": {"operator": Kind.STAFF, "reason": Kind.WORDS},
     "register_change": {
         # A digest of the entry's key: there are few plates and households to try.
         "entry": Kind.PLATE,
@@ -226,6 +229,13 @@ NOTHING: dict[str, str] = {
     "posting": "site_id transaction_id line account amount_fen",
     "presence": "site_id newest_at history_from reads corrected_until",
     "quarantine": "id site_id device_id code event_id count received_at",
+    # Ids and numbers of orders: evidence names records, never what they say of a person.
+    "reconciliation_break": "site_id id key day kind about channel account order_number refund_number stay_id shift_id subject"
+    " amount_fen difference_fen suspense_fen waits_for evidence found_at found_by state carried_to resolution cleared_by ended_at"
+    " version",
+    "reconciliation_run": "site_id day sequence at statements missing totals breaks digest",
+    "reconciliation_step": "site_id break_id sequence at action state run resolution other_id carried_to amount_fen difference_fen"
+    " transaction_id idempotency_key content_hash",
     "register_change": "site_id kind sequence at action source",
     "relative": "site_id valid_from valid_to registered_at",
     "resident_vehicle": "site_id vehicle valid_from valid_to registered_at",

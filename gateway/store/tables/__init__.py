@@ -36,6 +36,7 @@ from gateway.store.tables.passes import (
 )
 from gateway.store.tables.people import AuditEntry, JobLease, JobRun, UserAccount
 from gateway.store.tables.personal_data import Erasing, PersonalDataRequest, RetentionRun
+from gateway.store.tables.reconciliation import ReconciliationBreak, ReconciliationRun, ReconciliationStep
 from gateway.store.tables.registers import (
     BlockedVehicle,
     Certificate,
@@ -108,6 +109,9 @@ __all__ = [
     "Posting",
     "Presence",
     "Quarantine",
+    "ReconciliationBreak",
+    "ReconciliationRun",
+    "ReconciliationStep",
     "RegisterChange",
     "Relative",
     "ResidentVehicle",
