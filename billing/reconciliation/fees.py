@@ -86,10 +86,9 @@ def by_fund_flow(trade: pl.DataFrame, flow: pl.DataFrame, days: Collection[date]
     failed = rows.filter(refund & ~pl.col("status").is_in(MOVED))
     rows = rows.filter(pl.col("status").is_in(MOVED) & pl.col("kind").is_in(["payment", "refund"]))
     fee = pl.col("fee_millifen").fill_null(0)
-    gross = pl.when(refund).then(pl.col("amount_fen") * _FEN + fee)
-    ours = _summed(
-        rows, gross.otherwise(pl.coalesce("settled_fen", "amount_fen") * _FEN), pl.when(refund).then(0).otherwise(fee)
-    )
+    # A coupon of the merchant's own never was in the account.
+    settled = pl.coalesce("settled_fen", "amount_fen") * _FEN
+    ours = _summed(rows, settled + pl.when(refund).then(fee).otherwise(0), pl.when(refund).then(0).otherwise(fee))
     numbered = pl.col("kind").is_in(["payment", "refund", "fee"]) & (_number() != "")
     is_fee = pl.col("kind") == "fee"
     moved = pl.col("amount_fen") * _FEN

@@ -179,7 +179,7 @@ def of_statement(rows: Iterable[Row], statement: str, day: date, account: str, s
     columns: dict[str, list[Any]] = {name: [] for name in CHANNEL}
     for row in rows:
         told = (statement, row.line, row.kind.value, row.channel, account, row.site or site, row.order_number)
-        more = (row.refund_number, row.channel_number, row.at, day, row.amount_fen, None, row.fee_millifen)
+        more = (row.refund_number, row.channel_number, row.at, day, row.amount_fen, row.settled_fen, row.fee_millifen)
         for column, value in zip(columns.values(), (*told, *more, row.status.value), strict=True):
             column.append(value)
     return pl.DataFrame(columns, schema=dict(CHANNEL))

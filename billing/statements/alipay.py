@@ -194,6 +194,7 @@ class Detail:
             status=Status.DONE,
             account=self.head.account,
             line=line,
+            settled_fen=abs(got),
         )
 
     def _end(self, line: int, text: str, totals: Totals) -> None:

@@ -74,7 +74,8 @@ class Container:
     def _open_archive(self, choose: Choose) -> None:
         try:
             self.archive = zipfile.ZipFile(self._stream)
-            entries = [one for one in self.archive.infolist() if not one.is_dir()]
+            # The library's own way of asking ends with an error where a name is empty.
+            entries = [one for one in self.archive.infolist() if not one.filename.endswith("/")]
         except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, UnicodeDecodeError, OSError) as error:
             raise BadStatement(0, f"the ZIP archive cannot be read ({error})", AGAIN) from None
         if len(entries) > _MEMBERS_MAX:

@@ -69,6 +69,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     | `refund_number` | 商户退款单号 | 业务凭证号 of refunds | 退款批次号/请求号 | 12 商户订单号 of refunds | – |
     | `at` | 交易时间; in a REFUND bill 退款申请时间 | 记账时间 | 完成时间 | 5 交易传输时间, the year by the settlement day | 清点时间 |
     | `amount_fen` | 订单金额; of refunds 申请退款金额 | 收支金额 | 订单金额 | 7 交易金额 | the shift's 金额, summed |
+    | `settled_fen` | 应结订单金额; of refunds 退款金额 | – | 商家实收 | – | – |
     | `fee_millifen` | 手续费 | 手续费 in 备注 of refunds | 服务费, turned round | 16 商户手续费 | – |
     | `status` | 交易状态, 退款状态 | done | done | by 20 交易类型 | done |
     | `account` | 特约商户号, or 商户号 where that is 0 | – | 账号 above the table | 28 商户代码 | – |
@@ -76,7 +77,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `order_number` and `refund_number` are ours, `channel_number` is theirs; empty where the file tells none. `amount_fen` is positive in
     its kind's own direction: paid, given back, taken as a fee, paid out; negative where that was turned round. `fee_millifen` is in
-    1/1000 fen, positive where the channel keeps it, negative where it gives it back; None where the file tells none. `at` is UTC.
+    1/1000 fen, positive where the channel keeps it, negative where it gives it back; None where the file tells none. `settled_fen` is
+    what of the amount the channel settles with the merchant, coupons of the merchant's own taken off; None where the file tells none.
+    It has the sign of `amount_fen`. `at` is UTC.
     `line` counts from 1 in the file, or in the member of an archive; of a cash count it is the shift's first.
     """
 
@@ -92,6 +95,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     account: str
     line: int
     site: str = ""
+    settled_fen: int | None = None
 
     @property
     def effect_fen(self) -> int:

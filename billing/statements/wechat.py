@@ -180,7 +180,7 @@ class TradeBill:
         self.head.day = self._day.day
         self._own(cells, line)
         refund_number, status = self._refund(cells, line, state) if refund else ("", Status.DONE)
-        amount = "refund_asked" if refund else "ordered"
+        amount, settled = ("refund_asked", "refunded") if refund else ("ordered", "settled")
         return Row(
             channel="wechat",
             kind=Kind.REFUND if refund else Kind.PAYMENT,
@@ -193,6 +193,7 @@ class TradeBill:
             status=status,
             account=self.head.account,
             line=line,
+            settled_fen=fen(cells[place[settled]], line, HEADINGS[settled][0]),
         )
 
     def _is_refund(self, state: str, line: int) -> bool:

@@ -57,7 +57,7 @@ def test_a_wechat_trade_bill_with_all_its_traps() -> None:
     assert rows[0].at == datetime(2026, 1, 14, 16, 1, 7, tzinfo=UTC)
     assert (rows[0].amount_fen, rows[0].fee_millifen) == (1000, 6000)
     # A coupon: what was ordered counts, not what is settled.
-    assert rows[2].amount_fen == 1500
+    assert (rows[2].amount_fen, rows[2].settled_fen) == (1500, 1300)
     refunds = [row for row in rows if row.kind == Kind.REFUND]
     assert [row.amount_fen for row in refunds] == [500, 300]
     assert refunds[0].order_number == rows[1].order_number
@@ -448,6 +448,9 @@ def test_what_is_damaged_in_its_package_is_refused() -> None:
     archive[300] ^= 1
     refused("alipay", bytes(archive))
     refused("alipay", bytes(archive[:700]))
+    nameless = bytearray(sample(PACKED))
+    nameless[nameless.index(b"PK\x01\x02") + 46] = 0  # the directory's first name ends before it begins
+    refused("alipay", bytes(nameless))
 
 
 def test_the_rows_of_a_statement_count_only_when_it_is_complete() -> None:

@@ -123,17 +123,19 @@ def told(row: Row) -> tuple[Any, ...]:
         row.amount_fen,
         row.fee_millifen,
         row.status,
+        row.settled_fen,
     )
 
 
 def meant(one: Deal, channel: str) -> tuple[Any, ...]:
-    """A row as the channel means it."""
+    """A row as the channel means it. UnionPay knows no coupons."""
     back = bool(one.refund)
     status = STATES[one.status] if back and channel == "wechat" else Status.DONE
     number = one.refund_id if back and channel == "unionpay" else one.number
     fee = (-one.fee_fen if back else one.fee_fen) * 1000
     kind = Kind.REFUND if back else Kind.PAYMENT
-    return kind, one.order, number, one.refund, one.at, one.amount_fen, fee, status
+    settled = None if channel == "unionpay" else one.amount_fen - one.coupon_fen
+    return kind, one.order, number, one.refund, one.at, one.amount_fen, fee, status, settled
 
 
 # --- round trips ---------------------------------------------------------------------------------------------------------
@@ -205,6 +207,7 @@ def sums(rows: list[Row]) -> dict[str, Any]:
         "count": Counter(row.kind for row in rows),
         "fen": sorted((row.kind, row.amount_fen) for row in rows),
         "fee": sorted(row.fee_millifen or 0 for row in rows),
+        "settled": sorted(row.settled_fen or 0 for row in rows),
     }
 
 

@@ -21,8 +21,11 @@ from billing.reconciliation import (
     Given,
     adds_up,
     frame,
+    of_statement,
     reconcile,
 )
+from billing.statements import read_all
+from simulators.statements import SHANGHAI, Deal, alipay_zip, wechat_fund_flow, wechat_trade
 
 DAY = date(2026, 3, 2)
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
@@ -197,6 +200,35 @@ def test_a_coupon_is_no_fee() -> None:
     rates = pl.DataFrame([("wechat", "a", 6000, "half_up", "returned")], schema=dict(RATES), orient="row")
     rows = [row(1, "P1", 1500, settled_fen=1300, fee_millifen=8000)]
     assert kinds(found([paid("P1", 1500)], rows, rates=rates)) == []
+
+
+@pytest.mark.parametrize("channel", ["wechat", "alipay"])
+def test_a_coupon_in_a_channel_s_own_file_is_no_fee_and_missing_in_no_fund_flow(channel: str) -> None:
+    at = datetime(2026, 3, 2, 10, tzinfo=SHANGHAI)
+    deal = Deal(order="P1", number="42P1", at=at, amount_fen=1500, coupon_fen=200, fee_fen=8)
+    files = {
+        "wechat": {
+            "trade": b"".join(wechat_trade([deal], "1900000001")),
+            "fund_flow": b"".join(wechat_fund_flow([deal], "1900000001")),
+        },
+        "alipay": {"trade": alipay_zip([deal], "20880000000000010156", DAY, at)},
+    }[channel]
+    frames = {kind: of_statement(read_all(channel, data)[1], kind, DAY, "a", "ne") for kind, data in files.items()}
+    rates = pl.DataFrame([(channel, "a", 6000, "half_up", "returned")], schema=dict(RATES), orient="row")
+    came = pl.DataFrame([(channel, "a", kind, DAY) for kind in frames], schema=dict(ARRIVED), orient="row")
+    books = frame([{**paid("P1", 1500), "channel": channel}], BOOKS)
+    made = reconcile(
+        Given(
+            days=[DAY],
+            book_days=[DAY],
+            books=books,
+            channel=frames["trade"],
+            arrived=came,
+            fund_flow=frames.get("fund_flow", frames["trade"].clear()),
+            rates=rates,
+        )
+    )
+    assert made.breaks.is_empty(), made.breaks
 
 
 def test_a_movement_that_no_order_caused_is_told_and_a_payout_is_not() -> None:
