@@ -136,6 +136,14 @@ class Posting(Base):
             sqlite_where=text("substr(account, 1, 12) = 'assets:cash:'"),
             postgresql_where=text("substr(account, 1, 12) = 'assets:cash:'"),
         ),
+        # What is under investigation, in the same way.
+        Index(
+            "ix_posting_suspense",
+            "site_id",
+            "account",
+            sqlite_where=text("substr(account, 1, 9) = 'suspense:'"),
+            postgresql_where=text("substr(account, 1, 9) = 'suspense:'"),
+        ),
     )
 
 

@@ -114,4 +114,11 @@ class PaymentRefund(Base):
         Index("ix_payment_refund_proposed", "site_id", "proposed_at", "id"),
         Index("uq_payment_refund_key", "site_id", "idempotency_key", unique=True),
         Index("ix_payment_refund_look", "look_at", sqlite_where=text(ON_ITS_WAY), postgresql_where=text(ON_ITS_WAY)),
+        Index(
+            "ix_payment_refund_sent",
+            "site_id",
+            "sent_at",
+            sqlite_where=text("sent_at IS NOT NULL"),
+            postgresql_where=text("sent_at IS NOT NULL"),
+        ),
     )

@@ -22,6 +22,8 @@ OPEN = {
     "reconciliation_step": ("reason",),
 }
 UNSETTLED = sa.text("state IN ('open', 'carried_over', 'awaiting_approval')")
+SUSPENSE = sa.text("substr(account, 1, 9) = 'suspense:'")
+SENT = sa.text("sent_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -30,9 +32,16 @@ def upgrade() -> None:
     _steps()
     only_grow(("reconciliation_run",))
     only_grow_but(OPEN)
+    for name, table, column, where in (
+        ("ix_posting_suspense", "posting", "account", SUSPENSE),
+        ("ix_payment_refund_sent", "payment_refund", "sent_at", SENT),
+    ):
+        op.create_index(name, table, ["site_id", column], sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_payment_refund_sent", table_name="payment_refund")
+    op.drop_index("ix_posting_suspense", table_name="posting")
     # Triggers go with their tables.
     for table in ("reconciliation_step", "reconciliation_break", "reconciliation_run"):
         op.drop_table(table)
