@@ -54,6 +54,7 @@ class Inbox(Generic[_T]):
         self._closed = False
         self._woken = False
         self._asleep = False
+        self._deaf = False
         self._bell = threading.Lock()
         self._bell.acquire()
 
@@ -77,7 +78,7 @@ class Inbox(Generic[_T]):
         with self._lock:
             left = self._put(item) if item is not None and not self._closed else ()
             self._woken = self._woken or item is None
-            if self._asleep:
+            if self._asleep and not (self._deaf and not self._woken and not self._counts[Rank.LIVE]):
                 self._asleep = False
                 self._bell.release()
         return left
@@ -149,13 +150,13 @@ class Inbox(Generic[_T]):
 
     # ------------------------------------------------------------------ the worker
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Until there is something, or somebody woke us. False after `timeout` seconds."""
+    def wait(self, timeout: float | None = None, *, live: bool = False) -> bool:
+        """Until there is something (`live`: something live), or somebody woke us. False after `timeout` seconds."""
         with self._lock:
-            if self._weight or self._woken:
+            if self._woken or (self._counts[Rank.LIVE] if live else self._weight):
                 self._woken = False
                 return True
-            self._asleep = True
+            self._asleep, self._deaf = True, live
         if not self._bell.acquire(timeout=-1 if timeout is None else timeout):
             with self._lock:
                 if self._asleep:
@@ -165,13 +166,14 @@ class Inbox(Generic[_T]):
         self._woken = False
         return True
 
-    def take(self, most: int) -> list[_T]:
+    def take(self, most: int, *, others: bool = True) -> list[_T]:
         """A batch, in order of arrival: what is live, each device in its turn, and a few of the others behind it.
 
-        Nothing live: a small batch of the others, so that what comes meanwhile hardly waits. Never blocks.
+        Nothing live: a small batch of the others, so that what comes meanwhile hardly waits. Without `others` what is live alone,
+        with what its devices said of themselves before. Never blocks.
         """
         with self._lock:
-            live, status, late = self._rings
+            live, status, late = self._rings if others else (self._rings[Rank.LIVE], None, None)
             # Never without a place for the others: who is always behind would wait for ever.
             batch = self._round(Rank.LIVE, most - most // 9 if status or late else most) if live else []
             if status or late:

@@ -21,7 +21,9 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import decode
 from gateway.bridge.link import Raw
 from gateway.bridge.load_watch import LoadWatch
+from gateway.bridge.senders import Rank
 from gateway.bridge.store_watch import StoreWatch
+from gateway.bridge.turns import Turns
 from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
 from gateway.flows.outcome import Outcome as Decided
@@ -73,6 +75,7 @@ class Worker:
         self.watch = StoreWatch(parts.metrics, self._pace.monotonic)
         self.load = LoadWatch(inbox, parts.metrics, self._pace.monotonic)
         self._inbox = inbox
+        self._turns = Turns(self._pace.monotonic)
         self._planner = planner
         self._laps = Laps(parts.metrics.worker_seconds)
         self._path = EventPath(parts, planner=planner, stages=self._laps)
@@ -143,11 +146,14 @@ class Worker:
         """One round: what has queued, then what waits in the outbox. False: it is to stop, and nothing is left."""
         self._turned_at = self._pace.monotonic()
         try:
-            batch = self._drain()
+            batch, others = self._drain()
             self._laps.done(IDLE)
             if batch:
+                began = self._pace.monotonic()
                 self._serve(batch)
-            elif self._stopping.is_set():
+                if others:
+                    self._turns.served(began)
+            elif self._stopping.is_set() and not self._inbox.qsize():
                 return False
             else:
                 self._idle()
@@ -165,12 +171,18 @@ class Worker:
             self._laps.done("again")
         return True
 
-    def _drain(self) -> list[Raw]:
-        if not self._inbox.wait(_IDLE_SECONDS):
-            return []
+    def _drain(self) -> tuple[list[Raw], bool]:
+        """A batch, and whether others than the live may be in it."""
+        if not self._stopping.is_set() and (rest := self._turns.rest()):
+            self._inbox.wait(rest, live=True)
+        elif not self._inbox.wait(_IDLE_SECONDS):
+            return [], False
         if self._linger_seconds:
             self._pace.sleep(self._linger_seconds)
-        return [raw for raw in self._inbox.take(self._parts.settings.batch_max) if raw is not None]
+        live = self._inbox.depth(Rank.LIVE)
+        others = self._inbox.qsize() > live and (self._stopping.is_set() or self._turns.others(live))
+        found = self._inbox.take(self._parts.settings.batch_max, others=others)
+        return [raw for raw in found if raw is not None], others
 
     def _serve(self, raws: Sequence[Raw]) -> None:
         messages = [decode(raw) for raw in raws]

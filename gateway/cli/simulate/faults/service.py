@@ -14,6 +14,7 @@ from controllers.adapters import native
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.lists import ListKeeper
+from gateway.bridge.senders import Rank
 from gateway.bridge.worker import Worker
 from gateway.cli.demo.wire import SECRET_WORDS
 from gateway.cli.simulate.faults.database import Disk
@@ -49,9 +50,9 @@ class Stuck(BaseException):
 class Prompt(Inbox[Raw | None]):
     """An inbox that never makes the one thread wait."""
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float | None = None, *, live: bool = False) -> bool:
         del timeout
-        return bool(self.qsize())
+        return bool(self.depth(Rank.LIVE) if live else self.qsize())
 
 
 class SimulatedLink:
