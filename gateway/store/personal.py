@@ -235,7 +235,7 @@ NOTHING: dict[str, str] = {
     " version",
     "reconciliation_run": "site_id day sequence at statements missing totals breaks digest",
     "reconciliation_step": "site_id break_id sequence at action state run resolution other_id carried_to amount_fen difference_fen"
-    " transaction_id idempotency_key content_hash",
+    " transaction_id moved_fen offer idempotency_key content_hash",
     "register_change": "site_id kind sequence at action source",
     "relative": "site_id valid_from valid_to registered_at",
     "resident_vehicle": "site_id vehicle valid_from valid_to registered_at",

@@ -20,17 +20,31 @@ def only_grow(tables: Collection[str]) -> None:
 
 def only_grow_but(opened: Mapping[str, Collection[str]]) -> None:
     """No row is changed or deleted, but for these columns while a row stands in `erasing` (revision 0008)."""
-    for table, columns in opened.items():
-        closed = ", ".join(f'"{name}"' for name in _columns(table) if name not in columns)
+    for table in opened:
         if _postgresql():
             _refuse(table, "append_only", "DELETE OR TRUNCATE", "parkgate_append_only")
             _refuse(table, "no_update", "UPDATE", "parkgate_only_erasing")
-            _refuse(table, "keeps", f"UPDATE OF {closed}", "parkgate_append_only")
             continue
         says, door = _says(table), "WHEN NOT EXISTS (SELECT 1 FROM erasing)"
         op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {says}")
         op.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {door} {says}")
-        op.execute(f"CREATE TRIGGER {table}_keeps BEFORE UPDATE OF {closed} ON {table} {says}")
+    keep_shut(opened)
+
+
+def keep_shut(opened: Mapping[str, Collection[str]]) -> None:
+    """The columns that never change, by name: all that a table has now but these."""
+    for table, columns in opened.items():
+        when = "UPDATE OF " + ", ".join(f'"{name}"' for name in _columns(table) if name not in columns)
+        if _postgresql():
+            _refuse(table, "keeps", when, "parkgate_append_only")
+        else:
+            op.execute(f"CREATE TRIGGER {table}_keeps BEFORE {when} ON {table} {_says(table)}")
+
+
+def let_columns_change(tables: Collection[str]) -> None:
+    """Before a column comes or goes; `keep_shut` after it."""
+    for table in tables:
+        op.execute(f"DROP TRIGGER {table}_keeps" + (f" ON {table}" if _postgresql() else ""))
 
 
 def _postgresql() -> bool:

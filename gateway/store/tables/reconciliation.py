@@ -125,6 +125,8 @@ class ReconciliationStep(Base):
 
     `state` is how the break stands after it. `run`: the run by its sequence on the break's day, null of staff. `operator` is null of a run that
     nobody started. `amount_fen` and `difference_fen` are the break's after the step. `transaction_id`: what the step put into the ledger.
+    `moved_fen`: what a resolution took out of `suspense:<break>` by it, a debit positive; `suspense_fen` of the break less all of these is
+    what stands there. `offer`: of a resolution that was proposed or made `{"to": {account: fen}, "with": [{"kind", "id"}]}`.
     """
 
     __tablename__ = "reconciliation_step"
@@ -143,6 +145,8 @@ class ReconciliationStep(Base):
     amount_fen: Mapped[Fen]
     difference_fen: Mapped[Fen]
     transaction_id: Mapped[str | None] = mapped_column(String(64))
+    moved_fen: Mapped[Fen] = mapped_column(server_default=text("0"))
+    offer: Mapped[dict[str, Any] | None] = mapped_column(Json)
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     content_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     __table_args__ = (
