@@ -15,7 +15,7 @@ from billing.exports.audience import (
 )
 from billing.exports.beancount import beancount_to
 from billing.exports.cells import Cell, Column, Table, Yuan, csv_bytes, looks_like_a_formula, write_table, yuan
-from billing.exports.days import DAYS_MAX, File, NotAPeriod, Period, SiteDay, adds_up, month_of
+from billing.exports.days import DAYS_MAX, File, NotAPeriod, Period, SiteDay, adds_up, month_of, period_of
 from billing.exports.mapping import AccountMapping, MappingNotUsable, read_mapping
 from billing.exports.sealed import csv_files, csv_to, json_file, json_to, written
 from billing.exports.tables import tables
@@ -50,6 +50,7 @@ __all__ = [
     "merge_postings",
     "month_of",
     "open_to_all",
+    "period_of",
     "read_mapping",
     "tables",
     "write_table",

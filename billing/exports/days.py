@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ import msgspec
 from billing.close import Document, Passage, Record, read_document
 from billing.ledger import Transaction, five_sums
 
+_MONTH = re.compile(r"(?:19[7-9]\d|2\d{3})-(?:0[1-9]|1[0-2])")
 DAYS_MAX = 366
 """Of one export."""
 
@@ -57,6 +59,21 @@ def month_of(day: date) -> Period:
     first = day.replace(day=1)
     following = (first + timedelta(days=31)).replace(day=1)
     return Period(first, following - timedelta(days=1))
+
+
+def period_of(day: date | None, first: date | None, last: date | None, month: str | None) -> Period:
+    """The one way in which the days were named: a day, the first and the last, or a month. Raises `NotAPeriod`."""
+    ranged = first is not None or last is not None
+    if [day is not None, ranged, month is not None].count(True) != 1 or (first is None) != (last is None):
+        raise NotAPeriod("say which days: a day, from and to, or a month (YYYY-MM)")
+    if month is not None:
+        if not _MONTH.fullmatch(month):
+            raise NotAPeriod(f"{month[:40]!r} is no month; write it as YYYY-MM")
+        return month_of(date.fromisoformat(f"{month}-01"))
+    if first is not None and last is not None:
+        return Period(first, last)
+    assert day is not None
+    return Period(day, day)
 
 
 class SiteDay(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ REQUIRED: Final = (
 # What may be split further, by what follows in the ledger's name.
 _SPLIT: Final = ("assets:cash:", "assets:channel:", "assets:receivable:", "suspense:", "clearing:")
 _CODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,29}")
+_TAX_CODE: Final = re.compile(r"\d{19}")
 _TEXT_MAX: Final = 60
 _ENTRIES_MAX: Final = 2_000
 
@@ -33,13 +34,22 @@ class Account(msgspec.Struct, frozen=True):
     vat: Decimal = Decimal(0)
 
 
+class Service(msgspec.Struct, frozen=True):
+    """What electronic invoices say is sold; its rate is that of the income from parking. `code`: 商品和服务税收分类编码."""
+
+    code: str = "3040502020200000000"
+    category: str = "经营租赁"
+    name: str = "车辆停放服务"
+
+
 class AccountMapping(msgspec.Struct, frozen=True):
-    """`word` and `summary` head every voucher; `sites` are the auxiliary codes (核算项目)."""
+    """`word` and `summary` head every voucher; `sites` are the auxiliary codes (核算项目); `service` is what invoices say is sold."""
 
     word: str
     summary: str
     accounts: Mapping[str, Account]
     sites: Mapping[str, str]
+    service: Service
 
     def of(self, account: str) -> Account:
         """By the longest beginning that is in the mapping; all beginnings that are needed are there."""
@@ -67,8 +77,8 @@ def read_mapping(text: str) -> AccountMapping:
         raw = tomllib.loads(text, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, InvalidOperation, RecursionError) as error:
         raise MappingNotUsable([f"not TOML: {error}; correct the file there"]) from None
-    strange = raw.keys() - {"voucher", "accounts", "sites"}
-    problems = [f"{key}: not known; the parts are [voucher], [accounts] and [sites]" for key in strange]
+    strange = raw.keys() - {"voucher", "accounts", "sites", "invoice"}
+    problems = [f"{key}: not known; the parts are [voucher], [accounts], [sites] and [invoice]" for key in strange]
     voucher = _part(raw, "voucher", problems)
     word = _text(voucher.get("word", "记"), "voucher.word", problems)
     summary = _text(voucher.get("summary", "停车费日结"), "voucher.summary", problems)
@@ -76,9 +86,25 @@ def read_mapping(text: str) -> AccountMapping:
     problems += [f"voucher.{key}: not known; give word and summary" for key in strange]
     accounts = _accounts(_part(raw, "accounts", problems), problems)
     sites = {site: _code(code, f"sites.{site}", problems) for site, code in _part(raw, "sites", problems).items()}
+    service = _service(_part(raw, "invoice", problems), problems)
     if problems:
         raise MappingNotUsable(sorted(problems))
-    return AccountMapping(word, summary, accounts, sites)
+    return AccountMapping(word, summary, accounts, sites, service)
+
+
+def _service(raw: Mapping[str, Any], problems: list[str]) -> Service:
+    usual = Service()
+    strange = raw.keys() - set(Service.__struct_fields__)
+    problems += [f"invoice.{key}: not known; give {', '.join(Service.__struct_fields__)}" for key in strange]
+    code = raw.get("code", usual.code)
+    if not isinstance(code, str) or not _TAX_CODE.fullmatch(code):
+        problems.append(f"invoice.code: {str(code)[:30]!r} is no tax code of a service; write its 19 digits in quotes")
+        code = usual.code
+    return Service(
+        code,
+        _text(raw.get("category", usual.category), "invoice.category", problems),
+        _text(raw.get("name", usual.name), "invoice.name", problems),
+    )
 
 
 def _part(raw: Mapping[str, Any], key: str, problems: list[str]) -> Mapping[str, Any]:

@@ -49,32 +49,36 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Voucher(msgspec.Struct, frozen=True):
-    """A day's. Its number is the day of the month: the same day is the same voucher, however often it is exported."""
+    """A day's. The same day of the same sites has the same number, however often it is exported."""
 
     day: date
     word: str
+    number: int
     attachments: int
     lines: Sequence[Line]
 
 
 def accounting_to(
-    stem: str, days: Days, mapping: AccountMapping, zone: ZoneInfo, *, audience: str = "finance"
+    stem: str, days: Days, mapping: AccountMapping, zone: ZoneInfo, *, audience: str = "finance", before: int = 0
 ) -> list[File]:
-    """`…-yonyou.txt`, `…-kingdee.csv` and `…-memorandum.csv`."""
+    """`…-yonyou.txt`, `…-kingdee.csv` and `…-memorandum.csv`. `before`: the number before that of a month's first day."""
     return [
-        (f"{stem}-yonyou.txt", partial(_yonyou, days=days, mapping=mapping)),
-        (f"{stem}-kingdee.csv", partial(_kingdee, days=days, mapping=mapping)),
+        (f"{stem}-yonyou.txt", partial(_yonyou, days=days, mapping=mapping, before=before)),
+        (f"{stem}-kingdee.csv", partial(_kingdee, days=days, mapping=mapping, before=before)),
         (f"{stem}-memorandum.csv", partial(write_table, table=_memorandum(days, audience), zone=zone)),
     ]
 
 
-def vouchers(days: Days, mapping: AccountMapping) -> Iterator[Voucher]:
-    """A voucher of each day on which money moved, all sites in it."""
+def vouchers(days: Days, mapping: AccountMapping, before: int = 0) -> Iterator[Voucher]:
+    """A voucher of each day on which money moved, all sites in it, numbered by the day of the month after `before`.
+
+    An accounting program takes a number once in a month: what is exported by itself, such as one site, has numbers of its own.
+    """
     for day, found in groupby(days, key=lambda one: one.day):
         ones = list(found)
         lines = [line for one in ones for line in _lines(one, mapping)]
         if lines:
-            yield Voucher(day, mapping.word, len(ones), lines)
+            yield Voucher(day, mapping.word, before + day.day, len(ones), lines)
 
 
 def _lines(one: SiteDay, mapping: AccountMapping) -> list[Line]:
@@ -108,26 +112,26 @@ def contained_vat(fen: int, rate: Decimal) -> int:
     return int((fen * rate / (1 + rate)).quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def _yonyou(file: BinaryIO, days: Days, mapping: AccountMapping) -> None:
+def _yonyou(file: BinaryIO, days: Days, mapping: AccountMapping, before: int) -> None:
     """GBK, CRLF, no quotes: day, word, number, papers, summary, account, debit, credit. What GBK has not is a question mark."""
     file.write("填制凭证,V800\r\n".encode("gbk"))
-    for voucher in vouchers(days, mapping):
+    for voucher in vouchers(days, mapping, before):
         day = voucher.day
-        head = f"{day.year}-{day.month}-{day.day},{voucher.word},{day.day},{voucher.attachments}"
+        head = f"{day.year}-{day.month}-{day.day},{voucher.word},{voucher.number},{voucher.attachments}"
         for line in voucher.lines:
             said = f"{head},{line.summary.translate(_PLAIN)},{line.code},{_debit(line)},{_credit(line)}\r\n"
             file.write(said.encode("gbk", "replace"))
 
 
-def _kingdee(file: BinaryIO, days: Days, mapping: AccountMapping) -> None:
+def _kingdee(file: BinaryIO, days: Days, mapping: AccountMapping, before: int) -> None:
     """UTF-8 with BOM, CRLF; the side that is not meant is empty."""
     rows: Iterator[Sequence[Cell]] = (
         (
-            *(voucher.day.isoformat(), voucher.word, voucher.day.day, voucher.attachments),
+            *(voucher.day.isoformat(), voucher.word, voucher.number, voucher.attachments),
             *(line.summary, line.code, line.name),
             *(_debit(line) if line.fen > 0 else None, _credit(line) if line.fen < 0 else None, line.site),
         )
-        for voucher in vouchers(days, mapping)
+        for voucher in vouchers(days, mapping, before)
         for line in voucher.lines
     )
     write_csv(file, _KINGDEE, rows)

@@ -166,6 +166,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/live"): _STAFF,
     ("GET", "/api/v1/days/{day}"): _BOOKS,
     ("GET", "/api/v1/days/{day}/export"): _BOOKS,
+    ("GET", "/api/v1/exports"): _BOOKS,
     ("POST", "/api/v1/days/{day}/close"): frozenset({FINANCE}),
     ("GET", "/api/v1/statements"): _BOOKS,
     ("GET", "/api/v1/statements/{bill}/rows"): frozenset({FINANCE, AUDITOR}),

@@ -23,7 +23,7 @@ router = APIRouter(tags=["days"])
 
 Day = Annotated[date, Path(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 Form = Literal["json", "csv", "xlsx", "beancount", "accounting", "pdf"]
-_MEDIA = {
+MEDIA = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -33,7 +33,7 @@ _MEDIA = {
 }
 
 
-def _site(staff: Staff, site: str | None) -> str | None:
+def site_meant(staff: Staff, site: str | None) -> str | None:
     """The site that is meant; None is the street. Who has one site means that one. Raises `NotAllowed`."""
     if site is not None:
         staff.only(site)
@@ -56,7 +56,7 @@ def day_of(staff: Asking, context: With, day: Day, site: SiteName = None) -> Res
 @router.post("/days/{day}/close", responses={200: {"model": shapes.ClosedDay}})
 def close(staff: Asking, context: With, day: Day, site: SiteName = None) -> Response:
     """Seal the day; closing it again answers the same. 409 if the books do not balance or the day before is open."""
-    where = _site(staff, site)
+    where = site_meant(staff, site)
     document = context.flows.close(context.parts, day, where, staff.name)
     audit.note(
         context.parts,
@@ -79,12 +79,12 @@ def export(
 ) -> Response:
     """The day's files; several come as one ZIP. Made for finance or registrar they name every benefit, else `resident`."""
     with context.reports.place():
-        files = context.flows.export(context.parts, day, form, _site(staff, site), staff.role)
+        files = context.flows.export(context.parts, day, form, site_meant(staff, site), staff.role)
         if not files:
             raise NotFound("there is nothing to export for this day")
         if len(files) == 1:
             name, content = files[0]
-            media = _MEDIA[form]
+            media = MEDIA[form]
         else:
             name, content, media = f"{_common(files)}.zip", _zipped(files), "application/zip"
     return Response(

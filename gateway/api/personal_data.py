@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from datetime import date, datetime
-from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
-from starlette.background import BackgroundTask
 
 from gateway.api.access import SEES_LOW_INCOME
 from gateway.api.answers import json
 from gateway.api.context import Asking, Staff, With
+from gateway.api.files import handed_out, making
 from gateway.api.lists import ByTime, ListOf, page
 from gateway.flows import personal_data, personal_data_requests, retention_report
 from gateway.flows.personal_data_subject import subject_of
@@ -87,25 +83,13 @@ def _asking(staff: Staff, wanted: Wanted) -> personal_data.Asking:
 def export(staff: Asking, context: With, wanted: Wanted) -> FileResponse:
     """Everything held of a plate or a household, as one ZIP. To a registrar with low-income certificates, to a manager without."""
     subject = subject_of(wanted.plate, wanted.household)
-    folder = FilePath(tempfile.mkdtemp(prefix="parkgate-personal-data-"))
-    try:
+    with making("personal-data") as folder:
+        file = folder / "personal-data.zip"
         with context.reports.place():
-            file = folder / "personal-data.zip"
             made = personal_data.export(context.parts, subject, _asking(staff, wanted), file)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    name = f"personal-data-{made.id}.zip"
-    return FileResponse(
-        file,
-        media_type="application/zip",
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-            "Cache-Control": "no-store",
-            "X-Request-Id": made.id,
-        },
-        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
-    )
+        name = f"personal-data-{made.id}.zip"
+        own = {"Cache-Control": "no-store", "X-Request-Id": made.id}
+        return handed_out(folder, file, name, "application/zip", **own)
 
 
 @router.post("/personal-data/erasures", status_code=201, responses={201: {"model": PersonalDataRequest}})

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from gateway.cli.common import config_option, day_of, open_parts
 from gateway.cli.main import Refusal
 
-if TYPE_CHECKING:
-    from billing.exports import Period
-
 FORMATS = ("xlsx", "csv", "json", "beancount", "accounting", "pdf")
-_MONTH = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d")
 
 
 @click.command()
@@ -35,6 +29,7 @@ _MONTH = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d")
     help="csv: one file a table; accounting: vouchers for Yonyou and Kingdee.",
 )
 @click.option("--site", help="One site; default the street.")
+@click.option("--merchant", help="Instead of --site: the sites for which this merchant (收款主体) is paid.")
 @click.option(
     "--mapping",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -55,6 +50,7 @@ def export(
     month: str | None,
     form: str,
     site: str | None,
+    merchant: str | None,
     mapping: Path | None,
     out: Path,
     config: Path | None,
@@ -62,10 +58,14 @@ def export(
     """Write closed days' figures to files, for finance. All files are there whole, or none is."""
     from tqdm import tqdm
 
+    from billing.exports import NotAPeriod, period_of
     from gateway.flows.export import export_to
     from gateway.flows.refusals import Refused
 
-    period = _period(day, first, last, month)
+    try:
+        period = period_of(day, first, last, month)
+    except NotAPeriod as why:
+        raise Refusal(f"{why}; the options are --day, --from with --to, and --month") from None
     with (
         open_parts(config) as parts,
         tqdm(unit=" transactions", unit_scale=True, file=sys.stderr, disable=None, leave=False) as bar,
@@ -80,35 +80,13 @@ def export(
             return tick
 
         try:
-            made = export_to(parts, period, form, out, site=site, mapping=mapping, begins=begins)
+            made = export_to(parts, period, form, out, site=site, merchant=merchant, mapping=mapping, begins=begins)
         except Refused as why:
             raise Refusal(str(why)) from None
         except OSError as error:
             raise Refusal(f"{out}: {error.strerror or error}; give a folder that can be written with --out") from None
     for path in made:
         click.echo(str(path))
-
-
-def _period(day: date | None, first: date | None, last: date | None, month: str | None) -> Period:
-    """The one way in which the days were named. Raises `Refusal`."""
-    from billing.exports import NotAPeriod, Period, month_of
-
-    ranged = first is not None or last is not None
-    if [day is not None, ranged, month is not None].count(True) != 1 or (first is None) != (last is None):
-        raise Refusal("say which days: --day D, --from D --to D, or --month YYYY-MM")
-    if day is not None:
-        return Period(day, day)
-    if month is not None:
-        with suppress(ValueError):
-            if _MONTH.fullmatch(month):
-                return month_of(date.fromisoformat(f"{month}-01"))
-        raise Refusal(f"--month {month[:40]!r} is no month; write it as YYYY-MM")
-    assert first is not None
-    assert last is not None
-    try:
-        return Period(first, last)
-    except NotAPeriod as why:
-        raise Refusal(f"--to: {why}") from None
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -31,6 +32,7 @@ from billing.exports import (
     written,
 )
 from billing.ledger import Transaction
+from gateway.flows.export_scope import Scope, scope_of
 from gateway.flows.export_writing import write_together
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store import books
@@ -38,13 +40,23 @@ from gateway.store.tables import DayClose, LedgerTransaction
 from gateway.wiring import Parts
 
 FORMATS = ("json", "csv", "xlsx", "beancount", "accounting", "pdf")
-STREET = "street"
 # What these say comes from the sealed records alone: the ledger under them is gone through before.
 _WITHOUT_THE_LEDGER = frozenset({"json", "accounting"})
 
 _MAPPING_BYTES_MAX = 256 * 1024
 
 Tick = Callable[[int], None]
+
+
+class _Wanted(NamedTuple):
+    """What is to be exported, as it was asked for."""
+
+    period: Period
+    form: str
+    site: str | None = None
+    merchant: str | None = None
+    audience: str = "finance"
+    mapping: Path | None = None
 
 
 def export_day(
@@ -60,7 +72,7 @@ def export_day(
     Raises `NotFound` for an unknown site and for a day that is not closed, `Invalid` for an unknown format or a JSON that is not
     for this audience, and if the books do not give what was sealed.
     """
-    with _files(parts, Period(day, day), format, site, audience) as made:
+    with _files(parts, _Wanted(Period(day, day), format, site, audience=audience)) as made:
         return written(made)
 
 
@@ -71,58 +83,51 @@ def export_to(
     out: Path,
     *,
     site: str | None = None,
+    merchant: str | None = None,
     audience: str = "finance",
     mapping: Path | None = None,
     begins: Callable[[int], Tick] = lambda _total: lambda _count: None,
 ) -> list[Path]:
     """The same for a period, into a folder: all files are there whole, or none is. Returns where they are.
 
-    `mapping`: for accounting vouchers, instead of the one in the settings. `begins` is told how many transactions will be gone through, and gives what is told of each site's day. Raises also `OSError`.
+    `merchant`: of the sites for which it is paid. `mapping`: for accounting vouchers, instead of the one in the settings. `begins` is told how many transactions will be gone through, and gives what is told of each site's day. Raises also `OSError`.
     """
-    with _files(parts, period, format, site, audience, mapping, begins) as made:
+    with _files(parts, _Wanted(period, format, site, merchant, audience, mapping), begins) as made:
         return write_together(out, made)
 
 
 @contextmanager
 def _files(
-    parts: Parts,
-    period: Period,
-    format: str,  # noqa: A002
-    site: str | None,
-    audience: str,
-    mapping: Path | None = None,
-    begins: Callable[[int], Tick] = lambda _total: lambda _count: None,
+    parts: Parts, wanted: _Wanted, begins: Callable[[int], Tick] = lambda _total: lambda _count: None
 ) -> Iterator[list[File]]:
-    if format not in FORMATS:
-        raise Invalid(f"format {format!r} is not known; one of {', '.join(FORMATS)}")
+    if wanted.form not in FORMATS:
+        raise Invalid(f"format {wanted.form!r} is not known; one of {', '.join(FORMATS)}")
     with parts.store.reading() as connection:
-        names = _sites(connection, site)
+        scope = scope_of(connection, wanted.site, wanted.merchant)
         progress = _Progress()
         days = [
             SiteDay(
                 name,
-                names[name],
+                scope.sites[name],
                 records,
                 _Ledger(connection, records, progress),
                 _Passages(connection, records),
             )
-            for day in period.days()
-            for name, records in _records(connection, day, names).items()
+            for day in wanted.period.days()
+            for name, records in _records(connection, day, scope.sites).items()
         ]
         if not days:
-            raise NotFound(f"no site had books from {period.first} to {period.last}")
+            raise NotFound(f"no site had books from {wanted.period.first} to {wanted.period.last}")
         progress.tick = begins(sum(one.document().transactions for one in days))
-        stem = f"{site or STREET}-{period.label}"
-        if format in _WITHOUT_THE_LEDGER:
+        if wanted.form in _WITHOUT_THE_LEDGER:
             for one in days:
                 iter(one.transactions)
-        yield _made(parts, stem, days, format, audience, mapping)
+        yield _made(parts, wanted, scope, days)
 
 
-def _made(
-    parts: Parts, stem: str, days: Sequence[SiteDay], form: str, audience: str, mapping: Path | None
-) -> list[File]:
+def _made(parts: Parts, wanted: _Wanted, scope: Scope, days: Sequence[SiteDay]) -> list[File]:
     """What writes each file of a format; libraries are loaded by the format that needs them."""
+    stem, form, audience = f"{scope.name}-{wanted.period.label}", wanted.form, wanted.audience
     try:
         if form == "json":
             return json_to(stem, days, audience=audience)
@@ -136,7 +141,8 @@ def _made(
     if form == "beancount":
         return beancount_to(stem, _title(days), days, zone, audience=audience)
     if form == "accounting":
-        return accounting_to(stem, days, _mapping(parts, mapping), zone, audience=audience)
+        mapping = accounting_mapping(parts, wanted.mapping)
+        return accounting_to(stem, days, mapping, zone, audience=audience, before=scope.before)
     if form == "pdf":
         return _printed(parts, stem, days)
     return csv_to(stem, days, zone, audience=audience)
@@ -153,7 +159,7 @@ def _printed(parts: Parts, stem: str, days: Sequence[SiteDay]) -> list[File]:
     return pdf_to(stem, _title(days), days, parts.settings.zone, font)
 
 
-def _mapping(parts: Parts, named: Path | None) -> AccountMapping:
+def accounting_mapping(parts: Parts, named: Path | None = None) -> AccountMapping:
     """The accounts of the accounting program. Raises `Invalid`, saying what is wrong in which file."""
     path = named or (Path(parts.settings.accounting_mapping) if parts.settings.accounting_mapping else None)
     source = files("rules").joinpath("accounting.toml") if path is None else path
@@ -227,15 +233,6 @@ class _Passages:
         )
         for _, lines, _ in sealed:
             yield from read_lines(lines).passages
-
-
-def _sites(connection: Connection, site: str | None) -> dict[str, str]:
-    known = books.enabled_sites(connection)
-    if site is None:
-        return known
-    if site not in known:
-        raise NotFound(f"there is no site {site} in service")
-    return {site: known[site]}
 
 
 def _records(connection: Connection, day: date, names: Mapping[str, str]) -> dict[str, tuple[Record, ...]]:

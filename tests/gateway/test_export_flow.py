@@ -146,6 +146,71 @@ def test_the_api_hands_out_every_format_as_what_it_is(street: Books) -> None:
         assert form == "json" or "b1-2026-03-02" in others.headers["content-disposition"]
 
 
+@on_one_database
+def test_what_is_exported_apart_has_numbers_of_its_own(street: Books, tmp_path: Path) -> None:
+    """Two sites and their merchant, read into one set of accounts: no voucher's number comes twice in a month."""
+    period, seen = Period(MONDAY, TUESDAY), {}
+    for name, one in {
+        "street": {},
+        "b1": {"site": "b1"},
+        "xinyi": {"site": "xinyi"},
+        "hushu": {"merchant": "hushu"},
+    }.items():
+        text, *_ = export_to(street.parts, period, "accounting", tmp_path, **one)
+        assert text.name == f"{name}-2026-03-02_2026-03-03-yonyou.txt"
+        _, *lines = text.read_text(encoding="gbk").splitlines()
+        seen[name] = {int(line.split(",")[2]) for line in lines}
+    assert seen == {"street": {2, 3}, "b1": {102, 103}, "xinyi": {202, 203}, "hushu": {152, 153}}
+
+
+@on_one_database
+def test_a_merchants_days_are_those_of_its_sites(street: Books, tmp_path: Path) -> None:
+    street.change("INSERT INTO merchant (id, name, enabled) VALUES ('other', '另一家', true)")
+    street.change("UPDATE site SET merchant_id = 'other' WHERE id = 'b1'")
+    (found,) = export_to(street.parts, Period(MONDAY, TUESDAY), "json", tmp_path, merchant="other")
+    assert {record["site"] for record in json.loads(found.read_bytes())} == {"b1"}
+    for wrong, refused in (({"merchant": "nobody"}, NotFound), ({"merchant": "other", "site": "b1"}, Invalid)):
+        with pytest.raises(refused):
+            export_to(street.parts, Period(MONDAY, TUESDAY), "json", tmp_path, **wrong)
+
+
+@on_one_database
+def test_ranges_and_months_through_the_api(street: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    users.add(street.parts, "fin", "finance", [], PASSWORD, operator="test")
+    users.add(street.parts, "aud", "auditor", ["b1"], PASSWORD, operator="test")
+    client = Client(create_app(street.parts, wall=street.parts.clock))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    tokens = {
+        name: client.post("/api/v1/token", data={"username": name, "password": PASSWORD}).json()["access_token"]
+        for name in ("fin", "aud")
+    }
+    fin, aud = (Staff(client, tokens[name]) for name in ("fin", "aud"))
+    two = {"from": "2026-03-02", "to": "2026-03-03"}
+    for form, ending in (("xlsx", "xlsx"), ("csv", "zip")):
+        answer = fin.get("/api/v1/exports", format=form, **two)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-disposition"].endswith(f"street-2026-03-02_2026-03-03.{ending}")
+        again = fin.get("/api/v1/exports", format=form, **two)
+        assert again.content == answer.content
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert packed.testzip() is None
+        assert len(packed.namelist()) == 9
+    assert "b1-2026-03-02_" in aud.get("/api/v1/exports", format="csv", **two).headers["content-disposition"]
+    assert aud.get("/api/v1/exports", format="csv", merchant="hushu", **two).status_code == 403
+    assert fin.get("/api/v1/exports", format="csv", merchant="hushu", day="2026-03-02").status_code == 200
+    for wrong, status in (
+        ({"month": "2026-03"}, 404),  # not closed to its end
+        ({"month": "2026-13"}, 422),
+        ({}, 422),
+        ({"day": "2026-03-02", "month": "2026-03"}, 422),
+        ({"from": "2026-03-03", "to": "2026-03-02"}, 422),
+    ):
+        assert fin.get("/api/v1/exports", format="csv", **wrong).status_code == status, wrong
+    street.change("UPDATE posting SET account = 'income:pass' WHERE account = 'income:parking' AND site_id = 'xinyi'")
+    assert fin.get("/api/v1/exports", format="csv", **two).status_code == 422
+    assert list(tmp_path.glob("parkgate-export-*")) == []
+
+
 def test_periods() -> None:
     assert month_of(date(2028, 2, 10)) == Period(date(2028, 2, 1), date(2028, 2, 29))
     assert month_of(date(2026, 12, 31)).label == "2026-12"
