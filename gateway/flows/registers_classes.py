@@ -32,6 +32,8 @@ _PLATES: dict[str, tuple[str, str]] = {
     "trailer": ("挂车", "trailer"),
     "hong_kong": ("香港入境", "Hong Kong"),
     "macau": ("澳门入境", "Macau"),
+    "temporary": ("临时号牌", "temporary"),
+    "agricultural": ("农用机械", "agricultural"),
     "new_energy": ("新能源", "new energy"),
 }
 

@@ -17,6 +17,7 @@ _COMMANDS: dict[str, str] = {
     "growth": "gateway.cli.bench.commands:growth",
     "compare": "gateway.cli.bench.compare:compare",
     "exports": "gateway.cli.bench.exports:exports",
+    "plates": "gateway.cli.bench.plates:plates",
     "reconcile": "gateway.cli.bench.reconcile:bench_reconcile",
     "statements": "gateway.cli.bench.statements:statements",
 }
