@@ -11,19 +11,48 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import msgspec
 import rfc8785
 
 from billing.cash import CASH, MOVES, DrawerDay, drawers
+from billing.chain import FIRST_PREVIOUS, FORMAT, BrokenChain, Record, chained, street_hash, verify_chain
 from billing.ledger import WAIVED, FiveSums, Transaction, five_sums
 from billing.vouchers import BookDay
 
-FORMAT = 1
-FIRST_PREVIOUS = bytes(32)
+__all__ = [
+    "FIRST_PREVIOUS",
+    "FORMAT",
+    "BelongsTo",
+    "BreakAt",
+    "BreakCount",
+    "BrokenChain",
+    "Carried",
+    "DayFacts",
+    "Document",
+    "DoesNotBalance",
+    "LaneTotals",
+    "Lines",
+    "Openings",
+    "Passage",
+    "Passages",
+    "Record",
+    "Sealed",
+    "Totals",
+    "break_counts",
+    "chained",
+    "inflated",
+    "lines_of",
+    "read_document",
+    "read_lines",
+    "seal",
+    "street_hash",
+    "verify_chain",
+]
+
 _CHANNEL = "assets:channel:"
 # A site's day of a million passages; what inflates beyond it is no record of ours.
 _LINES_BYTES_MAX = 256 * 1024 * 1024
@@ -59,6 +88,25 @@ class Carried(msgspec.Struct, frozen=True):
     kind: str
     age_days: int
     count: int
+
+
+class BreakCount(msgspec.Struct, frozen=True):
+    """对账差异 of one kind, state and age: how many, and how much money is in question, in fen."""
+
+    kind: str
+    state: str
+    age_days: int
+    count: int
+    amount_fen: int
+
+
+class BreakAt(msgspec.Struct, frozen=True):
+    """A break as it stands when a day is sealed. `day`: the business day that it is of."""
+
+    kind: str
+    state: str
+    day: date
+    amount_fen: int
 
 
 class BelongsTo(msgspec.Struct, frozen=True):
@@ -115,26 +163,14 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     openings: Openings
     late: list[BelongsTo]
     exceptions: list[Carried]
-    breaks: list[Any]
+    breaks: list[BreakCount]
     vouchers: list[BookDay] = []
     drawers: list[DrawerDay] = []
 
 
-class Record(msgspec.Struct, frozen=True):
-    """A stored close, as `verify_chain` reads it."""
-
-    site: str
-    kind: str
-    sequence: int
-    day: date
-    previous_hash: bytes
-    hash: bytes
-    canonical: bytes
-
-
 class DayFacts(msgspec.Struct, frozen=True):
     """A site's day as loaded. `open_exceptions`: kind and local date of opening of each item that is still open. `vouchers`: its
-    books that moved or are not used up.
+    books that moved or are not used up. `breaks`: those of this day and before that nobody has settled.
     """
 
     site: str
@@ -145,6 +181,7 @@ class DayFacts(msgspec.Struct, frozen=True):
     openings: Openings
     open_exceptions: Sequence[tuple[str, date]]
     vouchers: Sequence[BookDay] = ()
+    breaks: Sequence[BreakAt] = ()
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -179,7 +216,7 @@ def seal(facts: DayFacts, *, sequence: int, previous_hash: bytes) -> Sealed:
         openings=facts.openings,
         late=_late(facts.transactions),
         exceptions=_carried(facts),
-        breaks=[],
+        breaks=break_counts(facts.day, facts.breaks),
         vouchers=list(facts.vouchers),
         drawers=drawers(facts.transactions),
     )
@@ -194,18 +231,6 @@ def seal(facts: DayFacts, *, sequence: int, previous_hash: bytes) -> Sealed:
         canonical=canonical,
     )
     return Sealed(record, zlib.compress(lines, 6))
-
-
-def chained(previous_hash: bytes, canonical: bytes) -> bytes:
-    """The hash of a close, 32 bytes. Raises `ValueError` if the one before is not 32 bytes long."""
-    if len(previous_hash) != 32:
-        raise ValueError("a hash has 32 bytes")
-    return hashlib.sha256(previous_hash + canonical).digest()
-
-
-def street_hash(hashes: Mapping[str, bytes]) -> bytes:
-    """The street's hash of a day: SHA-256 of its sites' raw hashes in the order of their ids."""
-    return hashlib.sha256(b"".join(hashes[site] for site in sorted(hashes))).digest()
 
 
 def lines_of(transactions: Iterable[Transaction], passages: Iterable[Passage]) -> bytes:
@@ -239,11 +264,8 @@ class Lines(msgspec.Struct, frozen=True):
 
 def read_lines(compressed: bytes) -> Lines:
     """Raises `ValueError` for what was not written by `seal`."""
+    raw = inflated(compressed)
     try:
-        inflating = zlib.decompressobj()
-        raw = inflating.decompress(compressed, _LINES_BYTES_MAX)
-        if not inflating.eof or inflating.unused_data:
-            raise ValueError("the lines of the close are cut off or too long")
         transactions: dict[str, str] = {}
         passages: list[Passage] = []
         for line in raw.splitlines():
@@ -252,9 +274,21 @@ def read_lines(compressed: bytes) -> Lines:
                 transactions[key] = says[0]
             else:
                 passages.append(Passage(datetime.fromisoformat(at), key, kind, *says))
-    except (zlib.error, msgspec.DecodeError, TypeError, IndexError) as error:
+    except (msgspec.DecodeError, TypeError, IndexError) as error:
         raise ValueError(f"the lines of the close cannot be read: {error}") from error
     return Lines(hashlib.sha256(raw).hexdigest(), transactions, passages)
+
+
+def inflated(compressed: bytes) -> bytes:
+    """The lines kept beside a sealed record. Raises `ValueError` for what is cut off, damaged or too long."""
+    try:
+        inflating = zlib.decompressobj()
+        raw = inflating.decompress(compressed, _LINES_BYTES_MAX)
+    except zlib.error as error:
+        raise ValueError(f"the lines of the close cannot be read: {error}") from error
+    if not inflating.eof or inflating.unused_data:
+        raise ValueError("the lines of the close are cut off or too long")
+    return raw
 
 
 def read_document(canonical: bytes) -> Document:
@@ -268,48 +302,15 @@ def read_document(canonical: bytes) -> Document:
     return document
 
 
-class BrokenChain(msgspec.Struct, frozen=True):
-    """The first record of a chain that does not hold, and why."""
-
-    record: Record
-    why: str
-
-
-def verify_chain(records: Iterable[Record], *, after: Record | None = None) -> BrokenChain | None:
-    """Check one site's records of one kind in the order of their sequence; None if all hold.
-
-    `after` is the record before the first one, where not the whole chain is given.
-    """
-    previous = after
-    for record in records:
-        why = _broken(record, previous)
-        if why is not None:
-            return BrokenChain(record, why)
-        previous = record
-    return None
-
-
-def _broken(record: Record, previous: Record | None) -> str | None:
-    if record.previous_hash != (FIRST_PREVIOUS if previous is None else previous.hash):
-        return "its previous hash is not the hash of the close before it"
-    if record.sequence != (1 if previous is None else previous.sequence + 1):
-        return f"sequence {record.sequence} does not follow {0 if previous is None else previous.sequence}"
-    if previous is not None and record.day != previous.day + timedelta(days=1):
-        return f"the day before it is not the day of the close before it, {previous.day}"
-    if len(record.previous_hash) != 32 or chained(record.previous_hash, record.canonical) != record.hash:
-        return "its hash is not the hash of its canonical bytes"
-    try:
-        document = read_document(record.canonical)
-    except ValueError as error:
-        return str(error)
-    if (document.site, document.kind, document.sequence, document.day) != (
-        record.site,
-        record.kind,
-        record.sequence,
-        record.day.isoformat(),
-    ):
-        return "its canonical bytes speak of another site, kind, sequence or day"
-    return None
+def break_counts(day: date, breaks: Iterable[BreakAt]) -> list[BreakCount]:
+    """Breaks by kind, state and age at the end of a day."""
+    count: Counter[tuple[str, str, int]] = Counter()
+    fen: Counter[tuple[str, str, int]] = Counter()
+    for one in breaks:
+        what = (one.kind, one.state, max(0, (day - one.day).days))
+        count[what] += 1
+        fen[what] += one.amount_fen
+    return [BreakCount(*what, count[what], fen[what]) for what in sorted(count)]
 
 
 def _count(passages: Sequence[Passage]) -> Passages:

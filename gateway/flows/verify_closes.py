@@ -70,8 +70,8 @@ def _before(look: Look, record: Record) -> Record | None:
 def _wrong_day(look: Look, record: Record, compressed: bytes, sealed_at: datetime, before: Record | None) -> str | None:
     if record.kind != "close":
         return None
-    document = read_document(record.canonical)
     try:
+        document = read_document(record.canonical)
         lines = read_lines(compressed)
     except ValueError as error:
         return str(error)
