@@ -106,10 +106,18 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     firmware: str = ""
 
 
+CODES = frozenset(
+    {
+        "too_large", "not_utf8", "not_json", "not_xml", "not_multipart", "not_form", "not_in_schema",
+        "bad_topic", "bad_path", "other_device", "unknown_lane",
+    }
+)  # fmt: skip
+
+
 class Undecodable(Exception):
     """A payload that cannot become an event: it goes to quarantine with its bytes and this reason.
 
-    `code` is stable and one of: `too_large`, `not_utf8`, `not_json`, `not_in_schema`, `bad_topic`, `other_device`.
+    `code` is stable and one of `CODES`.
     `event_id` is the id if it could be read all the same, so that the device gets its receipt.
     """
 

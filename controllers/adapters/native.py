@@ -6,11 +6,12 @@ Source: the gate protocol document, `docs/gate-protocol.md`.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from controllers.adapters.reading import from_json, storable, utc
 from controllers.commands import Command, ListDelta, Receipt, WholeList
 from controllers.events import (
     CommandResult,
@@ -97,17 +98,17 @@ def decode_event(address_: Address, payload: bytes) -> PlateEvent:
         raise Undecodable("other_device", f"the payload names {'/'.join(named)[:100]}, the topic another", wire.id)
     if not 1 <= len(wire.id) <= 64:
         raise Undecodable("not_in_schema", "an id has 1 to 64 characters", None)
-    if not _storable(wire.id):
+    if not storable(wire.id):
         raise Undecodable("not_in_schema", "an id has no control characters", None)
     if _NAME.fullmatch(wire.lane) is None:
         raise Undecodable("not_in_schema", "a lane is [a-z0-9-]{1,40}", wire.id)
     if wire.confidence is not None and not 0 <= wire.confidence <= 1:
         raise Undecodable("not_in_schema", "a confidence is between 0 and 1", wire.id)
-    if any(text is not None and not _storable(text) for text in (wire.plate, wire.for_, wire.image, wire.credential)):
+    if any(text is not None and not storable(text) for text in (wire.plate, wire.for_, wire.image, wire.credential)):
         raise Undecodable("not_in_schema", "a text is too long or holds control characters", wire.id)
     return PlateEvent(
         id=wire.id,
-        at=_utc(wire.at, wire.id),
+        at=utc(wire.at, wire.id),
         lane=wire.lane,
         kind=wire.kind,
         plate=normalise(wire.plate),
@@ -125,14 +126,14 @@ def decode_event(address_: Address, payload: bytes) -> PlateEvent:
 
 def decode_result(payload: bytes) -> CommandResult:
     result = _decode(_result, payload)
-    if not 1 <= len(result.command) <= 64 or not _storable(result.command) or not _storable(result.detail or ""):
+    if not 1 <= len(result.command) <= 64 or not storable(result.command) or not storable(result.detail or ""):
         raise Undecodable("not_in_schema", "a command id has 1 to 64 characters, a detail at most 300")
-    return msgspec.structs.replace(result, at=_utc(result.at, result.command))
+    return msgspec.structs.replace(result, at=utc(result.at, result.command))
 
 
 def decode_status(payload: bytes) -> DeviceStatus:
     status = _decode(_status, payload)
-    return status if status.at is None else msgspec.structs.replace(status, at=_utc(status.at, None))
+    return status if status.at is None else msgspec.structs.replace(status, at=utc(status.at, None))
 
 
 def encode_event(event: PlateEvent) -> bytes:
@@ -182,28 +183,4 @@ def decode_delta(payload: bytes) -> ListDelta:
 def _decode(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
     found = _ID_IN_WRECK.search(payload[: PAYLOAD_BYTES_MAX * 2])
     wreck_id = found[1].decode("utf-8", "ignore") or None if found else None
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise Undecodable("too_large", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX}", wreck_id)
-    try:
-        payload.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Undecodable("not_utf8", str(error)[:200], wreck_id) from None
-    try:
-        return decoder.decode(payload)
-    except msgspec.ValidationError as error:
-        raise Undecodable("not_in_schema", str(error)[:200], wreck_id) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Undecodable("not_json", str(error)[:200], wreck_id) from None
-
-
-def _storable(text: str) -> bool:
-    return len(text) <= 300 and text.isprintable() if text else True
-
-
-def _utc(at: datetime, event_id: str | None) -> datetime:
-    if at.tzinfo is None:
-        raise Undecodable("not_in_schema", "an instant needs an offset (RFC 3339)", event_id)
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise Undecodable("not_in_schema", "an instant out of range", event_id) from None
+    return from_json(decoder, payload, PAYLOAD_BYTES_MAX, wreck_id)

@@ -1,0 +1,17 @@
+"""Every vendor's adapter, by the name that the site file gives it. Here, and nowhere else, a vendor is added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from controllers.adapters.native_adapter import Native
+from controllers.adapters.port import Adapter
+from controllers.adapters.vzenith import Vzenith
+
+_ALL: tuple[Adapter, ...] = (
+    Native(),
+    Vzenith(),
+)
+
+ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.vendor: adapter for adapter in _ALL})

@@ -1,0 +1,61 @@
+"""Every adapter of the registry passes the same suite, with its vendor's tables."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controllers.adapters.registry import ADAPTERS
+from gateway.flows.estate_file import VENDORS
+from tests.controllers.conformance.cases import Cases
+from tests.controllers.conformance.checks import CHECKS
+from tests.controllers.conformance.fuzzing import try_damaged
+
+# CI tries as many of each decoder as its proof asks for; by hand a few say as much.
+DAMAGED = 100_000 if "PARKGATE_REQUIRE_SERVERS" in os.environ else 3_000
+
+
+def cases_of(vendor: str) -> Cases:
+    """An adapter without tables is no adapter."""
+    cases = import_module(f"tests.controllers.adapters.{vendor}.cases").CASES
+    assert isinstance(cases, Cases)
+    assert cases.vendor == vendor
+    return cases
+
+
+def test_the_site_file_names_every_adapter() -> None:
+    assert set(ADAPTERS) <= set(VENDORS)
+    assert all(adapter.vendor == vendor for vendor, adapter in ADAPTERS.items())
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("vendor", ADAPTERS)
+def test_conforms(vendor: str, check) -> None:
+    check(ADAPTERS[vendor], cases_of(vendor))
+
+
+@pytest.mark.parametrize("vendor", ADAPTERS)
+def test_survives_what_hypothesis_finds(vendor: str) -> None:
+    cases = cases_of(vendor)
+
+    @settings(max_examples=50)
+    @given(random=st.randoms(use_true_random=False))
+    def survives(random: Random) -> None:
+        try_damaged(ADAPTERS[vendor], cases, random)
+
+    survives()
+
+
+@pytest.mark.parametrize("vendor", ADAPTERS)
+def test_survives_damage(vendor: str) -> None:
+    cases = cases_of(vendor)
+    for seed in range(DAMAGED):
+        try:
+            try_damaged(ADAPTERS[vendor], cases, Random(seed))
+        except Exception as problem:
+            raise AssertionError(f"seed {seed}: {type(problem).__name__}: {problem}") from problem
