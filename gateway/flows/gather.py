@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from billing.policy import Policy
 from controllers.commands import Action
 from controllers.events import Kind, Outcome
 from controllers.passages import Decision
+from controllers.unlicensed import is_unlicensed
 from gateway.flows.beginning import STANDS_AFTER, back_soon
 from gateway.flows.corrected_facts import LONG_AGO, load_together
 from gateway.flows.inbound import EventIn, Inbound, ResultIn
@@ -41,6 +42,7 @@ def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], now: da
     )
     facts.unnamed = _name_marks(loader, estate, events)
     _events(loader, facts, events)
+    facts.claimed = _claimed(loader, facts, estate, events)
     mistaken = _held_for_failed(facts, telling)
     loader.lock_reads({(one.site, one.device, one.event) for one in mistaken if one.event})
     telling += mistaken
@@ -53,12 +55,21 @@ def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], now: da
 
 
 def gather_vehicles(
-    loader: FactLoader, estate: Estate, since: dict[VehicleKey, datetime], now: datetime, zone: ZoneInfo
+    loader: FactLoader,
+    estate: Estate,
+    since: dict[VehicleKey, datetime],
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    seen: bool = False,
 ) -> Facts:
-    """The facts of vehicles, each from an instant on, for a flow that no event started: a payment, a sweep, a quote."""
+    """The facts of vehicles, each from an instant on, for a flow that no event started: a payment, a sweep, a quote.
+
+    `seen`: one that stands at a barrier now.
+    """
     facts = Facts()
     spans = {key: (first, max(first, now)) for key, first in sorted(since.items())}
-    _histories(loader, facts, spans, estate, seen=False)
+    _histories(loader, facts, spans, estate, seen=seen)
     _what_it_costs(loader, estate, facts, spans, (), zone, {site for site, _ in spans})
     return facts
 
@@ -139,6 +150,20 @@ def _events(loader: FactLoader, facts: Facts, events: Sequence[EventIn]) -> None
             facts.orphans[read].append(early)
 
 
+def _claimed(loader: FactLoader, facts: Facts, estate: Estate, events: Sequence[EventIn]) -> dict[EventKey, str]:
+    """Of reads without a plate, those before which a vehicle stood at the lane that somebody had claimed (`unlicensed`): its name."""
+    found: dict[EventKey, str] = {}
+    for one in events:
+        lane = (one.site, one.event.lane)
+        if one.event.kind is not Kind.PLATE or one.event.plate is not None or lane not in estate.lanes:
+            continue
+        before = loader.newest_reads({lane}, corrected(estate, one)).get(lane)
+        if before is not None and before.plate is not None and is_unlicensed(before.plate):
+            facts.events.setdefault((before.site, before.device, before.event), before)
+            found[one.site, one.device, one.event.id] = before.plate
+    return found
+
+
 def _vehicles(
     estate: Estate, facts: Facts, events: Sequence[EventIn], telling: Iterable[CommandFacts]
 ) -> dict[VehicleKey, tuple[datetime, datetime]]:
@@ -156,11 +181,12 @@ def _vehicles(
         spans[site, plate] = (min(first, *instants), max(last, *instants))
 
     for one in events:
-        if one.event.kind is Kind.PLATE and one.event.plate and (one.site, one.device) in estate.devices:
+        key = one.site, one.device, one.event.id
+        plate = one.event.plate or facts.claimed.get(key)
+        if one.event.kind is Kind.PLATE and plate and (one.site, one.device) in estate.devices:
             at = corrected(estate, one)
-            plates[one.site, one.device, one.event.id] = (one.event.plate, at)
-            orphans = facts.orphans.get((one.site, one.device, one.event.id), ())
-            about(one.site, one.event.plate, at, *(early.at for early in orphans))
+            plates[key] = (plate, at)
+            about(one.site, plate, at, *(early.at for early in facts.orphans.get(key, ())))
     for one in events:
         named = facts.unnamed.get((one.site, one.device, one.event.id))
         found = plates.get((one.site, one.device, one.event.for_event or (named.event if named else "")))
@@ -232,7 +258,7 @@ def _what_it_costs(
     zone: ZoneInfo,
     sites: set[str],
 ) -> None:
-    entered, left = _directions(estate, events)
+    entered, left = _directions(estate, events, facts.claimed)
     if facts.corrected is not None and left:
         left |= facts.corrected.vehicles
     balances = loader.balances(_months_in_question(estate, facts, spans, zone))
@@ -338,13 +364,16 @@ def _holders(estate: Estate, key: VehicleKey, found: Registrations, starts: Iter
     return holders
 
 
-def _directions(estate: Estate, events: Sequence[EventIn]) -> tuple[set[VehicleKey], set[VehicleKey]]:
+def _directions(
+    estate: Estate, events: Sequence[EventIn], claimed: Mapping[EventKey, str]
+) -> tuple[set[VehicleKey], set[VehicleKey]]:
     entered: set[VehicleKey] = set()
     left: set[VehicleKey] = set()
     for one in events:
         lane = estate.lanes.get((one.site, one.event.lane))
-        if lane is not None and one.event.plate:
-            (entered if lane.inward else left).add((one.site, one.event.plate))
+        plate = one.event.plate or claimed.get((one.site, one.device, one.event.id))
+        if lane is not None and plate:
+            (entered if lane.inward else left).add((one.site, plate))
     return entered, left
 
 

@@ -14,7 +14,9 @@ from controllers.decide import AtEntry, AtExit, Verdict
 from controllers.events import Kind
 from controllers.events import Outcome as Became
 from controllers.passages import Decision, State
+from controllers.unlicensed import is_unlicensed
 from gateway.flows import corrected as corrected_passages
+from gateway.flows import unlicensed
 from gateway.flows.answer import plan
 from gateway.flows.batch import Batch
 from gateway.flows.gather import MARK_AFTER_READ_MAX, corrected
@@ -27,11 +29,12 @@ from gateway.runtime.ids import derive
 from gateway.store.facts import VehicleKey
 from gateway.store.records import EventRecord, LaneFacts, StayRecord
 
-_UNREADABLE_SLOT = timedelta(minutes=10)
-
 
 class Corridor:
     """Decides one batch. `batch.outcome` is what came of it."""
+
+    # What led to an answer, besides its read: a read is answered once.
+    because: tuple[str, ...] = ()
 
     def __init__(self, batch: Batch, secret: str) -> None:
         self.batch = batch
@@ -133,6 +136,9 @@ class Corridor:
     def _plate(self, read: EventRecord) -> None:
         lane = self.batch.estate.lanes[read.site, read.lane]
         if read.plate is None:
+            # One that somebody has claimed by the lane's code is read again, as any other that has to wait.
+            read.plate = unlicensed.still_there(read, self.batch.facts.events.values())
+        if read.plate is None:
             self._unreadable(read, lane)
             return
         vehicle = self.vehicle((read.site, read.plate))
@@ -213,6 +219,8 @@ class Corridor:
 
     def _may_pay_later(self, vehicle: Vehicle, stay: StayRecord) -> bool:
         """Sites where everybody leaves first, and vehicles by agreement; beyond the limit of arrears a vehicle is asked to pay."""
+        if is_unlicensed(vehicle.plate):
+            return False  # nobody would know whom to ask
         facts, policy = self.batch.facts, self.batch.policy(stay.site, stay.entry_at or stay.started_at)
         if policy is not None and policy.exit_mode == "leave_first":
             limit = policy.pay_later.arrears_limit_fen if policy.pay_later else None
@@ -228,8 +236,7 @@ class Corridor:
     def _unreadable(self, read: EventRecord, lane: LaneFacts) -> None:
         verdict = Verdict(False, Reason.UNREADABLE, "unreadable")
         self._decide(read, verdict)
-        slot = int(read.at.timestamp() // _UNREADABLE_SLOT.total_seconds())
-        self._situation("unreadable", read, f"{read.lane}:{slot}")
+        self._situation("unreadable", read, unlicensed.subject(read))
         self._answer(read, lane, verdict, None)
 
     # ------------------------------------------------------------------ what the vehicle did
@@ -350,7 +357,7 @@ class Corridor:
         expires_at = decide.expiry(self.batch.now, read.at)
         if read.buffered or read.completed or expires_at <= self.batch.now:
             return
-        command_id = derive("c", read.site, read.device, read.event)
+        command_id = derive("c", read.site, read.device, read.event, *self.because)
         self.outcome.commands.append(
             plan(self.batch, self._secret, read, lane, verdict, stay, command_id=command_id, expires_at=expires_at)
         )

@@ -255,11 +255,12 @@ def open_lane(
     settled: Verdict,
     cause: str,
 ) -> bool:
-    """Let the vehicle out that stands at the barrier, if it is still there and nothing more is due.
+    """Let the vehicle out that stands at the barrier, if it is still there and nothing more is due, or it may owe what is.
 
-    `settled`: by what; `cause`: the id of the payment, or of what else settled it, from which the command's own follows.
+    `settled`: by what, or that it may; `cause`: the id of the payment, or of what else settled it, from which the command's own follows.
     """
-    if stay.state != State.INSIDE or stay.exit_lane is None or stay.due_fen:
+    owes = stay.due_fen and settled.reason is not Reason.PAY_LATER
+    if stay.state != State.INSIDE or stay.exit_lane is None or owes:
         return False
     read = _newest_read(vehicle, stay)
     if read is None or batch.now - read.at >= decide.PAYMENT_OPENS_WITHIN:

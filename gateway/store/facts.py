@@ -79,6 +79,7 @@ class Facts:
     events: dict[EventKey, EventRecord] = field(default_factory=dict)
     orphans: dict[EventKey, list[EventRecord]] = field(default_factory=lambda: defaultdict(list))
     unnamed: dict[EventKey, EventRecord] = field(default_factory=dict)
+    claimed: dict[EventKey, str] = field(default_factory=dict)
     history: dict[VehicleKey, dict[EventKey, EventRecord]] = field(default_factory=dict)
     stays: dict[VehicleKey, list[StayRecord]] = field(default_factory=dict)
     bills: dict[str, list[BillRecord]] = field(default_factory=lambda: defaultdict(list))

@@ -3,7 +3,17 @@
 from gateway.store.tables.arrears import ArrearsCredit, ArrearsReminder, ArrearsWriteOff, PayLaterAgreement
 from gateway.store.tables.base import Base, Instant
 from gateway.store.tables.corrections import StayCorrection, StayCorrectionRead
-from gateway.store.tables.estate import Device, DeviceState, Gate, Lane, Merchant, OfflineList, PolicyVersion, Site
+from gateway.store.tables.estate import (
+    Device,
+    DeviceState,
+    Gate,
+    Lane,
+    LaneCode,
+    Merchant,
+    OfflineList,
+    PolicyVersion,
+    Site,
+)
 from gateway.store.tables.money import (
     AllowanceBalance,
     AllowanceDraw,
@@ -88,6 +98,7 @@ __all__ = [
     "JobLease",
     "JobRun",
     "Lane",
+    "LaneCode",
     "LedgerTransaction",
     "Merchant",
     "OfflineList",

@@ -76,6 +76,17 @@ class Lane(Base):
     )
 
 
+class LaneCode(Base):
+    """How often the code printed at a lane was made anew, and by whom last. No row: never, it is the first."""
+
+    __tablename__ = "lane_code"
+    site_id: Mapped[SiteId]
+    lane_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer)
+    rotated_at: Mapped[At]
+    rotated_by: Mapped[str] = mapped_column(String(64))
+
+
 class DeviceState(Base):
     """What a device last said of itself. `clock_offset_ms` is its clock minus ours, 0 below 2 s."""
 
