@@ -12,6 +12,8 @@ from gateway.runtime.channel_settings import MerchantChannels
 
 NAMES = ("wechat", "alipay")
 # By name, so that nothing that serves gates has the client libraries even in sight.
+# Kinds of statements that a channel hands out by API, in the order in which they are asked for. UnionPay sends files, a drawer is counted.
+_BILLS = {"wechat": ("trade", "fund_flow"), "alipay": ("trade",)}
 _ADAPTERS = {"wechat": "gateway.channels.wechat", "alipay": "gateway.channels.alipay"}
 
 
@@ -30,6 +32,15 @@ class Accounts:
         """The channels through which a merchant can be paid."""
         found = self._settings.get(merchant)
         return () if found is None else tuple(name for name in NAMES if getattr(found, name) is not None)
+
+    def statements(self) -> Iterator[tuple[str, str, str]]:
+        """The statements that can be fetched: merchant, channel, kind. Loads no adapter."""
+        for merchant in sorted(self._settings):
+            for channel in self.channels_of(merchant):
+                account = getattr(self._settings[merchant], channel)
+                for kind in _BILLS[channel]:
+                    if kind != "fund_flow" or account.fund_flow:
+                        yield merchant, channel, kind
 
     def get(self, merchant: str, channel: str) -> Channel | None:
         """The account, or None where the merchant has none. Raises `SecretMissing`."""

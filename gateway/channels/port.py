@@ -7,9 +7,9 @@ knows no database. Money is integer fen; instants are aware.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import msgspec
 
@@ -23,6 +23,14 @@ class ChannelError(Exception):
 
 class Unavailable(ChannelError):
     """The channel did not answer, or not in time: what became of it is not known. Ask again, with the same number."""
+
+
+class Damaged(Unavailable):
+    """What was downloaded is not the file that the channel told of: cut off, changed, or a page that says something else."""
+
+
+class NotReady(ChannelError):
+    """The channel is still writing the statement. Ask again in half an hour."""
 
 
 class Declined(ChannelError):
@@ -131,4 +139,11 @@ class Channel(Protocol):
 
     def notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Notice:
         """Read a callback. `headers` by names in lower case. Raises `Forged`."""
+        ...
+
+    def bill(self, kind: str, day: date, into: BinaryIO) -> bool:
+        """Write the statement of a day (`trade`, `fund_flow`) into a file, packed as the channel packs it. False: it had nothing that day.
+
+        What is in the file counts only once this has returned. Raises `NotReady`, `Damaged`, `Unavailable`, `Declined`.
+        """
         ...

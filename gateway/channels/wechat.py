@@ -2,24 +2,29 @@
 
 What the library leaves to us, as read in its source (2.0.4): how old a callback is; a callback without `Wechatpay-Signature-Type`,
 which is an exception there; a callback under another serial, for which it would fetch certificates from the channel while a forger
-waits; and to whom a decrypted order belongs. A signature that does not verify is None there, and `Forged` here.
+waits; and to whom a decrypted order belongs. A signature that does not verify is None there, and `Forged` here. It takes a statement
+into memory, whatever it is, and compares no hash: its own signer signs the request, the download is ours.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, BinaryIO
 
 import requests
 from wechatpayv3 import WeChatPay, WeChatPayType
+from wechatpayv3.utils import build_authorization, load_private_key
 
+from gateway.channels.download import download, sha1_unpacked
 from gateway.channels.port import (
     REQUEST_SECONDS,
+    Damaged,
     Declined,
     Forged,
     Notice,
+    NotReady,
     OrderSaid,
     OrderState,
     RefundSaid,
@@ -69,11 +74,13 @@ class Wechat:
 
     def __init__(self, account: WechatAccount) -> None:
         self._account = account
+        key = read(account.private_key)
+        self._key = load_private_key(key)
         self._type = WeChatPayType.H5 if account.product == "h5" else WeChatPayType.NATIVE
         self._client = WeChatPay(
             wechatpay_type=self._type,
             mchid=account.merchant_no,
-            private_key=read(account.private_key),
+            private_key=key,
             cert_serial_no=account.serial_no,
             appid=account.app_id,
             apiv3_key=read(account.api_v3_key),
@@ -136,6 +143,28 @@ class Wechat:
             if refusal.code in _NO_SUCH_ORDER:
                 return RefundSaid(number=number, state=RefundState.UNKNOWN)
             raise
+
+    def bill(self, kind: str, day: date, into: BinaryIO) -> bool:
+        call = {"trade": self._client.trade_bill, "fund_flow": self._client.fundflow_bill}[kind]
+        try:
+            said = self._ask(call, bill_date=day.isoformat(), tar_type="GZIP")
+        except _Refusal as refusal:
+            if refusal.code == "NO_STATEMENT_EXIST":
+                return False
+            if refusal.code == "STATEMENT_CREATING":
+                raise NotReady("微信支付 is still writing the statement") from None
+            raise
+        url, wanted = _text(said, "download_url", 2048), _text(said, "hash_value").lower()
+        where = f"{self._account.address}/"
+        if not url.startswith(where) or said.get("hash_type") != "SHA1":
+            raise Declined("微信支付 tells an address that is not its own, or a hash that is no SHA-1")
+        # Valid for five minutes. The request is signed as any other, the answer is not: only the hash in the one before vouches for it.
+        path = url[len(where) - 1 :]
+        signed = build_authorization(path, "GET", self._account.merchant_no, self._account.serial_no, self._key)
+        download("微信支付", url, into, {"Authorization": signed, "Accept": "*/*"})
+        if sha1_unpacked("微信支付", into) != wanted:
+            raise Damaged("what 微信支付 sent is not the statement whose hash it told")
+        return True
 
     def notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Notice:
         signed = {name: headers.get(f"wechatpay-{name}", "") for name in ("signature", "timestamp", "nonce", "serial")}
@@ -240,9 +269,9 @@ def _document(answer: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _text(said: dict[str, Any], name: str) -> str:
+def _text(said: dict[str, Any], name: str, most: int = 512) -> str:
     found = said.get(name)
-    if not isinstance(found, str) or not 0 < len(found) <= 512:
+    if not isinstance(found, str) or not 0 < len(found) <= most:
         raise Declined(f"the channel's answer has no {name}")
     return found
 

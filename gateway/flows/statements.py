@@ -122,10 +122,13 @@ def import_file(
     name: str = "",
     merchant: str | None = None,
     day: date | None = None,
+    kind: str | None = None,
     unpacked_max: int = UNPACKED_MAX,
     progress: Callable[[int], object] | None = None,
 ) -> Imported:
     """Import a file that can be sought. `name` is the file's; `merchant` and `day` where it does not say them. One transaction.
+
+    `kind`: what it must be, where that is known.
 
     Raises `UnreadableStatement`, `MerchantUnclear`, `StatementStands`, `Invalid`, `NotFound`. `progress` is called with rows read.
     """
@@ -138,6 +141,8 @@ def import_file(
 
     try:
         given = _read(begin(day), progress)
+        if kind is not None and given.head.kind != kind:
+            raise UnreadableStatement(f"it is of kind {given.head.kind}, not {kind}: nothing was imported")
         with parts.store.writing() as connection:
             whose = _merchant(parts, connection, given.head, merchant)
             home = _home(connection, whose, who, given.sites)

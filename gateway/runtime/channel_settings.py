@@ -66,7 +66,8 @@ class _Account(BaseModel):
 class WechatAccount(_Account):
     """微信支付 APIv3, a direct merchant, verified by WeChat Pay's public key (微信支付公钥).
 
-    `product`: `native`, a QR code to be scanned, or `h5`, a link for the browser of the phone that pays.
+    `product`: `native`, a QR code to be scanned, or `h5`, a link for the browser of the phone that pays. `fund_flow`: whether the account's
+    资金账单 is fetched, too, for which the merchant may lack the permission.
     """
 
     app_id: Id
@@ -77,6 +78,7 @@ class WechatAccount(_Account):
     public_key: Secret
     public_key_id: Id
     product: Literal["native", "h5"] = "native"
+    fund_flow: bool = True
     address: Address = WECHAT_ADDRESS
 
 

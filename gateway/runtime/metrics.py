@@ -93,6 +93,12 @@ class Metrics:
             ["channel", "outcome"],
             registry=self.registry,
         )
+        self.statements_fetched = Counter(
+            "parkgate_statements_fetched",
+            "Statements asked for at channels, by what became of it",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
         self.job_failures = Counter("parkgate_job_failures", "Jobs that failed", ["job"], registry=self.registry)
         self.calendar_known_through = Gauge(

@@ -145,6 +145,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="payment accounts by merchant (收款主体) of the site file: [channels.hushu.wechat]",
     )
+    statements_at: str = Field(
+        default="10:00",
+        description="from when on the day before's statements are fetched from the channels, local time",
+    )
     payment_order_minutes: int = Field(
         default=5, ge=2, le=1440, description="how long an order of a payment channel can be paid"
     )
@@ -164,7 +168,7 @@ class Settings(BaseSettings):
         Broker(value)
         return value
 
-    @field_validator("close_at", "retention_at")
+    @field_validator("close_at", "retention_at", "statements_at")
     @classmethod
     def _close_at(cls, value: str) -> str:
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, or_, select, true, update
+from sqlalchemy import Connection, Row, func, or_, select, true, update
 
 from gateway.store.bulk import BulkInsert
 from gateway.store.tables import ChannelStatement, ChannelStatementRow, Merchant, PaymentOrder, PaymentRefund, Site
 
 _ROWS = BulkInsert(ChannelStatementRow.__table__)  # type: ignore[arg-type]
 _S = ChannelStatement
+_ORDER_LIVES = timedelta(days=1, hours=1)
 
 
 class Slot(NamedTuple):
@@ -81,3 +82,52 @@ def sites_of_orders(connection: Connection, numbers: Collection[str]) -> dict[st
 
 def put_rows(connection: Connection, rows: list[dict[str, Any]]) -> None:
     _ROWS.write(connection, rows)
+
+
+def merchant_of_site(connection: Connection, site: str) -> str | None:
+    return connection.execute(select(Site.merchant_id).where(Site.id == site)).scalar()
+
+
+def standing_since(connection: Connection, day: date) -> set[tuple[str, str, str, date]]:
+    """The statements that stand from a day on: merchant, channel, kind, day."""
+    found = connection.execute(
+        select(_S.merchant_id, _S.channel, _S.kind, _S.day).where(_S.day >= day, _S.replaced_by.is_(None))
+    )
+    return {(row.merchant_id, row.channel, row.kind, row.day) for row in found}
+
+
+def first_statement(connection: Connection, merchant: str, channel: str) -> date | None:
+    return connection.execute(
+        select(func.min(_S.day)).where(_S.merchant_id == merchant, _S.channel == channel)
+    ).scalar()
+
+
+def first_order(connection: Connection, merchant: str, channel: str) -> datetime | None:
+    """When the first order of an account was placed. Goes through orders by site until it finds one."""
+    found = [
+        connection.execute(
+            select(PaymentOrder.quoted_at)
+            .where(PaymentOrder.site_id == site)
+            .where(PaymentOrder.merchant_id == merchant, PaymentOrder.channel == channel)
+            .order_by(PaymentOrder.quoted_at)
+            .limit(1)
+        ).scalar()
+        for site in sites_of_merchant(connection, merchant)
+    ]
+    return min((at for at in found if at is not None), default=None)
+
+
+def paid_orders(connection: Connection, merchant: str, channel: str, within: tuple[datetime, datetime]) -> int:
+    """How many orders of an account were paid from an instant to another."""
+    start, end = within
+    return int(
+        connection.execute(
+            select(func.count())
+            .select_from(PaymentOrder)
+            .where(PaymentOrder.site_id.in_(sites_of_merchant(connection, merchant)))
+            .where(PaymentOrder.merchant_id == merchant, PaymentOrder.channel == channel)
+            # An order lives a day at most: the index goes by when it was placed.
+            .where(PaymentOrder.quoted_at >= start - _ORDER_LIVES, PaymentOrder.quoted_at < end)
+            .where(PaymentOrder.paid_at >= start, PaymentOrder.paid_at < end)
+        ).scalar_one()
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from simulators.channels.alipay import Alipay
+from simulators.channels.alipay import DOWNLOAD, Alipay
 from simulators.channels.keys import Key
 from simulators.channels.till import Order, Till
 from simulators.channels.wechat import Answer, Wechat
@@ -47,6 +47,7 @@ class Provider:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="channels", daemon=True)
         self.port = int(self._server.server_address[1])
+        self.wechat.address = self.alipay.address = self.address
         if wallets:
             for name in ("wechat", "alipay"):
                 self.till(name).prefix = f"{self.address}/wallet/{name}/"
@@ -178,6 +179,8 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
                 page = provider.wallet(path, pays=self.command == "POST")
                 status, answer = (200, page.encode()) if page else (404, b"")
                 said = {"Content-Type": "text/html; charset=utf-8"}
+            elif path == DOWNLOAD:
+                status, said, answer = provider.alipay.download(query)
             elif path == "/gateway.do":
                 provider.alipay.till.asked.append(query.partition("method=")[2].partition("&")[0])
                 status, said, answer = provider.alipay.answer(query or body.decode())
@@ -187,7 +190,7 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             for name, value in said.items():
                 self.send_header(name, value)
-            if status != 204:
+            if status != 204 and "Content-Length" not in said:
                 self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qs
 
+from simulators.channels.bills import Bills, packed, wechat_bills, wechat_file
 from simulators.channels.keys import Key, seal, word
 from simulators.channels.till import Order, Refund, Refusal, Till
 
@@ -16,6 +18,7 @@ BEIJING = timezone(timedelta(hours=8))
 PROBE = "WECHATPAY/SIGNTEST/"
 _ORDER = re.compile(r"/v3/pay/transactions/out-trade-no/([^/?]+)(/close)?")
 _REFUND = re.compile(r"/v3/refund/domestic/refunds/([^/?]+)")
+_DOWNLOAD = "/v3/billdownload/file"
 _AUTHORIZATION = re.compile(r'(\w+)="([^"]*)"')
 _REFUNDED = {"done": "SUCCESS", "pending": "PROCESSING", "failed": "ABNORMAL"}
 Answer = tuple[int, dict[str, str], bytes]
@@ -33,11 +36,19 @@ class Wechat:
     api_v3_key: str = field(default_factory=lambda: word(32))
     merchant: Key = field(default_factory=Key)
     platform: Key = field(default_factory=Key)
+    address: str = ""
+    bills: Bills = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bills = wechat_bills(self.till)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """One request of a merchant, whose signature must hold."""
         if not self._signed(method, path, headers.get("authorization", ""), body.decode()):
             return _refused(401, "SIGN_ERROR")
+        if path.startswith(_DOWNLOAD):
+            # The one answer that nobody signs.
+            return self.bills.download(_asked(path, "token"), "application/x-gzip")
         try:
             self.till.stumble("broken")
             said = self._do(method, path, json.loads(body) if body else {})
@@ -70,7 +81,19 @@ class Wechat:
             if found[1] not in self.till.refunds:
                 raise Refusal(404, "RESOURCE_NOT_EXISTS")
             return self.refunded(self.till.refunds[found[1]])
+        if path.startswith("/v3/bill/"):
+            return self._bill(path, kind)
         raise Refusal(404, "NOT_FOUND")
+
+    def _bill(self, path: str, kind: str) -> dict[str, Any]:
+        """Where a day's statement can be had for five minutes, and the hash of what it unpacks to."""
+        if kind not in {"tradebill", "fundflowbill"} or not _asked(path, "bill_date"):
+            raise Refusal(400, "PARAM_ERROR")
+        day, flow = date.fromisoformat(_asked(path, "bill_date")), kind == "fundflowbill"
+        data = wechat_file(self.bills.of(day, kind), self.merchant_no, fund_flow=flow)
+        token = self.bills.offer(packed(data) if _asked(path, "tar_type") == "GZIP" else data)
+        url = f"{self.address}{_DOWNLOAD}?token={token}"
+        return {"download_url": url, "hash_type": "SHA1", "hash_value": self.bills.hash(data)}
 
     def transaction(self, order: Order) -> dict[str, Any]:
         """An order as queries and callbacks tell it."""
@@ -156,6 +179,10 @@ class Wechat:
         message = f"{method}\n{path}\n{said.get('timestamp')}\n{said.get('nonce_str')}\n{body}\n"
         mine = (said.get("mchid"), said.get("serial_no")) == (self.merchant_no, self.serial_no)
         return mine and self.merchant.holds(message, said.get("signature", ""))
+
+
+def _asked(path: str, name: str) -> str:
+    return parse_qs(path.partition("?")[2]).get(name, [""])[0]
 
 
 def _refused(status: int, code: str) -> Answer:

@@ -1,0 +1,212 @@
+"""Statements fetched over HTTP from the simulated channels: whole, once, in order; what goes wrong on the way leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.channels.port import Declined
+from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.statements import Who
+from gateway.flows.statements_fetch import Fetched, Outcome, fetch, missing
+from gateway.store import tables as t
+from gateway.wiring import Parts
+from simulators.channels.bills import Bills, Trouble
+from simulators.channels.provider import Provider
+from simulators.statements import SHANGHAI, Deal
+from tests.gateway.channel_house import Phones, channels
+
+DAY = date(2026, 3, 2)
+WHO = Who(operator="fang")
+EVERY = [("wechat", "trade"), ("wechat", "fund_flow"), ("alipay", "trade")]
+
+
+def at(clock: str, day: date = DAY + timedelta(days=1)) -> datetime:
+    return datetime.combine(day, time.fromisoformat(clock), SHANGHAI)
+
+
+def deal(order: str, day: date = DAY, **more: Any) -> Deal:
+    return Deal(order=order, number=f"42{order}", at=at("09:30", day), amount_fen=1500, fee_fen=9, **more)
+
+
+class Morning(Phones):
+    """The street at ten o'clock of the day after: yesterday's statements are there."""
+
+    def __init__(self, parts: Parts, provider: Provider, folder: Path) -> None:
+        super().__init__(parts, provider, folder)
+        self.clock.set(at("10:00"))
+        self.slept: list[float] = []
+
+    def bills(self, channel: str) -> Bills:
+        return self.provider.wechat.bills if channel == "wechat" else self.provider.alipay.bills
+
+    def took(self, *orders: str, day: date = DAY) -> None:
+        for channel in ("wechat", "alipay"):
+            self.bills(channel).more[day] = [deal(order, day) for order in orders]
+
+    def fetches(self, day: date = DAY, *, tries: int = 1, who: Who = WHO, **which: Any) -> list[Fetched]:
+        return fetch(self.parts, day, who, tries=tries, sleep=self.slept.append, **which)
+
+    def outcomes(self, **which: Any) -> dict[tuple[str, str], Outcome]:
+        return {(one.channel, one.kind): one.outcome for one in self.fetches(**which)}
+
+    def count(self, table: Any) -> int:
+        with self.parts.store.reading() as connection:
+            return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+@pytest.fixture
+def morning(parts: Parts, tmp_path: Path) -> Iterator[Morning]:
+    with channels(parts.clock) as provider:
+        yield Morning(parts, provider, tmp_path / "keys")
+
+
+def test_a_day_is_fetched_from_every_account_once(morning: Morning) -> None:
+    morning.took("P1", "P2")
+    assert morning.outcomes() == dict.fromkeys(EVERY, Outcome.IMPORTED)
+    assert morning.count(t.ChannelStatement) == 3
+    # The fund flow has a row for each payment and one for its fee.
+    assert morning.count(t.ChannelStatementRow) == 2 + 4 + 2
+    assert morning.outcomes() == dict.fromkeys(EVERY, Outcome.KNOWN)
+    assert morning.count(t.ChannelStatement) == 3
+    morning.holds()
+
+
+def test_one_channel_one_merchant_one_site(morning: Morning) -> None:
+    morning.took("P1")
+    assert morning.outcomes(channel="alipay") == {("alipay", "trade"): Outcome.IMPORTED}
+    assert len(morning.fetches(merchant="hushu")) == 3
+    with pytest.raises(Invalid, match="import its file"):
+        morning.fetches(channel="unionpay")
+    with pytest.raises(NotFound):
+        morning.fetches(merchant="nobody")
+    with pytest.raises(NotFound):
+        morning.fetches(site="nowhere")
+
+
+def test_who_does_not_see_all_of_an_account_fetches_nothing_of_it(morning: Morning) -> None:
+    with pytest.raises(NotFound):
+        morning.fetches(merchant="hushu", who=Who(operator="x", only=frozenset({"elsewhere"})))
+    assert not morning.bills("wechat").asked
+
+
+def test_before_ten_nobody_is_asked(morning: Morning) -> None:
+    morning.took("P1")
+    morning.clock.set(at("09:59"))
+    found = morning.fetches()
+    assert {one.outcome for one in found} == {Outcome.NOT_READY}
+    assert found[0].why == "it is there from 2026-03-03 10:00 on"
+    assert not morning.bills("wechat").asked
+
+
+def test_a_statement_that_is_still_written_comes_later(morning: Morning) -> None:
+    morning.took("P1")
+    morning.bills("wechat").troubles.extend(["creating"])
+    assert morning.outcomes(channel="wechat") == {
+        ("wechat", "trade"): Outcome.NOT_READY,
+        ("wechat", "fund_flow"): Outcome.IMPORTED,
+    }
+    assert morning.outcomes(channel="wechat")["wechat", "trade"] is Outcome.IMPORTED
+
+
+@pytest.mark.parametrize(
+    ("channel", "trouble"),
+    [(channel, trouble) for channel in ("wechat", "alipay") for trouble in ("half", "cut", "page", "dropped")]
+    + [("wechat", "wrong_hash")],
+)
+def test_what_is_not_whole_leaves_nothing_behind(morning: Morning, channel: str, trouble: Trouble) -> None:
+    morning.took("P1", "P2")
+    morning.bills(channel).troubles.append(trouble)
+    found = morning.fetches(channel=channel)[0]
+    assert found.outcome in {Outcome.DAMAGED, Outcome.AWAY}
+    assert found.why
+    assert "token" not in found.why
+    with morning.parts.store.reading() as connection:
+        kinds = select(t.ChannelStatement.kind).where(t.ChannelStatement.channel == channel)
+        assert "trade" not in connection.execute(kinds).scalars().all()
+    assert morning.outcomes(channel=channel)[channel, "trade"] is Outcome.IMPORTED
+
+
+def test_a_channel_that_stumbles_is_asked_again_some_times(morning: Morning) -> None:
+    morning.took("P1")
+    morning.bills("wechat").troubles.extend(["busy", "half"])
+    assert morning.fetches(channel="wechat", tries=3)[0].outcome is Outcome.IMPORTED
+    assert len(morning.slept) == 2
+    morning.bills("wechat").troubles.extend(["busy"] * 6)
+    assert {one.outcome for one in morning.fetches(channel="wechat", tries=3)} == {Outcome.AWAY}
+    assert not morning.bills("wechat").troubles
+
+
+def test_a_day_without_transactions_is_on_record(morning: Morning) -> None:
+    assert morning.outcomes() == dict.fromkeys(EVERY, Outcome.EMPTY)
+    assert morning.count(t.ChannelStatement) == 3
+    assert morning.count(t.ChannelStatementRow) == 0
+
+
+def test_nothing_is_not_believed_where_we_know_of_payments(morning: Morning) -> None:
+    """Alipay has the same words for a day that it had nothing on and for one that it has not written yet."""
+    morning.clock.set(at("07:00", DAY))
+    stay = morning.parks("07:00")
+    morning.clock.set(at("09:00", DAY))
+    order = morning.orders(stay, "alipay")
+    morning.hears("alipay", morning.provider.paid_notice("alipay", morning.pays(order)))
+    morning.clock.set(at("10:00"))
+    morning.bills("alipay").late.add(DAY)
+    (found,) = morning.fetches(channel="alipay")
+    assert (found.outcome, found.why) == (
+        Outcome.NOT_READY,
+        "the channel says that it had nothing, and 1 orders here were paid that day",
+    )
+    morning.bills("alipay").late.clear()
+    (found,) = morning.fetches(channel="alipay")
+    assert found.outcome is Outcome.IMPORTED
+    assert found.statement is not None
+    assert (found.statement.rows, found.statement.orphans) == (1, 0)
+
+
+def test_beyond_three_months_a_person_is_told(morning: Morning) -> None:
+    (found, _) = morning.fetches(DAY - timedelta(days=120), channel="wechat")
+    assert (found.outcome, found.why) == (Outcome.DECLINED, "微信支付 answered 400 PARAM_ERROR")
+
+
+def test_a_statement_is_fetched_from_its_channel_and_nowhere_else(morning: Morning) -> None:
+    morning.took("P1")
+    morning.provider.wechat.address = morning.provider.alipay.address = "http://127.0.0.2:1"
+    found = morning.fetches()
+    assert {one.outcome for one in found} == {Outcome.DECLINED}
+    account: Any = morning.parts.channels.get("hushu", "alipay")
+    real = type(account).__new__(type(account))
+    real._account = account._account.model_copy(update={"address": "https://openapi.alipay.com/gateway.do"})
+    told = "http://dwbillcenter.alipay.com/downloadBillFile.resource?fileId=1"
+    assert real._download_address(told) == told.replace("http:", "https:")
+    for strange in ("https://alipay.com.example.org/x", "ftp://a.alipay.com/x", "file:///etc/passwd"):
+        with pytest.raises(Declined):
+            real._download_address(strange)
+
+
+class TestWhatIsMissing:
+    def days(self, morning: Morning) -> list[tuple[date, str, str]]:
+        return [(one.day, one.channel, one.kind) for one in missing(morning.parts)]
+
+    def test_of_an_account_that_nobody_has_used_only_yesterday(self, morning: Morning) -> None:
+        assert self.days(morning) == [(DAY, "wechat", "trade"), (DAY, "wechat", "fund_flow"), (DAY, "alipay", "trade")]
+        morning.clock.set(at("09:59"))
+        assert {day for day, _, _ in self.days(morning)} == {DAY - timedelta(days=1)}
+
+    def test_from_the_first_statement_on_every_day_the_oldest_first(self, morning: Morning) -> None:
+        morning.fetches()
+        assert self.days(morning) == []
+        morning.clock.set(at("10:00", DAY + timedelta(days=3)))
+        found = self.days(morning)
+        assert [day for day, _, _ in found] == [DAY + timedelta(days=1)] * 3 + [DAY + timedelta(days=2)] * 3
+
+    def test_no_further_back_than_the_channels_have_it(self, morning: Morning) -> None:
+        morning.fetches(channel="alipay")
+        morning.clock.set(at("10:00", DAY + timedelta(days=200)))
+        first = self.days(morning)[0]
+        assert first[:2] == (DAY + timedelta(days=200 - 89), "alipay")
