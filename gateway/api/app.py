@@ -19,6 +19,7 @@ from gateway.api import (
     explain,
     exports,
     images,
+    lanes,
     monitor,
     notify,
     orders,
@@ -43,7 +44,7 @@ from gateway.api.live import Hub, LiveSource
 from gateway.api.ports import Flows
 from gateway.api.reports import Reports
 from gateway.api.sessions import Tokens
-from gateway.console import driver, pages
+from gateway.console import driver, lane, pages
 from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.wiring import Parts
@@ -64,6 +65,7 @@ _ROUTERS = (
     shifts,
     allowances,
     exceptions,
+    lanes,
     days,
     exports,
     statements,
@@ -131,7 +133,7 @@ def _served() -> APIRouter:
     served = APIRouter()
     for module in _ROUTERS:
         served.include_router(module.router, prefix=PREFIX)
-    for router in (monitor.router, pages.router, notify.router, driver.router, public.router):
+    for router in (monitor.router, pages.router, notify.router, driver.router, lane.router, public.router):
         served.include_router(router)
     return served
 

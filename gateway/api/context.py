@@ -42,6 +42,9 @@ class Context:
     # A page is one driver's; behind one address of a mobile network are many.
     voucher_guesses: Throttle = field(default_factory=Throttle)
     voucher_guesses_of_address: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
+    # Whoever photographed a lane's code can ask from anywhere, and in vain.
+    lane_refusals: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
+    help_calls: Throttle = field(default_factory=lambda: Throttle(failures_max=20))
 
 
 @dataclass(frozen=True)

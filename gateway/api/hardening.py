@@ -118,5 +118,5 @@ def _dress(scope: Scope, message: Message) -> None:
 
 
 def _without_tokens(path: str) -> str:
-    """A pay page's address is its key."""
-    return "/pay/…" if path.startswith("/pay/") else path[:200]
+    """A pay page's address is its key; a lane's code is printed, and still nobody's to read in a log."""
+    return next((f"{page}…" for page in ("/pay/", "/lane/") if path.startswith(page)), path[:200])

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from gateway.api.context import Context, With, address_of
 from gateway.console.qr import qr_code
 from gateway.console.rendering import language_of, render
-from gateway.flows import arrears
+from gateway.flows import arrears, help_calls
 from gateway.flows.orders import looking, placing
 from gateway.flows.orders.refusals import ChannelAway
 from gateway.flows.pay_token import stay_of
@@ -91,6 +91,25 @@ def paid(request: Request, context: With, token: Token) -> Response:
     return _page(request, context, token, channel_notice="waiting")
 
 
+@router.post("/pay/{token}/help")
+def call(request: Request, context: With, token: Token) -> Response:
+    """Call a member of staff: who cannot pay here may leave owing."""
+    stay = stay_of(context.parts.settings.secret(), token)
+    if stay is None:
+        return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    address, now = address_of(request), context.wall.now()
+    calls = context.help_calls
+    if calls.closed_for(stay, _ANY, now) or calls.closed_for(_ANY, address, now):
+        return _page(request, context, token, status=429, help_notice="calls")
+    calls.failed(stay, _ANY, now)
+    calls.failed(_ANY, address, now)
+    try:
+        help_calls.call_from_page(context.parts, stay)
+    except Refused as refused:
+        return _page(request, context, token, status=refused.status)
+    return _page(request, context, token, help_notice="called")
+
+
 _REFUSALS = frozenset({"voucher-not-valid", "voucher-used", "voucher-not-issued", "voucher-over", "voucher-not-now"})
 
 
@@ -101,13 +120,16 @@ def _page(
     voucher: str | None = None,
     status: int = 200,
     channel_notice: str | None = None,
+    help_notice: str | None = None,
 ) -> Response:
     """The page, with a word on the voucher that was just presented, or on the channel that was just asked."""
     parts = context.parts
     try:
         bill = context.flows.bill_by_token(parts, token)
     except Refused:
-        return render(request, "notice.html", 409, staff=None, message="pay.person")
+        # Its bill needs a person: calling one is what is left to do.
+        page = f"/pay/{token}"
+        return render(request, "person.html", 409, page=page, help_notice=help_notice)
     if bill is None:
         return render(request, "notice.html", 404, staff=None, message="pay.gone")
     stay = stay_of(parts.settings.secret(), token) or ""
@@ -127,6 +149,7 @@ def _page(
         channels=placing.offered(parts, stay.partition(".")[0]),
         order=shown,
         qr=qr_code(shown["code"]) if shown else None,
+        help_notice=help_notice,
         channel_notice=None if channel_notice == "waiting" and bill["due_fen"] <= 0 else channel_notice,
     )
 

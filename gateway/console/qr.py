@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from markupsafe import Markup
 
 _SCALE = 6
@@ -14,3 +16,12 @@ def qr_code(text: str) -> Markup:
 
     drawn = segno.make_qr(text, error="m").svg_inline(scale=_SCALE, border=4, dark="#000", light="#fff")
     return Markup(drawn)  # noqa: S704 - drawn from the code's dots: nothing of the text stands in it
+
+
+def qr_file(text: str) -> bytes:
+    """The same as a picture of its own, to be printed."""
+    import segno  # noqa: PLC0415
+
+    drawn = BytesIO()
+    segno.make_qr(text, error="q").save(drawn, kind="svg", scale=_SCALE, border=4, dark="#000", light="#fff")
+    return drawn.getvalue()
