@@ -47,7 +47,10 @@ class Imported(Statement):
 
 
 class StatementRow(BaseModel):
-    """`amount_fen` is positive in the kind's own direction; numbers are empty where the channel tells none."""
+    """`amount_fen` is positive in the kind's own direction; numbers are empty where the channel tells none.
+
+    `settled_fen` is what of it the channel settles with the merchant, null where it does not tell.
+    """
 
     line: int
     site: str
@@ -59,3 +62,4 @@ class StatementRow(BaseModel):
     at: datetime
     amount_fen: int
     fee_millifen: int | None
+    settled_fen: int | None

@@ -326,6 +326,7 @@ def _record(row: Row, statement_id: str, site: str) -> dict[str, Any]:
         "at": row.at,
         "amount_fen": row.amount_fen,
         "fee_millifen": row.fee_millifen,
+        "settled_fen": row.settled_fen,
     }
 
 

@@ -100,4 +100,5 @@ def _row(row: Any) -> Document:
         "at": row.at,
         "amount_fen": row.amount_fen,
         "fee_millifen": row.fee_millifen,
+        "settled_fen": row.settled_fen,
     }

@@ -188,7 +188,7 @@ NOTHING: dict[str, str] = {
     " refunds_fen fee_millifen imported_at replaced_by",
     # Numbers of orders, which lead to stays and never to a person by themselves; who paid is not taken over.
     "channel_statement_row": "site_id statement_id line kind status order_number channel_number refund_number at amount_fen"
-    " fee_millifen",
+    " fee_millifen settled_fen",
     "charge": "site_id id month kind pass_id period_id gross_fen waived_fen paid_fen credited_fen rule policy_id policy_version"
     " charged_at transaction_id reversed_at",
     "charge_payment": "site_id id purpose subject channel amount_fen at shift_id idempotency_key content_hash",
@@ -198,12 +198,13 @@ NOTHING: dict[str, str] = {
     "device_state": "site_id device_id online seen_at clock_offset_ms barrier buffered list_version firmware",
     "erasing": "id since",
     "exception_item": "site_id id kind state opened_at count lane_id stay_id event_id resolved_at",
+    "export_delivery": "target day digest delivered_at files",
     "free_vehicle": "site_id class_id valid_from valid_to registered_at",
     "gate": "site_id id tier residents_only staffed enabled",
     "household": "site_id valid_from valid_to",
     "image": "site_id device_id event_id received_at",
     "job_lease": "name holder until",
-    "job_run": "name started_at finished_at",
+    "job_run": "name started_at finished_at next_at",
     "lane_code": "site_id lane_id generation rotated_at",
     "lane": "site_id id gate_id device_id direction loop passage_sensor offline_exit enabled",
     "ledger_transaction": "site_id id business_day belongs_to at kind reference_kind reference idempotency_key content_hash reverses",

@@ -80,9 +80,10 @@ def test_a_statement_is_stored_as_it_was_read(street: Parts) -> None:
     assert made.orphans == 7
     rows = stored(street)
     told = read_all("wechat", TRADE)[1]
-    assert [(row.kind, row.order_number, row.at, row.amount_fen, row.fee_millifen) for row in rows] == [
-        (row.kind.value, row.order_number, row.at, row.amount_fen, row.fee_millifen) for row in told
-    ]
+    assert [
+        (row.kind, row.order_number, row.at, row.amount_fen, row.fee_millifen, row.settled_fen) for row in rows
+    ] == [(row.kind.value, row.order_number, row.at, row.amount_fen, row.fee_millifen, row.settled_fen) for row in told]
+    assert (rows[2].amount_fen, rows[2].settled_fen) == (1500, 1300)
     # No order of ours leads to them: they stand with the account's home, the first of its sites.
     assert {row.site_id for row in rows} == {"shiqiao"} == {made.site}
     assert verify(street).ok

@@ -44,7 +44,7 @@ from gateway.store.tables.passes import (
     PassRefund,
     PassVehicle,
 )
-from gateway.store.tables.people import AuditEntry, JobLease, JobRun, UserAccount
+from gateway.store.tables.people import AuditEntry, ExportDelivery, JobLease, JobRun, UserAccount
 from gateway.store.tables.personal_data import Erasing, PersonalDataRequest, RetentionRun
 from gateway.store.tables.reconciliation import ReconciliationBreak, ReconciliationRun, ReconciliationStep
 from gateway.store.tables.registers import (
@@ -90,6 +90,7 @@ __all__ = [
     "DeviceState",
     "Erasing",
     "ExceptionItem",
+    "ExportDelivery",
     "FreeVehicle",
     "Gate",
     "Household",

@@ -1,11 +1,11 @@
-"""Staff, what they did, and the jobs."""
+"""Staff, what they did, the jobs, and what the jobs handed on."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Index, Integer, String, Text
+from sqlalchemy import Boolean, Date, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.store.tables.base import At, Base, Instant, Json, Serial
@@ -50,10 +50,25 @@ class JobLease(Base):
 
 
 class JobRun(Base):
-    """What a job last did."""
+    """What a job last did, and when it runs next."""
 
     __tablename__ = "job_run"
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     started_at: Mapped[At]
     finished_at: Mapped[datetime | None] = mapped_column(Instant)
     outcome: Mapped[str] = mapped_column(Text, default="")
+    next_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ExportDelivery(Base):
+    """That the street's exports of a day were handed on: once a place (`folder`, `mail`) and what was sealed.
+
+    `digest`: SHA-256 of the hashes of all sealed records of the day, in the order of sites and kinds. `files`: their names.
+    """
+
+    __tablename__ = "export_delivery"
+    target: Mapped[str] = mapped_column(String(8), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    delivered_at: Mapped[At]
+    files: Mapped[list[str]] = mapped_column(Json, default=list)

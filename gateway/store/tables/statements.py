@@ -69,4 +69,5 @@ class ChannelStatementRow(Base):
     at: Mapped[At]
     amount_fen: Mapped[Fen]
     fee_millifen: Mapped[int | None] = mapped_column(BigInteger)
+    settled_fen: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (Index(None, "site_id", "order_number"),)
