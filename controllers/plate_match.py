@@ -135,12 +135,12 @@ def alone(candidates: Sequence[Candidate], exit_: Read, lead: float) -> Candidat
     """The candidate that needs no person, as far as plates go: it leads by so much, and nothing speaks for another story.
 
     Never where the plate that was read is known here (then this vehicle exists, and may well stand there), where it is rather the entry that was
-    misread, or where the candidate is at an exit already. A lead below `LEAD_MIN` counts as that. What it would cost is for the caller to judge.
+    misread, where the plates are of different colours, or where the candidate is at an exit already. A lead below `LEAD_MIN` counts as that. What it would cost is for the caller to judge.
     """
     if not candidates or exit_.known:
         return None
     first = candidates[0]
-    if first.lead < max(lead, LEAD_MIN) or first.waits or first.wrong is not Wrong.EXIT:
+    if first.lead < max(lead, LEAD_MIN) or first.colour < 0 or first.waits or first.wrong is not Wrong.EXIT:
         return None
     return first if well_formed(first.plate) else None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
 from gateway.flows.calendar_watch import watch_calendar
+from gateway.flows.matching import match_waiting
 from gateway.flows.orders.tending import tend as tend_orders
 from gateway.flows.outcome import Outcome
 from gateway.flows.pass_income import earn_due
@@ -29,6 +30,7 @@ _UP_WITHIN_SECONDS = 15.0
 # hand each event to one another, and each hand-over would cost as much as the whole decision.
 _SWITCH_SECONDS = 0.000_5
 SWEEP_SECONDS = 15.0
+MATCHING_SECONDS = 5.0
 # More deaths than this have a reason that a fresh start of the whole process, by whoever supervises it, may take away.
 _MENDED_MAX = 20
 RETENTION_SECONDS = 3600.0
@@ -43,6 +45,7 @@ def periodic(parts: Parts) -> list[Periodic]:
     """What the elected process does over and over, besides the daily close."""
     return [
         ("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
+        ("matching", MATCHING_SECONDS, lambda: match_waiting(parts) or ""),
         ("vouchers-collected", COLLECTED_SECONDS, lambda: match_queued(parts) or ""),
         ("payment-orders", ORDERS_SECONDS, lambda: tend_orders(parts)),
         ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),

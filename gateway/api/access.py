@@ -84,6 +84,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/order-refunds/{refund_id}/approval"): frozenset({FINANCE, MANAGER}),
     ("POST", "/api/v1/order-refunds/{refund_id}/refusal"): frozenset({FINANCE, MANAGER}),
     ("POST", "/api/v1/order-refunds/{refund_id}/again"): frozenset({FINANCE}),
+    ("GET", "/api/v1/stays/{stay_id}/candidates"): _STAFF,
     # Another plate may make a stay free: nobody who takes money at a gate, or opens one, corrects a record.
     ("POST", "/api/v1/stays/{stay_id}/corrections"): frozenset({FINANCE, MANAGER}),
     # Four eyes: the flow refuses whoever proposed it.

@@ -9,10 +9,10 @@ import msgspec
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
-from gateway.api import shapes
+from gateway.api import matching_shapes, shapes
 from gateway.api.answers import Key, instant, json
 from gateway.api.context import Asking, Staff, With
-from gateway.flows import corrections, reading
+from gateway.flows import corrections, matching, reading
 from gateway.flows.charges_books import By
 from gateway.flows.refusals import NotFound
 
@@ -20,6 +20,16 @@ router = APIRouter(tags=["stays"])
 
 StayId = Annotated[str, Path(max_length=64)]
 CorrectionId = Annotated[str, Path(max_length=64)]
+
+
+@router.get("/stays/{stay_id}/candidates", responses={200: {"model": matching_shapes.Ranked}})
+def candidates(staff: Asking, context: With, stay_id: StayId) -> Response:
+    """Of an exit without an entry: whose it may be, the likeliest first, and what speaks for each.
+
+    A person who has looked at the pictures corrects the plate of the stay at whose end it was misread.
+    """
+    staff.own(reading.site_of(stay_id))
+    return json(context.parts, _plain(matching.ranked(context.parts, stay_id)))
 
 
 @router.post("/stays/{stay_id}/corrections", status_code=201, responses={201: {"model": shapes.Correction}})
@@ -67,5 +77,5 @@ def _by(staff: Staff) -> By:
     return By(operator=staff.name, role=staff.role, origin=staff.origin)
 
 
-def _plain(document: corrections.Correction) -> Any:
+def _plain(document: msgspec.Struct) -> Any:
     return msgspec.to_builtins(document, builtin_types=(datetime,))

@@ -43,15 +43,22 @@ _DEADLOCK = "40P01"
 
 
 def correct(
-    parts: Parts, stay_id: str, wanted: Wanted, reason: str, by: By, idempotency_key: str | None = None
+    parts: Parts,
+    stay_id: str,
+    wanted: Wanted,
+    reason: str,
+    by: By,
+    idempotency_key: str | None = None,
+    *,
+    fen_max: int | None = None,
 ) -> Correction:
     """Put a stay right, or propose it where a bill would rise after the exit. One transaction.
 
-    Raises `NotFound`, `Invalid`, `NotCorrectable`, `NothingToCorrect`, `StaysOverlap`, `AlreadyProposed`, `KeyReused`.
+    `fen_max`: where no person asks for it, the highest bill; then nothing is proposed either, but refused (`NotCorrectable`). Raises `NotFound`, `Invalid`, `NotCorrectable`, `NothingToCorrect`, `StaysOverlap`, `AlreadyProposed`, `KeyReused`.
     """
     words, wanted = _reason(reason), _checked(wanted)
     key = f"key:{idempotency_key}" if idempotency_key else f"once:{random_token()}"
-    return _tried(lambda: _correct(parts, stay_id, wanted, words, by, key))
+    return _tried(lambda: _correct(parts, stay_id, wanted, words, by, key, fen_max))
 
 
 def approve(parts: Parts, correction_id: str, by: By) -> Correction:
@@ -97,7 +104,9 @@ def _checked(wanted: Wanted) -> Wanted:
     return msgspec.structs.replace(wanted, plate=plate)
 
 
-def _correct(parts: Parts, stay_id: str, wanted: Wanted, words: str, by: By, key: str) -> Correction:
+def _correct(
+    parts: Parts, stay_id: str, wanted: Wanted, words: str, by: By, key: str, fen_max: int | None
+) -> Correction:
     with parts.store.deciding() as connection:
         now = parts.clock.now()
         first = _first(connection, site_of(stay_id), key, stay_id, wanted, words)
@@ -124,6 +133,8 @@ def _correct(parts: Parts, stay_id: str, wanted: Wanted, words: str, by: By, key
             "idempotency_key": key,
             **_made(work, reads, by),
         }
+        if fen_max is not None:
+            _refuse_dear(work, row["payable_after"], fen_max)
         if work.rises():
             row["state"] = "proposed"
             _propose(connection, work, reads, correction, stay_id, now)
@@ -135,6 +146,12 @@ def _correct(parts: Parts, stay_id: str, wanted: Wanted, words: str, by: By, key
         _audit(connection, action, row, by)
         connection.commit()
         return one(connection, correction)
+
+
+def _refuse_dear(work: Work, payable_fen: int | None, fen_max: int) -> None:
+    """Raises `NotCorrectable`."""
+    if work.rises() or payable_fen is None or payable_fen > fen_max:
+        raise NotCorrectable("what it costs is for a person to decide")
 
 
 def _approve(parts: Parts, correction_id: str, by: By) -> Correction:
