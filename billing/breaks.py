@@ -38,10 +38,11 @@ TARGETS: Final[tuple[Target, ...]] = ("fee", "channel", "bank", "safe", "refund"
 # Money that nobody had booked can be owed back, or be income; money that is missing cannot.
 _OF_A_SURPLUS: Final = frozenset({"refund", "income"})
 _OF_A_CHANNEL: Final = frozenset({"fee", "channel"})
+SAFE_ACCOUNT: Final = drawer(SAFE)
 _FIXED: Final[Mapping[str, str]] = {
     "fee": "expense:channel_fee",
     "bank": "assets:bank",
-    "safe": drawer(SAFE),
+    "safe": SAFE_ACCOUNT,
     "refund": "liability:refund",
     "income": "income:parking",
     "written_off": WRITTEN_OFF,
@@ -211,13 +212,16 @@ def account_of(item: Break, word: str) -> str:
     return f"assets:channel:{item.channel}" if word == "channel" else _FIXED[word]
 
 
+def may_settle(item: Break, by: str) -> None:
+    """Raises `NotNow`, `Taken`."""
+    _workable(item)
+    _mine(item, by)
+
+
 def settle(item: Break, proposal: Proposal, others: Sequence[Break], rules: Rules) -> Settled:
     """Resolve it, or put it before a second person. Whoever does takes it on. Raises `NotNow`, `Taken`, `NotPosted`."""
-    _workable(item)
-    _mine(item, proposal.by)
-    for one in others:
-        _workable(one)
-        _mine(one, proposal.by)
+    for one in (item, *others):
+        may_settle(one, proposal.by)
     owned = msgspec.structs.replace(item, owner=proposal.by)
     if rules.takes_two(item, proposal) or any(rules.takes_two(one, proposal) for one in others):
         _adds_up(owned, proposal, others)
@@ -225,18 +229,15 @@ def settle(item: Break, proposal: Proposal, others: Sequence[Break], rules: Rule
     return _resolved(owned, proposal, others)
 
 
-def approve(item: Break, by: str, others: Sequence[Break], *, seen_fen: int) -> Settled:
-    """A second person posts it as it was proposed. `seen_fen`: what stands in suspense, as they saw it, without a sign.
+def approve(item: Break, by: str, others: Sequence[Break] = ()) -> Settled:
+    """A second person posts it as it was proposed.
 
-    Raises `NotNow`, `SecondPerson`, and `NotPosted` where by now it is another amount.
+    Raises `NotNow`, `Taken`, `SecondPerson`, and `NotPosted` where by now other money stands in suspense.
     """
     proposal = _proposed(item)
     _another(proposal, by)
-    if seen_fen != abs(item.suspense_fen):
-        raise NotPosted(f"{abs(item.suspense_fen)} fen stand in suspense, not {seen_fen}")
     for one in others:
-        _workable(one)
-        _mine(one, proposal.by)
+        may_settle(one, proposal.by)
     return _resolved(item, proposal, others)
 
 

@@ -13,6 +13,7 @@ from datetime import date
 import msgspec
 
 from gateway.flows import (
+    verify_breaks,
     verify_closes,
     verify_ledger,
     verify_orders,
@@ -62,6 +63,7 @@ def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_stays.failures(look)
     yield from verify_orders.failures(look)
     yield from verify_shifts.failures(look)
+    yield from verify_breaks.failures(look)
     yield from verify_spaces.failures(look)
     yield from verify_closes.failures(look)
     yield from verify_vouchers.failures(look)

@@ -22,6 +22,7 @@ from gateway.store.tables import (
     PaymentOrder,
     PaymentRefund,
     Posting,
+    ReconciliationBreak,
     ShiftStep,
     Stay,
     VoucherStatement,
@@ -41,7 +42,10 @@ _CAUSES: dict[str, tuple[tuple[Any, Any], ...]] = {
     "close": ((DayClose.site_id, DayClose.day),),
     "voucher": ((VoucherStatement.site_id, VoucherStatement.id),),
     "shift": ((ShiftStep.site_id, ShiftStep.shift_id),),
-    "break": ((ShiftStep.site_id, ShiftStep.break_id),),
+    "break": (
+        (ShiftStep.site_id, ShiftStep.break_id),
+        (ReconciliationBreak.site_id, ReconciliationBreak.id),
+    ),
 }
 
 

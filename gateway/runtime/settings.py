@@ -133,6 +133,12 @@ class Settings(BaseSettings):
     voucher_household_month_max: int = Field(
         default=20, ge=0, le=5_000, description="visitor vouchers that one household may take in a month; 0: no limit"
     )
+    break_alone_fen: int = Field(
+        default=10_000,
+        ge=0,
+        le=10**12,
+        description="up to how many fen one person settles a break of reconciliation; what is written off always takes two",
+    )
     print_font: str = Field(
         default="",
         description="a TrueType file with Chinese for printed sheets; empty: the first known one of the system",

@@ -99,8 +99,8 @@ def test_what_is_written_off_always_takes_two() -> None:
         asked = breaks.settle(item, breaks.written_off(item, "zhao"), (), RULES)
         assert (asked.item.state, asked.postings) == ("awaiting_approval", ())
         with pytest.raises(SecondPerson):
-            breaks.approve(asked.item, " ZHAO", (), seen_fen=abs(item.suspense_fen))
-        done = breaks.approve(asked.item, "zhou", (), seen_fen=abs(item.suspense_fen))
+            breaks.approve(asked.item, " ZHAO")
+        done = breaks.approve(asked.item, "zhou")
         assert sum(line.amount_fen for line in done.postings) == 0
         assert (done.item.state, done.item.owner) == ("resolved", "zhao")
 
@@ -120,13 +120,11 @@ def test_beyond_the_limit_it_takes_two_whoever_is_matched_with_whom() -> None:
     assert settled(small, others=(there, rest)).item.state == "awaiting_approval"
 
 
-def test_an_approver_decides_what_they_saw_and_what_still_is_so() -> None:
+def test_an_approver_decides_what_still_is_so() -> None:
     asked = breaks.settle(SHORT, breaks.written_off(SHORT, "zhao"), (), RULES).item
-    with pytest.raises(NotPosted, match="not 1"):
-        breaks.approve(asked, "zhou", (), seen_fen=1)
     changed = msgspec.structs.replace(asked, suspense_fen=1000)
     with pytest.raises(NotPosted, match="propose it again"):
-        breaks.approve(changed, "zhou", (), seen_fen=1000)
+        breaks.approve(changed, "zhou")
     assert breaks.reject(asked, "zhou").state == "open"
     with pytest.raises(SecondPerson):
         breaks.reject(asked, "zhao")
@@ -188,7 +186,7 @@ def step(heap: list[Break], doing: str, who: str, which: int, others: list[int],
     if doing == "approve":
         wanted = item.proposal.others if item.proposal else ()
         there = tuple(next(one for one in heap if one.id == name) for name in wanted)
-        return breaks.approve(item, who, there, seen_fen=abs(item.suspense_fen))
+        return breaks.approve(item, who, there)
     if doing == "match":
         proposal, there = breaks.matched(item, who, with_them)
         return breaks.settle(item, proposal, there, RULES)
