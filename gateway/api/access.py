@@ -178,6 +178,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/statements/{bill}/rows"): frozenset({FINANCE, AUDITOR}),
     ("POST", "/api/v1/statements/import"): frozenset({FINANCE}),
     ("POST", "/api/v1/statements/empty"): frozenset({FINANCE}),
+    ("POST", "/api/v1/statements/fetch"): frozenset({FINANCE}),
     ("POST", "/api/v1/personal-data/exports"): frozenset({REGISTRAR, MANAGER}),
     ("POST", "/api/v1/personal-data/erasures"): frozenset({REGISTRAR}),
     ("POST", "/api/v1/personal-data/erasures/{request_id}/approval"): frozenset({REGISTRAR, MANAGER}),

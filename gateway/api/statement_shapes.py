@@ -46,6 +46,29 @@ class Imported(Statement):
     replaces: list[str]
 
 
+class FetchDay(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    day: date
+    channel: Literal["wechat", "alipay"] | None = None
+    merchant: str | None = Field(default=None, max_length=40)
+
+
+class Fetched(BaseModel):
+    """`imported`, `known` and `empty`: it is here. `why`: the reason, where it did not come."""
+
+    day: date
+    merchant: str
+    channel: str
+    kind: Literal["trade", "fund_flow"]
+    outcome: Literal["imported", "known", "empty", "not_ready", "away", "damaged", "declined", "refused"]
+    why: str
+    statement: Imported | None
+
+
+class FetchedDay(BaseModel):
+    items: list[Fetched]
+
+
 class StatementRow(BaseModel):
     """`amount_fen` is positive in the kind's own direction; numbers are empty where the channel tells none.
 

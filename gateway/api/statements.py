@@ -70,6 +70,19 @@ def empty(staff: Asking, context: With, asked: shapes.EmptyDay) -> Response:
     return json(context.parts, _plain(found))
 
 
+@router.post("/statements/fetch", responses={200: {"model": shapes.FetchedDay}})
+def fetch(staff: Asking, context: With, asked: shapes.FetchDay) -> Response:
+    """Ask the channels for a day's statements now and import what comes. What is here already is recognised; each says what became of it."""
+    from gateway.flows.statements_fetch import fetch as fetch_all  # noqa: PLC0415 - loaded by who asks for it
+
+    with context.reports.place():
+        # Once: who waits for the answer may ask again, and the job does.
+        found = fetch_all(
+            context.parts, asked.day, _who(staff), channel=asked.channel, merchant=asked.merchant, tries=1
+        )
+    return json(context.parts, {"items": [msgspec.to_builtins(one, builtin_types=(datetime,)) for one in found]})
+
+
 @router.get("/statements", responses={200: {"model": ListOf[shapes.Statement]}})
 def statements(
     staff: Asking,

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from billing.money import yuan
 from gateway.cli.common import config_option, day_of, open_parts, operator_name
-from gateway.cli.main import Refusal
+from gateway.cli.main import CheckFailed, Refusal
 from gateway.flows import statements as flow
 from gateway.flows.refusals import Refused
 
@@ -25,7 +25,7 @@ _MERCHANT_HELP = "Whose it is (收款主体), where it was not told before."
 
 @click.group()
 def statement() -> None:
-    """Statements of payment channels (渠道账单): import a file, record a day without one."""
+    """Statements of payment channels (渠道账单): fetch them, import a file, record a day without one."""
 
 
 @statement.command("import")
@@ -80,6 +80,40 @@ def empty(channel: str, day: date, *, kind: str, merchant: str | None, as_json: 
         except Refused as problem:
             raise Refusal(str(problem)) from None
     _say(found, as_json=as_json)
+
+
+@statement.command()
+@click.option("--day", callback=day_of, required=True, help="The business day whose statements are wanted.")
+@click.option("--channel", type=_CHANNELS, help="Only this channel's: wechat and alipay hand statements out by API.")
+@click.option("--merchant", help="Only this merchant's (收款主体).")
+@click.option("--site", help="Only those of the merchant that is paid for this site.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@config_option
+def fetch(
+    day: date, *, channel: str | None, merchant: str | None, site: str | None, as_json: bool, config: Path | None
+) -> None:
+    """Fetch a day's statements from the channels and import them: each whole, or not at all.
+
+    They are there from ten o'clock of the next day on, for three months. What is here already is recognised. A channel that does not answer is
+    asked three times. Exit status 1: one of them did not come; the job of `serve` and `jobs` goes on asking for it.
+    """
+    from gateway.flows.statements_fetch import fetch as fetch_all
+
+    who = flow.Who(operator=operator_name(), origin="command line")
+    with open_parts(config) as parts:
+        try:
+            found = fetch_all(parts, day, who, channel=channel, merchant=merchant, site=site)
+        except Refused as problem:
+            raise Refusal(str(problem)) from None
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    for one in () if as_json else found:
+        if one.statement is not None:
+            _say(one.statement, as_json=False)
+        else:
+            click.echo(f"{one.channel} {one.kind} of {one.day}, merchant {one.merchant}: {one.outcome}; {one.why}")
+    if away := [one for one in found if not one.here]:
+        raise CheckFailed(f"{len(away)} of {len(found)} statements of {day} did not come, first {away[0].why}")
 
 
 @contextmanager

@@ -160,6 +160,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/free-vehicles/import"): "site,plate,class,valid_to\nxinyi,浙A44446,ambulance,2027-12-31\n".encode(),
     ("POST", "/blocklist/import"): "site,plate,reason\nxinyi,浙A44447,占用消防通道\n".encode(),
     ("POST", "/statements/import"): b"".join(cash_count([])),
+    ("POST", "/statements/fetch"): {"day": "2026-03-02"},
     ("POST", "/statements/empty"): {"channel": "alipay", "day": "2026-03-02"},
 }
 

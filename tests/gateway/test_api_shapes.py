@@ -19,6 +19,7 @@ from gateway.flows import (
     passes,
     passes_refund,
     statements,
+    statements_fetch,
 )
 from gateway.flows.orders import records
 from gateway.flows.vouchers import books, offline, payments, redeem, register
@@ -38,6 +39,7 @@ from gateway.flows.vouchers import books, offline, payments, redeem, register
         (passes.SoldNow, passes_shapes.PassSold),
         (passes_refund.Refund, passes_shapes.Refund),
         (statements.Imported, statement_shapes.Imported),
+        (statements_fetch.Fetched, statement_shapes.Fetched),
         (books.Book, voucher_shapes.Book),
         (offline.Redemption, voucher_shapes.Redemption),
         (records.Order, orders_shapes.Order),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.channels.port import Declined
+from gateway.cli.main import main
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.statements import Who
 from gateway.flows.statements_fetch import Fetched, Outcome, fetch, missing
@@ -20,6 +22,7 @@ from simulators.channels.bills import Bills, Trouble
 from simulators.channels.provider import Provider
 from simulators.statements import SHANGHAI, Deal
 from tests.gateway.channel_house import Phones, channels
+from tests.gateway.house import House
 
 DAY = date(2026, 3, 2)
 WHO = Who(operator="fang")
@@ -210,3 +213,58 @@ class TestWhatIsMissing:
         morning.clock.set(at("10:00", DAY + timedelta(days=200)))
         first = self.days(morning)[0]
         assert first[:2] == (DAY + timedelta(days=200 - 89), "alipay")
+
+
+class TestDoors:
+    def test_finance_fetches_over_http_and_sees_what_became_of_each(self, morning: Morning) -> None:
+        house = House(morning.parts)
+        house.hires("fang", "finance")
+        house.hires("li", "manager")
+        fang = house.as_("fang")
+        morning.took("P1")
+        morning.bills("alipay").troubles.append("page")
+        answer = fang.post("/api/v1/statements/fetch", {"day": "2026-03-02"})
+        assert answer.status_code == 200, answer.text
+        assert [(one["kind"], one["outcome"], one["statement"] is None) for one in answer.json()["items"]] == [
+            ("trade", "imported", False),
+            ("fund_flow", "imported", False),
+            ("trade", "damaged", True),
+        ]
+        listed = fang.get("/api/v1/statements", day="2026-03-02").json()["items"]
+        assert {one["imported_by"] for one in listed} == {"fang"}
+        assert fang.post("/api/v1/statements/fetch", {"day": "2026-03-02", "merchant": "x"}).status_code == 404
+        assert house.as_("li").post("/api/v1/statements/fetch", {"day": "2026-03-02"}).status_code == 403
+
+    def test_the_command_says_what_came_and_fails_where_one_did_not(
+        self, morning: Morning, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        def run(*words: str) -> tuple[int, str, str]:
+            with pytest.raises(SystemExit) as left:
+                main(["statement", "fetch", "--config", str(config), *words])
+            told = capsys.readouterr()
+            return int(left.value.code or 0), told.out, told.err
+
+        # The command goes by the clock on the wall: yesterday, after ten.
+        wall = datetime.now(UTC).astimezone(SHANGHAI)
+        day = wall.date() - timedelta(days=2)
+        morning.clock.set(wall)
+        morning.took("P1", day=day)
+        config = tmp_path / "parkgate.toml"
+        config.write_text("", encoding="utf-8")
+        settings = morning.parts.settings
+        monkeypatch.setenv("PARKGATE_DATABASE_URL", settings.database_url)
+        monkeypatch.setenv("PARKGATE_CHANNELS", json.dumps(settings.model_dump()["channels"]))
+        code, out, err = run("--day", str(day), "--channel", "wechat")
+        assert (code, err) == (0, "")
+        assert out.splitlines()[0].startswith(f"wechat trade of {day}, merchant hushu: 1 rows; 1 payments 15.00;")
+        code, out, err = run("--day", str(day), "--channel", "wechat", "--json")
+        assert [one["outcome"] for one in json.loads(out)] == ["known", "known"]
+        morning.bills("wechat").late.add(day)
+        code, out, err = run("--day", str(day), "--channel", "wechat")
+        assert code == 1
+        assert out.count("still writing") == 2
+        assert (
+            err == f"parkgate: 2 of 2 statements of {day} did not come, first 微信支付 is still writing the statement\n"
+        )
+        code, _, err = run("--day", str(day), "--channel", "cash")
+        assert (code, len(err.splitlines())) == (2, 1)
