@@ -14,13 +14,12 @@ _ID = re.compile(r"list\.(\d{1,18})\.(\d{1,9})\.(\d{1,9})")
 
 
 def parts_of_list(order: WholeList | ListDelta, entries_max: int) -> tuple[ListPart, ...]:
-    """What is added, then what is removed, never both in one part; at least one part, so that a version has an answer."""
+    """What is added, then what is removed, never both in one part."""
     added: Sequence[ListEntry] = order.entries if isinstance(order, WholeList) else order.add
     removed: Sequence[str] = () if isinstance(order, WholeList) else order.remove
     pieces = [(piece, ()) for piece in _pieces(added, entries_max)] + [
         ((), piece) for piece in _pieces(removed, entries_max)
     ]
-    pieces = pieces or [((), ())]
     return tuple(
         ListPart(version=order.version, number=number, of=len(pieces), add=add, remove=remove)
         for number, (add, remove) in enumerate(pieces, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from controllers.adapters.dahua import Dahua
+from controllers.adapters.hikvision import Hikvision
 from controllers.adapters.native_adapter import Native
 from controllers.adapters.port import Adapter
 from controllers.adapters.vzenith import Vzenith
@@ -12,6 +14,8 @@ from controllers.adapters.vzenith import Vzenith
 _ALL: tuple[Adapter, ...] = (
     Native(),
     Vzenith(),
+    Hikvision(),
+    Dahua(),
 )
 
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.vendor: adapter for adapter in _ALL})

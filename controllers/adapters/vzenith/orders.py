@@ -26,6 +26,7 @@ from controllers.adapters.port import (
     Riding,
     Sent,
 )
+from controllers.adapters.riding import may_ride
 from controllers.adapters.vzenith.topics import HTTP, LEGACY, downward
 from controllers.commands import Action, Command, ListEntry, Reason, Receipt
 from controllers.events import PlateEvent
@@ -70,7 +71,7 @@ def response(heard: Heard, orders: Sequence[Riding], fitting: Fitting, now: date
     for order in orders:
         if isinstance(order, ListPart):
             told |= _list_in_response(order, fitting, now)
-        elif _may_ride(order, reads):
+        elif may_ride(order, reads):
             told |= _command_in_response(order, fitting)
     if not reads and not told:
         return _reply({"status": "ok"})
@@ -80,14 +81,6 @@ def response(heard: Heard, orders: Sequence[Riding], fitting: Fitting, now: date
         if any(read.buffered for read in reads):
             told["ContinuePushOffline"] = {"plateid": int(heard.ticket), "continue": 1}
     return _reply({"Response_AlarmInfoPlate": told})
-
-
-def _may_ride(command: Command, reads: Sequence[PlateEvent]) -> bool:
-    """Whether the answer to these reads may carry it: never to history, and an opening only to the read that led to it."""
-    if any(read.buffered for read in reads):
-        return False
-    of_another = reads and command.event is not None and all(read.id != command.event for read in reads)
-    return not (of_another and command.action is Action.OPEN)
 
 
 def nothing_to_say() -> Reply:

@@ -38,6 +38,7 @@ class Sample:
     """A message as a device sends it, and what it says.
 
     `expected`: of a read, in the words of `expected.json` (see SOURCES.md). `said`: of anything else, exactly.
+    `tells_time`: the message carries its instant; one that does not may differ in it when it is received again.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Sample:
     fitting: Fitting
     expected: Mapping[str, Any] | None = None
     said: tuple[Said, ...] | None = None
+    tells_time: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 import pytest
@@ -85,7 +86,7 @@ def a_repeat_is_the_same_event(adapter: Adapter, cases: Cases) -> None:
         first = only_event(adapter.decode(sample.message, sample.fitting, NOW))
         again = only_event(adapter.decode(sample.message, sample.fitting, NOW + timedelta(minutes=1)))
         assert again.id == first.id, sample.name
-        if adapter.capabilities(sample.fitting).clock:
+        if sample.tells_time and adapter.capabilities(sample.fitting).clock:
             assert again == first, sample.name
         key = json.dumps((sample.expected or {}).get("dedupe") or sample.name)
         assert by_dedupe.setdefault(key, first.id) == first.id, sample.name
@@ -252,7 +253,7 @@ def a_command_is_never_kept_for_later(adapter: Adapter, cases: Cases) -> None:
         if can.offline_list and can.delivery is not Delivery.ANSWER:
             plates = [f"浙A{number:05d}" for number in range(100)]
             whole = adapter.encode(a_list(*plates), told.fitting, NOW)
-            text = " ".join(str(one) for sent in whole for one in readable((sent,)))
+            text = unquote(" ".join(str(one) for sent in whole for one in readable((sent,))))
             assert all(text.count(plate) >= 1 for plate in plates)
 
 
