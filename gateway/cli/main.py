@@ -29,6 +29,7 @@ _COMMANDS: dict[str, str] = {
     "registry": "gateway.cli.registry:registry",
     "web": "gateway.cli.web:web",
     "close": "gateway.cli.close:close",
+    "reconcile": "gateway.cli.reconcile:reconcile",
     "verify": "gateway.cli.verify:verify",
     "export": "gateway.cli.export:export",
     "jobs": "gateway.cli.jobs:jobs",

@@ -9,18 +9,19 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 import msgspec
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, update
 
 from billing.close import FIRST_PREVIOUS, DayFacts, DoesNotBalance, Record, seal, street_hash
 from billing.ledger import Transaction
 from gateway.flows import audit, pass_income
 from gateway.flows.posting import day_bounds
+from gateway.flows.reconciliation import carried
 from gateway.flows.refusals import NotClosable, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.vouchers import day as voucher_day
 from gateway.flows.vouchers.counting import miscounted
 from gateway.store import books
-from gateway.store.tables import DayClose, LedgerTransaction, SiteBooks
+from gateway.store.tables import LedgerTransaction, SiteBooks
 from gateway.wiring import Parts
 
 # Catching up after a long outage goes on in further runs.
@@ -171,6 +172,7 @@ def _seal(
             (kind, at.astimezone(zone).date()) for kind, at in books.open_exceptions(connection, site, end)
         ],
         vouchers=vouchers,
+        breaks=carried.at_close(connection, site, day),
     )
     try:
         sealed = seal(
@@ -182,20 +184,7 @@ def _seal(
         raise NotClosable(f"{site}: the books of {day} do not balance: {why}") from None
     record = sealed.record
     now = parts.clock.now()
-    connection.execute(
-        insert(DayClose).values(
-            site_id=site,
-            kind=record.kind,
-            sequence=record.sequence,
-            day=day,
-            previous_hash=record.previous_hash,
-            hash=record.hash,
-            canonical=record.canonical,
-            lines=sealed.lines,
-            sealed_at=now,
-            operator=operator,
-        )
-    )
+    books.put_record(connection, sealed, now, operator)
     connection.execute(update(SiteBooks).where(SiteBooks.site_id == site).values(closed_through=day))
     if operator is not None:
         audit.record(connection, at=now, operator=operator, action="close", site=site, subject=day.isoformat())

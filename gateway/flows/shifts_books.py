@@ -16,9 +16,9 @@ from billing.cash import Place, account_of, code_of, difference, drawer, worth
 from billing.ledger import Posting
 from gateway.flows import users
 from gateway.flows.charges_books import Asked, By, Desk, hold
+from gateway.flows.reconciliation.standing import break_id, found_at_a_drawer
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
 from gateway.flows.shifts_refusals import NotInTheSafe, ShiftClosed
-from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
 from gateway.wiring import Parts
 
@@ -195,9 +195,10 @@ def settle(desk: Desk, row: Any, counted_fen: int) -> dict[str, Any]:
     found: dict[str, Any] = {"expected_fen": expected, "counted_fen": counted_fen, "amount_fen": counted_fen}
     if code is None:
         return found
-    name = derive_in_site(desk.site, "break", code, row.id)
+    name = break_id(desk.site, code, row.id)
     lines = difference(row.id, name, counted_fen - expected)
-    desk.post(code, ("break", name), f"break:{name}", lines, operator=desk.by.operator)
+    moved = desk.post(code, ("break", name), f"break:{name}", lines, operator=desk.by.operator)
+    found_at_a_drawer(desk, row.id, code, counted_fen - expected, moved)
     return found | {"code": code, "break_id": name}
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import func, select
 
 from billing.close import (
+    BreakAt,
     DayFacts,
     Document,
     DoesNotBalance,
@@ -121,6 +122,11 @@ def _wrong_figures(
             for _ in range(carried.count)
         ],
         vouchers=vouchers,
+        breaks=[
+            BreakAt(one.kind, one.state, record.day - timedelta(days=one.age_days), one.amount_fen if first else 0)
+            for one in document.breaks
+            for first in (True, *[False] * (one.count - 1))
+        ],
     )
     try:
         again = seal(facts, sequence=record.sequence, previous_hash=record.previous_hash)

@@ -100,6 +100,9 @@ class Metrics:
             registry=self.registry,
         )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
+        self.days_reconciled = Counter(
+            "parkgate_days_reconciled", "Site days sealed as reconciled", registry=self.registry
+        )
         self.job_failures = Counter("parkgate_job_failures", "Jobs that failed", ["job"], registry=self.registry)
         self.calendar_known_through = Gauge(
             "parkgate_calendar_known_through",

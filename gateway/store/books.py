@@ -8,9 +8,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
 
-from billing.close import Openings, Passage, Record
+from billing.close import Openings, Passage, Record, Sealed
 from billing.ledger import Posting as PostingLine
 from billing.ledger import Transaction
 from gateway.store.tables import (
@@ -190,7 +190,39 @@ def close_of(connection: Connection, site: str, day: date) -> Record | None:
 
 def newest_close(connection: Connection, site: str) -> Record | None:
     """The last close of a site."""
-    return _record(connection, _CLOSE.site_id == site, _CLOSE.kind == "close")
+    return newest_record(connection, site, "close")
+
+
+def newest_record(connection: Connection, site: str, kind: str) -> Record | None:
+    """The last sealed record of a kind."""
+    return _record(connection, _CLOSE.site_id == site, _CLOSE.kind == kind)
+
+
+def first_close_day(connection: Connection, site: str) -> date | None:
+    """The day of a site's first close."""
+    found: date | None = connection.execute(
+        select(func.min(_CLOSE.day)).where(_CLOSE.site_id == site, _CLOSE.kind == "close")
+    ).scalar()
+    return found
+
+
+def put_record(connection: Connection, sealed: Sealed, at: datetime, operator: str | None) -> None:
+    """Store a sealed record. The caller holds the site's books."""
+    record = sealed.record
+    connection.execute(
+        insert(DayClose).values(
+            site_id=record.site,
+            kind=record.kind,
+            sequence=record.sequence,
+            day=record.day,
+            previous_hash=record.previous_hash,
+            hash=record.hash,
+            canonical=record.canonical,
+            lines=sealed.lines,
+            sealed_at=at,
+            operator=operator,
+        )
+    )
 
 
 def _record(connection: Connection, *conditions: ColumnElement[bool]) -> Record | None:
@@ -273,12 +305,15 @@ __all__ = [
     "corrected_stays",
     "enabled_sites",
     "first_business_day",
+    "first_close_day",
     "late_events",
     "lock_books",
     "newest_close",
+    "newest_record",
     "open_exceptions",
     "openings",
     "passages",
+    "put_record",
     "records_of",
     "stays_named",
     "transactions",

@@ -1,0 +1,219 @@
+"""日清日对: match a day's records, keep what does not agree, and seal the day once every statement of it has come.
+
+What is there is read in one look without a lock, and matched; what came out is then written with each site's books held alone. Where
+another run has written meanwhile, the look is taken again. Running again changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from datetime import date, timedelta
+from typing import Any, Final
+
+import msgspec
+import rfc8785
+from sqlalchemy import Connection, insert, select
+
+from gateway.flows.charges_books import By, Desk, hold
+from gateway.flows.reconciliation import reading, sealing
+from gateway.flows.reconciliation.matching import Matched, match
+from gateway.flows.reconciliation.standing import Break, Keeper, break_of
+from gateway.flows.refusals import NotFound, Refused
+from gateway.store import books
+from gateway.store import tables as t
+from gateway.wiring import Parts
+
+SERVICE: Final = "service"
+_LOOKS_MAX: Final = 5
+# Days that follow one that could be sealed at last; further ones are another run's.
+_DAYS_MAX: Final = 62
+_ONE: Final = timedelta(days=1)
+_RUN, _STATEMENT = t.ReconciliationRun.__table__.c, t.ChannelStatement.__table__.c
+
+
+class RunsMeet(Refused):
+    """Others reconcile the same day at this moment; try again in a minute."""
+
+    status = 409
+    slug = "runs-meet"
+
+
+class Reconciled(msgspec.Struct, frozen=True):
+    """A day as it is reconciled. `sealed`: at each of the sites asked for."""
+
+    day: date
+    sites: tuple[reading.SiteDay, ...]
+    breaks: tuple[reading.Break, ...]
+
+    @property
+    def sealed(self) -> bool:
+        return all(one.sealed for one in self.sites)
+
+
+def reconcile_day(
+    parts: Parts,
+    day: date,
+    site: str | None = None,
+    operator: str | None = None,
+    progress: Callable[[str], object] | None = None,
+) -> Reconciled:
+    """Match a day of a site, or of all enabled sites. Its neighbours are matched again where they were matched before.
+
+    So what was cut off at midnight clears by itself, and days that waited for this one are sealed, in order. Raises `NotFound` for an
+    unknown site, `RunsMeet`.
+    """
+    sites = _sites(parts, site)
+    todo, done = [*_begun(parts, sites, [day - _ONE]), day, *_begun(parts, sites, [day + _ONE])], 0
+    while done < len(todo) and done < _DAYS_MAX:
+        sealed = _match_and_keep(parts, todo[done], sites, operator)
+        following = todo[done] + _ONE
+        if sealed and following not in todo:
+            todo += _begun(parts, sites, [following])
+        if progress is not None:
+            progress(todo[done].isoformat())
+        done += 1
+    with parts.store.reading() as connection:
+        return Reconciled(
+            day, tuple(reading.days(connection, sites, day)), tuple(reading.breaks(connection, sites, day))
+        )
+
+
+def _sites(parts: Parts, site: str | None) -> list[str]:
+    with parts.store.reading() as connection:
+        known = books.enabled_sites(connection)
+    if site is not None and site not in known:
+        raise NotFound(f"there is no site {site:.60} in service")
+    if not known:
+        raise NotFound("there is no site; apply a site file first")
+    return [site] if site is not None else list(known)
+
+
+def _begun(parts: Parts, sites: Collection[str], days: Collection[date]) -> list[date]:
+    """Those of these days that were matched before at one of the sites."""
+    with parts.store.reading() as connection:
+        rows = connection.execute(
+            select(_RUN.day).distinct().where(_RUN.site_id.in_(sorted(sites)), _RUN.day.in_(sorted(days)))
+        )
+        return sorted(rows.scalars())
+
+
+def _match_and_keep(parts: Parts, day: date, sites: Collection[str], operator: str | None) -> bool:
+    """One day of these sites. Whether one of them was sealed by it."""
+    left, sealed = sorted(sites), False
+    for _ in range(_LOOKS_MAX):
+        with parts.store.reading() as connection:
+            _one_moment(parts, connection)
+            seen = _newest(connection, day, left)
+            found = match(parts, connection, day, left)
+        again = []
+        for one in found:
+            kept = _keep(parts, one, seen.get(one.site), operator)
+            sealed = sealed or kept is True
+            if kept is None:
+                again.append(one.site)
+        if not again:
+            return sealed
+        left = again
+    raise RunsMeet
+
+
+def _one_moment(parts: Parts, connection: Connection) -> None:
+    if parts.store.postgres:
+        # Without this every statement sees its own moment: money that is there and its order that is not.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def _newest(connection: Connection, day: date, sites: Collection[str]) -> dict[str, Any]:
+    """The last run of a day that wrote anything, by site."""
+    rows = connection.execute(
+        select(_RUN.site_id, _RUN.sequence, _RUN.digest, _RUN.statements)
+        .where(_RUN.day == day, _RUN.site_id.in_(sorted(sites)))
+        .order_by(_RUN.sequence)
+    )
+    return {row.site_id: row for row in rows}
+
+
+def _keep(parts: Parts, matched: Matched, seen: Any, operator: str | None) -> bool | None:
+    """Write what a match came to, in one transaction. Whether it sealed the day; None where it is out of date by now."""
+    with parts.store.writing() as connection:
+        desk = hold(parts, connection, matched.site, By(operator=operator or SERVICE))
+        newest = _newest(connection, matched.day, [matched.site]).get(matched.site)
+        if (newest.sequence if newest else 0) != (seen.sequence if seen else 0) or not _still(connection, matched):
+            return None
+        found = {one.id: one for one in (break_of(matched.site, row) for row in matched.breaks)}
+        digest = _digest(matched, found)
+        same = newest is not None and bytes(newest.digest) == digest
+        run = (newest.sequence if newest else 0) + (0 if same else 1)
+        keeper = Keeper(desk, matched.day, run, _why(newest, matched), operator)
+        if not same:
+            _write_run(desk, matched, run, digest, len(found), operator)
+        keeper.keep(found)
+        if not same and operator is not None:
+            desk.audit("reconcile", matched.day.isoformat(), run=run, breaks=len(found))
+        sealed = sealing.seal_day(desk, matched, run, operator)
+        connection.commit()
+    if sealed:
+        parts.metrics.days_reconciled.inc()
+    return sealed
+
+
+def _still(connection: Connection, matched: Matched) -> bool:
+    """Whether the statements that it was matched with still stand."""
+    ids = sorted(one.id for one in matched.statements)
+    if not ids:
+        return True
+    gone = select(_STATEMENT.id).where(_STATEMENT.id.in_(ids), _STATEMENT.replaced_by.is_not(None))
+    return connection.execute(gone.limit(1)).first() is None
+
+
+def _why(newest: Any, matched: Matched) -> str:
+    """Why what was there before may be gone now."""
+    before = {
+        (one["merchant"], one["channel"], one["kind"]): one["id"] for one in (newest.statements if newest else ())
+    }
+    now = {(one.merchant, one.channel, one.kind): one.id for one in matched.statements}
+    if any(now.get(slot, name) != name for slot, name in before.items()):
+        return "replaced_statement"
+    return "late_statement" if now.keys() - before.keys() else "books"
+
+
+def _write_run(desk: Desk, matched: Matched, run: int, digest: bytes, breaks: int, operator: str | None) -> None:
+    desk.connection.execute(
+        insert(t.ReconciliationRun).values(
+            site_id=matched.site,
+            day=matched.day,
+            sequence=run,
+            at=desk.now,
+            operator=operator,
+            statements=[msgspec.to_builtins(one) for one in matched.statements],
+            missing=[one._asdict() for one in matched.missing],
+            totals=[msgspec.to_builtins(one) for one in matched.totals],
+            breaks=breaks,
+            digest=digest,
+        )
+    )
+
+
+def _digest(matched: Matched, found: dict[str, Break]) -> bytes:
+    """What a run came to, in 32 bytes."""
+    says = {
+        "statements": [msgspec.to_builtins(one) for one in matched.statements],
+        "missing": [one._asdict() for one in matched.missing],
+        "totals": [msgspec.to_builtins(one) for one in matched.totals],
+        "breaks": list(_in_words(found)),
+    }
+    return hashlib.sha256(rfc8785.dumps(says)).digest()
+
+
+def _in_words(found: dict[str, Break]) -> Iterator[list[Any]]:
+    for name in sorted(found):
+        values = found[name].values
+        waits = values["waits_for"]
+        yield [
+            name,
+            values["kind"],
+            values["amount_fen"],
+            values["difference_fen"],
+            waits.isoformat() if waits else None,
+        ]
