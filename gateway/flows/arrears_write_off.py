@@ -12,9 +12,9 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
-from billing.ledger import Posting, Transaction, check, write_off
+from billing.ledger import write_off
 from controllers.passages import State
-from gateway.flows import audit
+from gateway.flows import audit, stay_posting
 from gateway.flows.batch import Batch
 from gateway.flows.charges_books import By, another, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided, AlreadyProposed
@@ -23,7 +23,7 @@ from gateway.flows.reading import Sites, Slice, within
 from gateway.flows.refusals import AmountNotDue, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.vehicle import Vehicle
-from gateway.runtime.ids import derive, derive_in_site
+from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
 from gateway.store.records import StayRecord
 from gateway.wiring import Parts
@@ -104,10 +104,16 @@ def approve(parts: Parts, write_off_id: str, by: By) -> WriteOff:
             postings, posted = write_off(stay.posted, signed)
         except ValueError as problem:
             raise AmountNotDue(f"{problem}; propose it again") from None
-        transaction = _transaction(batch, stay, postings, now, by)
-        stay.posted = posted
-        batch.outcome.transactions.append(transaction)
-        batch.outcome.touched(stay)
+        transaction = stay_posting.post(
+            batch,
+            stay,
+            posted,
+            postings,
+            at=now,
+            kind="write_off",
+            cause=("stay", stay.id),
+            operator=by.operator,
+        )
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
         changed = _decide(connection, row, by, now, state="approved", transaction_id=transaction.id)
         _audit(connection, "arrears.write_off.approve", changed, by, now, row.reason)
@@ -162,28 +168,6 @@ def _open(stay: StayRecord) -> tuple[Kind, int]:
     """What could be given up, as the ledger has it."""
     owed = sum(stay.posted.owed.values())
     return ("owed", owed) if owed else ("overpaid", stay.posted.prepaid_fen)
-
-
-def _transaction(batch: Batch, stay: StayRecord, postings: tuple[Posting, ...], now: datetime, by: By) -> Transaction:
-    stay.settlements += 1
-    day, belongs_to = batch.business_day(stay.site, now)
-    key = f"{stay.id}:{stay.settlements}"
-    made = Transaction(
-        id=derive("t", stay.site, key),
-        site=stay.site,
-        business_day=day,
-        belongs_to=belongs_to,
-        at=now,
-        kind="write_off",
-        reference_kind="stay",
-        reference=stay.id,
-        operator=by.operator,
-        idempotency_key=key,
-        reverses=None,
-        postings=postings,
-    )
-    check(made)
-    return made
 
 
 def _row(connection: Connection, write_off_id: str) -> Any:

@@ -6,15 +6,14 @@ from datetime import datetime
 from typing import ClassVar
 
 from billing.bill import Bill, CannotPrice
-from billing.ledger import Posted, Transaction, check, settle
+from billing.ledger import Posted, settle
 from controllers.events import Opening
 from controllers.passages import Decision, DerivedStay, Passage, State
-from gateway.flows import spaces, voucher_use
+from gateway.flows import spaces, stay_posting, voucher_use
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import Draw, Situation
 from gateway.flows.pricing import Priced, Standing, bill_stay, implausible, settled_by
 from gateway.flows.surroundings import surroundings
-from gateway.runtime.ids import derive
 from gateway.store.facts import VehicleKey
 from gateway.store.records import BillRecord, StayRecord
 
@@ -165,28 +164,9 @@ class Settling:
         )
         if not postings:
             return
-        stay.settlements += 1
-        day, belongs_to = self.batch.business_day(stay.site, at)
-        reference_kind, reference = cause or ("stay", stay.id)
-        key = f"{stay.id}:{stay.settlements}"
-        transaction = Transaction(
-            id=derive("t", stay.site, key),
-            site=stay.site,
-            business_day=day,
-            belongs_to=belongs_to,
-            at=at,
-            kind=kind,
-            reference_kind=reference_kind,
-            reference=reference,
-            operator=operator,
-            idempotency_key=key,
-            reverses=None,
-            postings=postings,
+        stay_posting.post(
+            self.batch, stay, target, postings, at=at, kind=kind, cause=cause or ("stay", stay.id), operator=operator
         )
-        check(transaction)
-        stay.posted = target
-        self.batch.outcome.transactions.append(transaction)
-        self.batch.outcome.touched(stay)
 
     def fix_early(self, priced: Priced, until: datetime, at: datetime) -> None:
         """Paid before leaving: the bill is fixed up to the moment of payment and consumes its benefits."""

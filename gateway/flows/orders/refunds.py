@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from billing.ledger import Posting, Transaction, check, give_back
+from billing.ledger import Posting, give_back
 from controllers.passages import State
-from gateway.flows import audit
+from gateway.flows import audit, stay_posting
 from gateway.flows.charges_books import REFUND as OWED_BACK
 from gateway.flows.charges_books import By, another, reason_of, share
 from gateway.flows.charges_refusals import AlreadyDecided
@@ -170,28 +170,17 @@ def _take_off(batch: Any, stay: Any, order: Any, refund: Any, off: int, by: By) 
         postings, posted = give_back(stay.posted, account(order.channel, None), off)
     except ValueError as problem:
         raise AmountNotDue(f"{problem}; propose less") from None
-    stay.settlements += 1
     stay.paid_fen -= off
-    stay.posted = posted
-    day, belongs_to = batch.business_day(stay.site, batch.now)
-    key = f"{stay.id}:{stay.settlements}"
-    made = Transaction(
-        id=derive("t", stay.site, key),
-        site=stay.site,
-        business_day=day,
-        belongs_to=belongs_to,
+    made = stay_posting.post(
+        batch,
+        stay,
+        posted,
+        postings,
         at=batch.now,
         kind="refund",
-        reference_kind="refund",
-        reference=refund.id,
+        cause=("refund", refund.id),
         operator=by.operator,
-        idempotency_key=key,
-        reverses=None,
-        postings=postings,
     )
-    check(made)
-    batch.outcome.transactions.append(made)
-    batch.outcome.touched(stay)
     return posted.written_off_fen - before, made.id
 
 
