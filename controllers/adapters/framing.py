@@ -16,7 +16,7 @@ PARTS_MAX = 16
 HEADERS_MAX = 32
 _HEAD_BYTES_MAX = 8 * 1024
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,70})"?', re.IGNORECASE)
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n|\A\r?\n")
 _TAIL = re.compile(rb"\r?\n-*\Z")
 _NAME = re.compile(r'\b(?:file)?name="([^"]{0,200})"', re.IGNORECASE)
 
