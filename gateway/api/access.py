@@ -23,6 +23,10 @@ SUPERVISES_DRAWERS: Final = frozenset({FINANCE, MANAGER, AUDITOR})
 _DRAWERS: Final = _COUNTER | SUPERVISES_DRAWERS
 _ISSUERS: Final = frozenset({REGISTRAR, CONSOLE})
 _VOUCHERS: Final = _BOOKS | _ISSUERS
+_AT_THE_GATES: Final = _TILL | {GUARD}
+_ATTENDS: Final = _AT_THE_GATES | {REGISTRAR, FINANCE, MANAGER}
+# A barrier that is held open lets everybody pass: not for who takes the money there.
+HOLDS_OPEN: Final = frozenset({GUARD, CONSOLE})
 
 _SEALED: Final = frozenset({REGISTRAR, FINANCE})
 # Who reads each register; what of an entry: `registers_view`. A relative is known by its household, a gate needs neither.
@@ -169,6 +173,16 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/lanes/{lane_id}/code"): frozenset({CONSOLE, REGISTRAR, MANAGER}),
     ("GET", "/api/v1/lanes/{lane_id}/code/picture"): frozenset({CONSOLE, REGISTRAR, MANAGER}),
     ("POST", "/api/v1/lanes/{lane_id}/code/rotation"): frozenset({MANAGER}),
+    ("POST", "/api/v1/exceptions/{item_id}/claim"): _ATTENDS,
+    ("POST", "/api/v1/exceptions/{item_id}/release"): _ATTENDS,
+    ("POST", "/api/v1/exceptions/{item_id}/resolution"): _ATTENDS,
+    ("POST", "/api/v1/lanes/{lane_id}/commands"): _AT_THE_GATES,
+    ("GET", "/api/v1/lanes/{lane_id}/commands"): _AT_THE_GATES | SUPERVISES_DRAWERS,
+    ("GET", "/api/v1/lanes/{lane_id}/commands/{command_id}"): _AT_THE_GATES | SUPERVISES_DRAWERS,
+    ("GET", "/api/v1/emergencies"): _STAFF,
+    # A fire does not wait for whoever may: all who watch gates, and who answers for them.
+    ("POST", "/api/v1/emergencies"): frozenset({GUARD, CONSOLE, MANAGER}),
+    ("POST", "/api/v1/emergencies/end"): frozenset({CONSOLE, MANAGER}),
     ("GET", "/api/v1/live"): _STAFF,
     ("GET", "/api/v1/days/{day}"): _BOOKS,
     ("GET", "/api/v1/days/{day}/export"): _BOOKS,

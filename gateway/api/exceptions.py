@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
+from pydantic import Field
 
 from gateway.api import shapes
 from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, With
 from gateway.api.lists import ByTime, ListOf, page
-from gateway.flows import reading
+from gateway.api.passes import by
+from gateway.api.passes_shapes import Asked
+from gateway.flows import attending, reading
 
 router = APIRouter(tags=["exceptions"])
+
+ItemId = Annotated[str, Path(max_length=64)]
+
+
+class Resolution(Asked):
+    resolution: Annotated[str, Field(min_length=1, max_length=200, description="what came of it, in a few words")]
+    note: Annotated[str, Field(max_length=1500)] = ""
 
 
 @router.get("/exceptions", responses={200: {"model": ListOf[shapes.ExceptionShape]}})
@@ -31,3 +41,22 @@ def exceptions(
             connection, staff.only(site), part, state=None if state == "any" else state, kind=kind
         )
     return json(context.parts, page(found, part.limit))
+
+
+@router.post("/exceptions/{item_id}/claim", responses={200: {"model": shapes.ExceptionShape}})
+def claim(staff: Asking, context: With, item_id: ItemId) -> Response:
+    """Work on an item: for a quarter of an hour it is nobody else's."""
+    return json(context.parts, attending.claim(context.parts, staff.sites, item_id, by(staff)))
+
+
+@router.post("/exceptions/{item_id}/release", responses={200: {"model": shapes.ExceptionShape}})
+def release(staff: Asking, context: With, item_id: ItemId) -> Response:
+    """Give an item back to everybody."""
+    return json(context.parts, attending.release(context.parts, staff.sites, item_id, by(staff)))
+
+
+@router.post("/exceptions/{item_id}/resolution", responses={200: {"model": shapes.ExceptionShape}})
+def resolve(staff: Asking, context: With, item_id: ItemId, asked: Resolution) -> Response:
+    """Say what came of an item. 409 where somebody else works on it, or it has been resolved."""
+    done = attending.resolve(context.parts, staff.sites, item_id, asked.resolution, asked.note, by(staff))
+    return json(context.parts, done)

@@ -181,6 +181,8 @@ class ExceptionShape(BaseModel):
     resolved_at: datetime | None
     resolved_by: str | None
     resolution: str | None
+    claimed_by: str | None = Field(description="who works on it")
+    claimed_at: datetime | None
 
 
 class SiteDay(BaseModel):

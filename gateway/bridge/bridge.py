@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.bridge.inbox import Inbox
@@ -10,6 +10,8 @@ from gateway.bridge.intake import topics
 from gateway.bridge.link import Link, Raw
 from gateway.bridge.lists import ListKeeper
 from gateway.bridge.worker import Worker
+from gateway.flows import emergencies
+from gateway.flows.inbound import StatusIn
 from gateway.flows.outcome import Outcome
 from gateway.runtime.settings import Broker
 from gateway.wiring import Parts
@@ -26,7 +28,7 @@ class Bridge:
         inbox: Inbox[Raw | None] = Inbox(settings.queue_max, rate=settings.device_rate, burst=settings.device_burst)
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
-        self.worker = Worker(parts, inbox=inbox, planner=name, on_status=self.lists.reported, on_outcome=on_outcome)
+        self.worker = Worker(parts, inbox=inbox, planner=name, on_status=self._heard, on_outcome=on_outcome)
         self.link = Link(
             broker or settings.broker,
             client_id=f"parkgate.{name}",
@@ -47,6 +49,10 @@ class Bridge:
         self.lists.stop()
         self.worker.stop()
         self.link.stop()
+
+    def _heard(self, statuses: Sequence[StatusIn]) -> None:
+        self.lists.reported(statuses)
+        emergencies.renew(self._parts, statuses)
 
     def healthy(self) -> bool:
         return self.link.healthy() and self.worker.healthy()

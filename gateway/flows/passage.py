@@ -147,13 +147,13 @@ class Corridor:
         vehicle = self._as_corrected(read, vehicle)
         stay = None
         if lane.inward:
-            verdict = self._entry_verdict(vehicle, read, lane)
+            verdict = self._let(read, self._entry_verdict(vehicle, read, lane))
             self._decide(read, verdict)
             vehicle.fold(read.at)
         else:
             vehicle.fold(read.at)
             stay = vehicle.stay_of(read)
-            verdict = self._exit_verdict(vehicle, stay)
+            verdict = self._let(read, self._exit_verdict(vehicle, stay))
             self._decide(read, verdict)
             if read.decision == Decision.OPEN:
                 vehicle.fold(read.at)
@@ -229,12 +229,18 @@ class Corridor:
         at = stay.exit_at or self.batch.now
         return any(agreed.covers(at) for agreed in facts.agreed.get(vehicle.key, ()))
 
+    def _let(self, read: EventRecord, verdict: Verdict) -> Verdict:
+        """In an emergency everybody passes. What is told later was decided by its gate, whatever was declared meanwhile."""
+        if verdict.opens or read.buffered or read.site not in self.batch.estate.emergencies:
+            return verdict
+        return Verdict(True, Reason.EMERGENCY, "emergency")
+
     def _decide(self, read: EventRecord, verdict: Verdict) -> None:
         read.decision = Decision.OPEN if verdict.opens else Decision.REFUSE
         read.reason = verdict.reason.value
 
     def _unreadable(self, read: EventRecord, lane: LaneFacts) -> None:
-        verdict = Verdict(False, Reason.UNREADABLE, "unreadable")
+        verdict = self._let(read, Verdict(False, Reason.UNREADABLE, "unreadable"))
         self._decide(read, verdict)
         self._situation("unreadable", read, unlicensed.subject(read))
         self._answer(read, lane, verdict, None)

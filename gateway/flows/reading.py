@@ -306,6 +306,8 @@ def exception_document(row: Any) -> Document:
         "resolved_at": row.resolved_at,
         "resolved_by": row.resolved_by,
         "resolution": row.resolution,
+        "claimed_by": row.claimed_by,
+        "claimed_at": row.claimed_at,
     }
 
 

@@ -18,6 +18,7 @@ from gateway.store.facts import VehicleKey
 from gateway.store.records import BillRecord, StayRecord
 
 _PARTY_OF_OPENING = {Opening.LIST: "offline", Opening.OFFLINE_EXIT: "offline", Opening.HAND: "hand"}
+_PARTY_OF_REASON = {word: word for word in ("pay_later", "offline", "staff", "emergency")}
 _EMPTY = Bill(policy="", version=0, minutes=0, gross_fen=0, payable_fen=0, drawn={}, vouchers_used=(), lines=())
 
 
@@ -261,7 +262,7 @@ class Settling:
         reads = [events[self.stay.site, read.device, read.event] for read in passage.reads]
         for read in reversed(reads):
             if read.decision == Decision.OPEN:
-                return {"pay_later": "pay_later", "offline": "offline"}.get(read.reason or "", "late_event")
+                return _PARTY_OF_REASON.get(read.reason or "", "late_event")
         if all(read.buffered for read in reads):
             return "offline"
         # It drove through an exit that stayed shut for it; one that was told "no entry" could not have paid.

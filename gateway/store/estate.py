@@ -45,6 +45,7 @@ _AGREED = (
     )
     .limit(1)
 )
+_EMERGENCIES = select(t.Emergency.site_id).where(t.Emergency.ended_at.is_(None))
 _VERSIONS = select(t.PolicyVersion.policy_id, t.PolicyVersion.text, t.PolicyVersion.digest).order_by(
     t.PolicyVersion.policy_id, t.PolicyVersion.effective_from
 )
@@ -85,6 +86,7 @@ def load_estate(connection: Connection) -> Estate:
         policies=_policies(connection),
         offsets_ms=offsets,
         agreements=agreed is not None,
+        emergencies=frozenset(connection.execute(_EMERGENCIES).scalars()),
     )
 
 
@@ -122,3 +124,13 @@ class Estates:
                 self._loaded_at = self._monotonic()
             assert self._estate is not None
             return self._estate
+
+    @property
+    def newest(self) -> Estate | None:
+        """As somebody last asked for it; None before that."""
+        return self._estate
+
+    def forget(self) -> None:
+        """Whoever asks next looks at the database: something has changed that cannot wait."""
+        with self._lock:
+            self._estate = None

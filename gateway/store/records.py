@@ -49,6 +49,8 @@ class Estate:
     offsets_ms: dict[tuple[str, str], int]
     # Whether any vehicle may pay later by agreement: where none may, no event asks for one.
     agreements: bool = False
+    # Sites whose barriers are to stand open.
+    emergencies: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """The schema, one module a part of the trade."""
 
 from gateway.store.tables.arrears import ArrearsCredit, ArrearsReminder, ArrearsWriteOff, PayLaterAgreement
+from gateway.store.tables.attendance import Emergency, StaffCommand
 from gateway.store.tables.base import Base, Instant
 from gateway.store.tables.corrections import StayCorrection, StayCorrectionRead
 from gateway.store.tables.estate import (
@@ -88,6 +89,7 @@ __all__ = [
     "DayClose",
     "Device",
     "DeviceState",
+    "Emergency",
     "Erasing",
     "ExceptionItem",
     "ExportDelivery",
@@ -132,6 +134,7 @@ __all__ = [
     "ShiftStep",
     "Site",
     "SiteBooks",
+    "StaffCommand",
     "Stay",
     "StayCorrection",
     "StayCorrectionRead",

@@ -205,6 +205,8 @@ class ExceptionItem(Base):
     resolved_at: Mapped[datetime | None] = mapped_column(Instant)
     resolved_by: Mapped[str | None] = mapped_column(String(64))
     resolution: Mapped[str | None] = mapped_column(Text)
+    claimed_by: Mapped[str | None] = mapped_column(String(64))
+    claimed_at: Mapped[datetime | None] = mapped_column(Instant)
     __table_args__ = (
         Index(None, "site_id", "kind", "subject", unique=True),
         Index("ix_exception_item_state", "site_id", "state", "opened_at"),
