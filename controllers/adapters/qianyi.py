@@ -36,7 +36,7 @@ from controllers.adapters.port import (
     Said,
     Sent,
 )
-from controllers.adapters.reading import colour_of, from_json, id_of, instant_of_epoch, text_of
+from controllers.adapters.reading import colour_of, from_json, id_of, instant_of_epoch, storable, text_of
 from controllers.commands import Action, Command, Receipt
 from controllers.events import CommandResult, DeviceStatus, Kind, Outcome, PlateEvent, Undecodable
 from controllers.plate import normalise
@@ -129,7 +129,7 @@ class Qianyi:
             said = from_json(_message, message.payload, self.payload_bytes_max)
         except Undecodable:
             return ()
-        if said.cmd not in {"camera_register", "result"} or not fitting.serial:
+        if said.cmd not in {"camera_register", "result"} or not fitting.serial or not storable(said.msg_id):
             return ()
         return (_down(fitting, f"{said.cmd}_rsp", said.msg_id, {"status": "ok"}),)
 
@@ -203,7 +203,7 @@ def _heard(said: _Message, now: datetime) -> tuple[Said, ...]:
                 upward=said.pubtopic,
                 downward=said.subtopic,
             )
-            return (hello, DeviceStatus(online=True, firmware=hello.firmware))
+            return (hello,)  # on a topic that all share: nothing but a claim, not even that it is online
         case "mqtt_herat":  # so spelt
             return (DeviceStatus(online=True),)
         case "offline":

@@ -7,15 +7,21 @@ from types import MappingProxyType
 
 from controllers.adapters.dahua import Dahua
 from controllers.adapters.hikvision import Hikvision
+from controllers.adapters.huaxia import Huaxia
 from controllers.adapters.native_adapter import Native
 from controllers.adapters.port import Adapter
+from controllers.adapters.qianyi import Qianyi
 from controllers.adapters.vzenith import Vzenith
+from controllers.adapters.xinlutong import Xinlutong
 
 _ALL: tuple[Adapter, ...] = (
     Native(),
     Vzenith(),
     Hikvision(),
     Dahua(),
+    Qianyi(),
+    Huaxia(),
+    Xinlutong(),
 )
 
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.vendor: adapter for adapter in _ALL})

@@ -82,12 +82,7 @@ CASES = Cases(
             name="registers",
             message=up(REGISTER, "/serverAll"),
             fitting=PLAIN,
-            said=(
-                Hello(
-                    serial=SN, at=NOW, firmware="4.23", upward=f"aiot/plate/{SN}", downward=f"device/plate/{SN}"
-                ),
-                DeviceStatus(online=True, firmware="4.23"),
-            ),
+            said=(Hello(serial=SN, at=NOW, firmware="4.23", upward=f"aiot/plate/{SN}", downward=f"device/plate/{SN}"),),
         ),
         Sample(
             name="a heartbeat",
@@ -111,11 +106,11 @@ CASES = Cases(
             name="refused",
             message=up(sample_json("qianyi", "up_iooutput_rsp.json") | {"status": "unfound"}),
             fitting=PLAIN,
-            said=(
-                CommandResult(command="1793260801000aB3dE5f", outcome=Outcome.REFUSED, at=NOW, detail="unfound"),
-            ),
+            said=(CommandResult(command="1793260801000aB3dE5f", outcome=Outcome.REFUSED, at=NOW, detail="unfound"),),
         ),
-        Sample(name="the display's answer", message=up({"cmd": "rs485_rsp", "msg_id": "c1/show", "sn": SN}), fitting=PLAIN),
+        Sample(
+            name="the display's answer", message=up({"cmd": "rs485_rsp", "msg_id": "c1/show", "sn": SN}), fitting=PLAIN
+        ),
     ),
     told=(
         Told(order=a_command(Action.OPEN), fitting=PLAIN, sent=(down(OPEN),)),
@@ -140,16 +135,37 @@ CASES = Cases(
     ),
     noise=(
         Noise(name="a foreign topic", message=up(REGISTER, "a/b"), fitting=PLAIN, code="bad_topic"),
-        Noise(name="a read where all register", message=up(REGISTER | {"cmd": "result"}, "/serverAll"), fitting=PLAIN, code="bad_topic"),
+        Noise(
+            name="a read where all register",
+            message=up(REGISTER | {"cmd": "result"}, "/serverAll"),
+            fitting=PLAIN,
+            code="bad_topic",
+        ),
         Noise(name="the payload names another", message=a_read(sn="another"), fitting=PLAIN, code="other_device"),
         Noise(name="no number", message=a_read(msg_id=""), fitting=PLAIN, code="not_in_schema"),
-        Noise(name="history without an instant", message=a_read(type="offline", utc_ts=0), fitting=PLAIN, code="not_in_schema"),
+        Noise(
+            name="history without an instant",
+            message=a_read(type="offline", utc_ts=0),
+            fitting=PLAIN,
+            code="not_in_schema",
+        ),
         Noise(name="two lanes and no direction", message=a_read(inout=""), fitting=BOTH, code="unknown_lane"),
-        Noise(name="registers as nobody", message=up(REGISTER | {"sn": ""}, "/serverAll"), fitting=a_fitting(), code="not_in_schema"),
+        Noise(
+            name="registers as nobody",
+            message=up(REGISTER | {"sn": ""}, "/serverAll"),
+            fitting=a_fitting(),
+            code="not_in_schema",
+        ),
     ),
     unread=lambda word: Sample(name=word, message=a_read(plate_num=word), fitting=BOTH),
     coloured=lambda word: Sample(name=word, message=a_read(plate_color=word), fitting=BOTH),
-    colours={"蓝色": "blue", "黄色": "yellow", "绿色": "green", "黄绿色": "yellow_green", "白色": "white", "黑色": "black", "其他": None},
+    colours={
+        "蓝色": "blue",
+        "黄色": "yellow",
+        "绿色": "green",
+        "黄绿色": "yellow_green",
+        "白色": "white",
+        "黑色": "black",
+        "其他": None,
+    },
 )
-
-
