@@ -20,6 +20,8 @@ _COUNTER: Final = _TILL | {REGISTRAR, FINANCE}
 _BOOKS: Final = frozenset({FINANCE, REGISTRAR, MANAGER, AUDITOR})
 # Reads what others' drawers should hold; who counts one does not, until it is counted.
 SUPERVISES_DRAWERS: Final = frozenset({FINANCE, MANAGER, AUDITOR})
+# Who looks after what does not agree: nobody at a gate, and nobody whose drawer may be short.
+_BREAKS: Final = frozenset({FINANCE, MANAGER, AUDITOR})
 _DRAWERS: Final = _COUNTER | SUPERVISES_DRAWERS
 _ISSUERS: Final = frozenset({REGISTRAR, CONSOLE})
 _VOUCHERS: Final = _BOOKS | _ISSUERS
@@ -188,6 +190,19 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/days/{day}/export"): _BOOKS,
     ("GET", "/api/v1/exports"): _BOOKS,
     ("POST", "/api/v1/days/{day}/close"): frozenset({FINANCE}),
+    ("GET", "/api/v1/days/{day}/breaks"): _BREAKS,
+    ("GET", "/api/v1/breaks"): _BREAKS,
+    ("GET", "/api/v1/breaks/{break_id}"): _BREAKS,
+    ("GET", "/api/v1/breaks/{break_id}/pictures/{device}/{event}"): _BREAKS,
+    ("POST", "/api/v1/breaks/{break_id}/claim"): frozenset({FINANCE}),
+    ("POST", "/api/v1/breaks/{break_id}/release"): frozenset({FINANCE, MANAGER}),
+    ("POST", "/api/v1/breaks/{break_id}/note"): frozenset({FINANCE, MANAGER}),
+    ("POST", "/api/v1/breaks/{break_id}/resolution"): frozenset({FINANCE}),
+    ("POST", "/api/v1/breaks/{break_id}/withdrawal"): frozenset({FINANCE}),
+    # Four eyes: the flow refuses whoever proposed it.
+    ("POST", "/api/v1/breaks/{break_id}/approval"): frozenset({MANAGER}),
+    ("POST", "/api/v1/breaks/{break_id}/refusal"): frozenset({MANAGER}),
+    ("GET", "/api/v1/reports/breaks"): _BREAKS,
     ("GET", "/api/v1/statements"): _BOOKS,
     ("GET", "/api/v1/statements/{bill}/rows"): frozenset({FINANCE, AUDITOR}),
     ("POST", "/api/v1/statements/import"): frozenset({FINANCE}),

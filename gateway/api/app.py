@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from gateway.api import (
     allowances,
     arrears,
+    breaks,
     charges,
     commands,
     corrections,
@@ -70,6 +71,7 @@ _ROUTERS = (
     lanes,
     days,
     exports,
+    breaks,
     statements,
     stream,
     images,

@@ -183,12 +183,12 @@ def _carry_over(desk: Desk, row: Any, item: Break, wanted: Resolution, asked: As
 
 def _settle(desk: Desk, row: Any, item: Break, wanted: Resolution, deed: _Deed) -> Step:
     others = _others(desk, wanted)
+    check_records(desk.connection, desk.site, wanted.with_)
     items = [item_of(desk.connection, one) for one in others]
     with refusing():
         rules.may_settle(item, desk.by.operator)
         proposal = _proposal(item, wanted, desk.by, items)
         done = rules.settle(item, proposal, items, Rules(desk.parts.settings.break_alone_fen))
-    check_records(desk.connection, desk.site, wanted.with_)
     deed = msgspec.structs.replace(deed, resolution=proposal.how, offer=Offer(proposal.to, list(wanted.with_)))
     if done.item.state != "awaiting_approval":
         return _post(desk, row, item, done, others, deed)

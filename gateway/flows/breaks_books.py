@@ -45,7 +45,7 @@ class Offer(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """A step as it stands, for ever. `version` is the break's after it. `moved_fen` left suspense, a debit positive."""
 
-    break_id: str
+    break_id: str = msgspec.field(name="break")
     site: str
     version: int
     action: str

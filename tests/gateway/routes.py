@@ -9,7 +9,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, update
 
 from gateway.flows import passes, policies, registers, shifts_work
 from gateway.flows.charges_books import By
@@ -97,6 +97,7 @@ PATHS: dict[str, str] = {
     "batch": "rem-1",
     "shift_id": derive_in_site("xinyi", "shift", "key:shift"),
     "order_id": "pgexample",
+    "break_id": derive_in_site("xinyi", "break", "example"),
 }
 
 # What a route is sent, where it takes a body: a document, or bytes for a file.
@@ -170,6 +171,7 @@ RULES = frozenset({"/policies", "/policies/{policy_id}/versions/{version}"})
 _QUERIES = {
     "/allowances/draws": "?site=xinyi&household=101",
     "/statements/import": "?channel=cash&day=2026-03-02",
+    "/reports/breaks": "?month=2026-03",
 }
 
 
@@ -233,6 +235,7 @@ def trade_in_everything(parts: Parts) -> None:
                 amount_fen=800, operator="test",
             )
         )  # fmt: skip
+        _break(connection)
         connection.execute(
             insert(t.PaymentOrder).values(
                 site_id="xinyi", id="pgexample", stay_id="xinyi.a", merchant_id="hushu", channel="wechat", amount_fen=800,
@@ -241,6 +244,32 @@ def trade_in_everything(parts: Parts) -> None:
             )
         )  # fmt: skip
         connection.commit()
+
+
+def _break(connection: Connection) -> None:
+    """A break of the stay, with its entry's picture."""
+    connection.execute(
+        update(t.Stay).where(t.Stay.id == PATHS["stay_id"]).values(entry_device="d1", entry_event=PATHS["event"])
+    )
+    connection.execute(
+        insert(t.Image).values(
+            site_id="xinyi", device_id="d1", event_id=PATHS["event"], jpeg=b"\xff\xd8\xff\xd9", received_at=MORNING
+        )
+    )
+    where = {"site_id": "xinyi", "amount_fen": 800, "difference_fen": 800, "state": "open"}
+    connection.execute(
+        insert(t.ReconciliationBreak).values(
+            **where, id=PATHS["break_id"], key="channel_only:example", day=MORNING.date(), kind="channel_only",
+            about="payment", channel="wechat", account="hushu", order_number="pgexample", refund_number="",
+            stay_id=PATHS["stay_id"], subject="", suspense_fen=0, found_at=MORNING, version=1,
+            evidence={"channel_fen": 800, "lines": ["cs-1:2"]},
+        )
+    )  # fmt: skip
+    connection.execute(
+        insert(t.ReconciliationStep).values(
+            **where, break_id=PATHS["break_id"], sequence=1, at=MORNING, action="found", reason=""
+        )
+    )
 
 
 def behind(method: str, path: str) -> bool:

@@ -8,12 +8,16 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from gateway.api import arrears_shapes, orders_shapes, passes_shapes, statement_shapes, voucher_shapes
+from gateway.api import arrears_shapes, breaks_shapes, orders_shapes, passes_shapes, statement_shapes, voucher_shapes
 from gateway.flows import (
     arrears,
     arrears_agreements,
     arrears_reminders,
     arrears_write_off,
+    breaks_books,
+    breaks_evidence,
+    breaks_reading,
+    breaks_repeats,
     charges,
     charges_money,
     passes,
@@ -34,6 +38,15 @@ from gateway.flows.vouchers import books, offline, payments, redeem, register
         (arrears_reminders.Message, arrears_shapes.Reminder),
         (arrears_reminders.Batch, arrears_shapes.ReminderBatch),
         (arrears_write_off.WriteOff, arrears_shapes.WriteOff),
+        (breaks_books.Step, breaks_shapes.Step),
+        (breaks_reading.WholeBreak, breaks_shapes.WholeBreak),
+        (breaks_evidence.Evidence, breaks_shapes.Evidence),
+        (breaks_evidence.Booked, breaks_shapes.Booked),
+        (breaks_evidence.Picture, breaks_shapes.Picture),
+        (breaks_evidence.Posted, breaks_shapes.Posted),
+        (breaks_evidence.StatementLine, breaks_shapes.StatementLine),
+        (breaks_repeats.Month, breaks_shapes.Month),
+        (breaks_repeats.Repeat, breaks_shapes.Repeat),
         (charges.SiteRun, passes_shapes.SiteRun),
         (charges_money.Paid, passes_shapes.ChargePaid),
         (passes.SoldNow, passes_shapes.PassSold),
