@@ -1,0 +1,94 @@
+"""The page on adding a vendor is true: the vendor that it makes up passes the suite, and each thing it warns of fails it."""
+
+from __future__ import annotations
+
+import re
+import types
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from controllers.adapters.port import Adapter
+from controllers.adapters.registry import ADAPTERS
+from tests.controllers.conformance.cases import Cases
+from tests.controllers.conformance.checks import CHECKS
+from tests.controllers.conformance.fuzzing import try_damaged
+
+PAGE = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+ADAPTER, TABLES = "controllers/adapters/linden.py", "tests/controllers/adapters/linden/cases.py"
+CHECK = {check.__name__: check for check in CHECKS}
+
+
+def run(path: str, changed: tuple[str, str] = ("", "")) -> types.ModuleType:
+    code = BLOCKS[path]
+    if changed[0]:
+        assert code.count(changed[0]) == 1
+        code = code.replace(*changed)
+    module = types.ModuleType(Path(path).stem)
+    exec(compile(code, path, "exec"), vars(module))
+    return module
+
+
+def linden(changed: tuple[str, str] = ("", "")) -> Adapter:
+    return run(ADAPTER, changed).Linden()
+
+
+def tables() -> Cases:
+    return run(TABLES).CASES
+
+
+@pytest.mark.parametrize("check", CHECK)
+def test_the_vendor_of_the_page_conforms(check: str) -> None:
+    CHECK[check](linden(), tables())
+
+
+def test_and_survives_damage() -> None:
+    adapter, cases = linden(), tables()
+    for seed in range(1000):
+        try_damaged(adapter, cases, Random(seed))
+
+
+@pytest.mark.parametrize(
+    ("check", "as_it_is", "as_it_should_not_be"),
+    [
+        ("samples_say_what_is_expected", "instant_of_text(said.t, fitting.zone)", "instant_of_text(said.t, UTC)"),
+        ("samples_say_what_is_expected", "buffered=said.old != 0", "buffered=False"),
+        ("samples_say_what_is_expected", "share_of_percent(said.sure)", "said.sure"),
+        ("samples_say_what_is_expected", "if said.ok:", "if said.ok is not None:"),
+        ("a_repeat_is_the_same_event", "id_of(said.n, said.t or", "id_of(said.n, now or"),
+        ("a_repeat_is_the_same_event", "id_of(said.n, said.t", "id_of(said.plate, said.t"),
+        ("a_repeat_is_the_same_event", "at=at or now,\n        lane", "at=now,\n        lane"),
+        ("nothing_is_a_plate_that_is_none", "plate=normalise(raw)", "plate=raw"),
+        ("colours_are_ours", "colour_of(said.tone)", "colour_of('blue')"),
+        ("another_device_is_refused", "!= fitting.serial", "== 'nobody'"),
+        ("a_lane_that_nobody_fitted_is_refused", "fitting.lane_of(said.gate).id", "'in-1'"),
+        ("it_listens_to_literal_topics", 'f"linden/{fitting.serial}/say"', '"linden/+/say"'),
+        ("it_listens_to_literal_topics", 'f"linden/{fitting.serial}/say"', '"linden/all"'),
+        ("noise_has_a_code", "text_of(said.plate", "str.encode(said.plate"),
+        ("noise_has_a_code", "message.payload, self.payload_bytes_max", "message.payload, 10**9"),
+        ("orders_become_bytes", '"raise"', '"rise"'),
+        ("every_action_is_told_or_refused", "if order.action not in _WORDS", "if False"),
+        ("every_action_is_told_or_refused", "fitting.lane_named(order.lane)", "fitting.lanes[0]"),
+        ("every_action_is_told_or_refused", "frozenset(_WORDS)", "frozenset(Action)"),
+        ("a_command_is_never_kept_for_later", "payload=_json(document))", "payload=_json(document), retain=True)"),
+        ("a_command_is_never_kept_for_later", "in part.add\n", "in part.add[1:]\n"),
+    ],
+)
+def test_the_suite_sees_what_is_wrong(check: str, as_it_is: str, as_it_should_not_be: str) -> None:
+    adapter = linden((as_it_is, as_it_should_not_be))
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        CHECK[check](adapter, tables())
+
+
+def test_the_page_names_every_check() -> None:
+    assert re.findall(r"^\| `(\w+)` \| (?=.*)", PAGE.split("## What the suite asks")[1], re.MULTILINE) == list(CHECK)
+
+
+@pytest.mark.parametrize("vendor", ADAPTERS)
+def test_the_page_names_every_vendor_with_its_features(vendor: str) -> None:
+    """Whoever adds a vendor adds its row to the table of the page, with the words that its fitting may hold."""
+    row = next((line for line in PAGE.splitlines() if line.startswith(f"| `{vendor}`")), "")
+    assert row
+    assert {feature for feature in ADAPTERS[vendor].features if f"`{feature}`" not in row} == set()
