@@ -96,6 +96,19 @@ class Differed(msgspec.Struct, frozen=True, order=True):
     difference_fen: int
 
 
+def digest_of(
+    statements: Iterable[Said], missing: Iterable[Any], totals: Iterable[Total], breaks: Iterable[Differed]
+) -> bytes:
+    """What a match came to, in 32 bytes: SHA-256 over its RFC 8785 form. How breaks stand with people is not in it."""
+    says = {
+        "statements": [msgspec.to_builtins(one) for one in sorted(statements)],
+        "missing": [list(one) for one in sorted(missing)],
+        "totals": [msgspec.to_builtins(one) for one in sorted(totals)],
+        "breaks": [[one.id, one.kind, one.amount_fen, one.difference_fen] for one in sorted(breaks)],
+    }
+    return hashlib.sha256(rfc8785.dumps(says)).digest()
+
+
 class Document(msgspec.Struct, frozen=True):
     """What the canonical bytes say. `close`: the hash of the day's close, in hex. `run`: which match of the day it is.
 

@@ -190,6 +190,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/days/{day}/export"): _BOOKS,
     ("GET", "/api/v1/exports"): _BOOKS,
     ("POST", "/api/v1/days/{day}/close"): frozenset({FINANCE}),
+    ("POST", "/api/v1/days/{day}/reconcile"): frozenset({FINANCE}),
     ("GET", "/api/v1/days/{day}/breaks"): _BREAKS,
     ("GET", "/api/v1/breaks"): _BREAKS,
     ("GET", "/api/v1/breaks/{break_id}"): _BREAKS,

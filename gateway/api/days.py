@@ -47,7 +47,7 @@ def site_meant(staff: Staff, site: str | None) -> str | None:
 
 @router.get("/days/{day}", responses={200: {"model": shapes.Day}})
 def day_of(staff: Asking, context: With, day: Day, site: SiteName = None) -> Response:
-    """Which sites have closed the day, and their hashes."""
+    """Which sites have closed the day, and their hashes; how far it is reconciled."""
     with context.reports.reading() as connection:
         found = closes.day(connection, staff.only(site), day)
     return json(context.parts, found)
@@ -66,6 +66,17 @@ def close(staff: Asking, context: With, day: Day, site: SiteName = None) -> Resp
         subject=day.isoformat(),
         origin=staff.origin,
     )
+    return json(context.parts, document)
+
+
+@router.post("/days/{day}/reconcile", responses={200: {"model": shapes.ReconciledDay}})
+def reconcile(staff: Asking, context: With, day: Day, site: SiteName = None) -> Response:
+    """Hold the day's records against each other; once every statement of it has come, the result is sealed. Again changes nothing.
+
+    A statement is an account's, which may serve several sites: who has some of them matches one at a time.
+    """
+    with context.reports.place():
+        document = context.flows.reconcile(context.parts, day, site_meant(staff, site), staff.name)
     return json(context.parts, document)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gateway.flows.close import close_day
 from gateway.flows.export import export_day
 from gateway.flows.payment import take
@@ -67,6 +69,13 @@ class Flows:
             "sites": [{"site": one.site, "sequence": one.sequence, "hash": one.hash.hex()} for one in closed.sites],
             "street_hash": closed.street_hash.hex(),
         }
+
+    def reconcile(self, parts: Parts, day: date, site: str | None, operator: str) -> dict[str, Any]:
+        """Match a day, and seal it if it is whole. Raises `NotFound`, `RunsMeet`."""
+        from gateway.flows.reconciliation.run import reconcile_day  # noqa: PLC0415 - its engine is for those who ask
+
+        found = reconcile_day(parts, day, site, operator)
+        return {"day": day.isoformat(), "sealed": found.sealed, "breaks": msgspec.to_builtins(found.breaks)}
 
     def export(self, parts: Parts, day: date, form: str, site: str | None, audience: str) -> list[tuple[str, bytes]]:
         """A closed day's files for an audience (a role)."""

@@ -185,11 +185,21 @@ class ExceptionShape(BaseModel):
     claimed_at: datetime | None
 
 
+class ExpectedStatement(BaseModel):
+    merchant: str
+    channel: str
+    kind: Literal["trade", "fund_flow"]
+
+
 class SiteDay(BaseModel):
     site: str
     state: Literal["open", "closed"]
     sequence: int | None
     hash: str | None
+    reconciled: bool = Field(description="whether its records were matched whole, and that is sealed")
+    reconciled_hash: str | None
+    missing: list[ExpectedStatement] = Field(description="statements that had not come when it was matched last")
+    breaks: int = Field(description="what its last match found")
 
 
 class Day(BaseModel):
@@ -208,3 +218,20 @@ class ClosedDay(BaseModel):
     day: str
     sites: list[ClosedSite]
     street_hash: str
+
+
+class FoundBreak(BaseModel):
+    id: str
+    site: str
+    kind: str
+    channel: str | None
+    order: str | None
+    stay: str | None
+    amount_fen: int
+    state: str
+
+
+class ReconciledDay(BaseModel):
+    day: str
+    sealed: bool
+    breaks: list[FoundBreak]

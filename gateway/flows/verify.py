@@ -18,6 +18,7 @@ from gateway.flows import (
     verify_ledger,
     verify_orders,
     verify_passes,
+    verify_reconciliation,
     verify_registers,
     verify_shifts,
     verify_spaces,
@@ -66,6 +67,7 @@ def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_breaks.failures(look)
     yield from verify_spaces.failures(look)
     yield from verify_closes.failures(look)
+    yield from verify_reconciliation.failures(look)
     yield from verify_vouchers.failures(look)
     yield from verify_passes.failures(look)
     yield from verify_registers.failures(look)

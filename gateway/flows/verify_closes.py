@@ -23,6 +23,7 @@ from billing.close import (
 from billing.ledger import Transaction
 from billing.vouchers import BookDay
 from gateway.flows.posting import day_bounds
+from gateway.flows.verify_reconciliation import wrong_close
 from gateway.flows.verify_scope import Failure, Look
 from gateway.flows.verify_stays import Policies
 from gateway.flows.vouchers import day as voucher_day
@@ -50,7 +51,7 @@ def failures(look: Look) -> Iterator[Failure]:
         why = why or _wrong_day(look, record, lines, sealed_at, before)
         if why is not None:
             yield Failure("close", f"{record.site}:{record.day}", why)
-        look.count("closes")
+        look.count("closes" if record.kind == "close" else "reconciled")
         before = record
     yield from _wrong_books(look)
 
@@ -84,6 +85,7 @@ def _wrong_day(look: Look, record: Record, compressed: bytes, sealed_at: datetim
         or _wrong_figures(
             record, document, lines, stored, voucher_day.close_section(look.connection, record.site, record.day, before)
         )
+        or wrong_close(look, record, document, sealed_at)
         or _wrong_passages(look, record, lines, sealed_at)
     )
 

@@ -104,6 +104,7 @@ PATHS: dict[str, str] = {
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/stays/{stay_id}/payments"): {"channel": "cash", "amount_fen": 800},
     ("POST", "/days/{day}/close"): None,
+    ("POST", "/days/{day}/reconcile"): None,
     ("POST", "/households"): {"site": "xinyi", "household": "103", "reason": "moved in"},
     ("PATCH", "/households/{entry}"): {"area_m2": 51.5, "reason": "measured again"},
     ("POST", "/vehicles"): {"site": "xinyi", "household": "101", "plate": "浙A11111", "reason": "bought"},

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.api import arrears_shapes, breaks_shapes, orders_shapes, passes_shapes, statement_shapes, voucher_shapes
+from gateway.api.shapes import FoundBreak
 from gateway.flows import (
     arrears,
     arrears_agreements,
@@ -26,6 +27,7 @@ from gateway.flows import (
     statements_fetch,
 )
 from gateway.flows.orders import records
+from gateway.flows.reconciliation import reading
 from gateway.flows.vouchers import books, offline, payments, redeem, register
 
 
@@ -51,6 +53,7 @@ from gateway.flows.vouchers import books, offline, payments, redeem, register
         (charges_money.Paid, passes_shapes.ChargePaid),
         (passes.SoldNow, passes_shapes.PassSold),
         (passes_refund.Refund, passes_shapes.Refund),
+        (reading.Break, FoundBreak),
         (statements.Imported, statement_shapes.Imported),
         (statements_fetch.Fetched, statement_shapes.Fetched),
         (books.Book, voucher_shapes.Book),

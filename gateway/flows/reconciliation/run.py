@@ -6,19 +6,18 @@ another run has written meanwhile, the look is taken again. Running again change
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
-import rfc8785
 from sqlalchemy import Connection, insert, select
 
+from billing.reconciled import digest_of
 from gateway.flows.charges_books import By, Desk, hold
 from gateway.flows.reconciliation import reading, sealing
 from gateway.flows.reconciliation.matching import Matched, match
-from gateway.flows.reconciliation.standing import Break, Keeper, break_of
+from gateway.flows.reconciliation.standing import Keeper, break_of
 from gateway.flows.refusals import NotFound, Refused
 from gateway.store import books
 from gateway.store import tables as t
@@ -141,17 +140,15 @@ def _keep(parts: Parts, matched: Matched, seen: Any, operator: str | None) -> bo
         newest = _newest(connection, matched.day, [matched.site]).get(matched.site)
         if (newest.sequence if newest else 0) != (seen.sequence if seen else 0) or not _still(connection, matched):
             return None
-        found = {one.id: one for one in (break_of(matched.site, row) for row in matched.breaks)}
-        digest = _digest(matched, found)
-        same = newest is not None and bytes(newest.digest) == digest
-        run = (newest.sequence if newest else 0) + (0 if same else 1)
-        keeper = Keeper(desk, matched.day, run, _why(newest, matched), operator)
-        if not same:
-            _write_run(desk, matched, run, digest, len(found), operator)
-        keeper.keep(found)
-        if not same and operator is not None:
-            desk.audit("reconcile", matched.day.isoformat(), run=run, breaks=len(found))
-        sealed = sealing.seal_day(desk, matched, run, operator)
+        run = newest.sequence if newest else 0
+        keeper = Keeper(desk, matched.day, run + 1, _why(newest, matched), operator)
+        keeper.keep({one.id: one for one in (break_of(matched.site, row) for row in matched.breaks)})
+        standing = sealing.differed(connection, matched.site, matched.day)
+        digest = digest_of(matched.statements, matched.missing, matched.totals, standing)
+        if keeper.changes or newest is None or bytes(newest.digest) != digest:
+            run += 1
+            _write_run(desk, matched, run, digest, len(standing), operator)
+        sealed = sealing.seal_day(desk, matched, run, standing, operator)
         connection.commit()
     if sealed:
         parts.metrics.days_reconciled.inc()
@@ -186,34 +183,12 @@ def _write_run(desk: Desk, matched: Matched, run: int, digest: bytes, breaks: in
             sequence=run,
             at=desk.now,
             operator=operator,
-            statements=[msgspec.to_builtins(one) for one in matched.statements],
+            statements=msgspec.to_builtins(matched.statements),
             missing=[one._asdict() for one in matched.missing],
-            totals=[msgspec.to_builtins(one) for one in matched.totals],
+            totals=msgspec.to_builtins(matched.totals),
             breaks=breaks,
             digest=digest,
         )
     )
-
-
-def _digest(matched: Matched, found: dict[str, Break]) -> bytes:
-    """What a run came to, in 32 bytes."""
-    says = {
-        "statements": [msgspec.to_builtins(one) for one in matched.statements],
-        "missing": [one._asdict() for one in matched.missing],
-        "totals": [msgspec.to_builtins(one) for one in matched.totals],
-        "breaks": list(_in_words(found)),
-    }
-    return hashlib.sha256(rfc8785.dumps(says)).digest()
-
-
-def _in_words(found: dict[str, Break]) -> Iterator[list[Any]]:
-    for name in sorted(found):
-        values = found[name].values
-        waits = values["waits_for"]
-        yield [
-            name,
-            values["kind"],
-            values["amount_fen"],
-            values["difference_fen"],
-            waits.isoformat() if waits else None,
-        ]
+    if operator is not None:
+        desk.audit("reconcile", matched.day.isoformat(), run=run, breaks=breaks)

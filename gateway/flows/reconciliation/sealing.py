@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import Connection, exists, select
 
 from billing.chain import FIRST_PREVIOUS, Record
 from billing.close import Sealed
@@ -20,8 +19,8 @@ _BREAK, _RUN, _STATEMENT, _SITE = (
 )
 
 
-def seal_day(desk: Desk, matched: Matched, run: int, operator: str | None) -> bool:
-    """Seal the day if it can be; whether this did. A day that is sealed stays as it was sealed."""
+def seal_day(desk: Desk, matched: Matched, run: int, standing: list[Differed], operator: str | None) -> bool:
+    """Seal the day if it can be; whether this did. A day that is sealed stays as it was sealed. `standing`: its breaks, as `differed`."""
     close = books.close_of(desk.connection, matched.site, matched.day)
     if matched.missing or close is None:
         return False
@@ -35,7 +34,7 @@ def seal_day(desk: Desk, matched: Matched, run: int, operator: str | None) -> bo
         run=run,
         statements=matched.statements,
         totals=matched.totals,
-        breaks=differed(desk.connection, matched.site, matched.day),
+        breaks=standing,
     )
     sealed = seal(
         day,
@@ -46,7 +45,7 @@ def seal_day(desk: Desk, matched: Matched, run: int, operator: str | None) -> bo
     return True
 
 
-def differed(connection: Any, site: str, day: date) -> list[Differed]:
+def differed(connection: Connection, site: str, day: date) -> list[Differed]:
     """The breaks of a day as they stand; without those that cleared by themselves."""
     rows = connection.execute(
         select(_BREAK.id, _BREAK.kind, _BREAK.state, _BREAK.amount_fen, _BREAK.difference_fen)

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, insert, or_, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from billing.breaks import UNSETTLED, suspense
 from billing.ledger import Posting
@@ -28,7 +28,6 @@ SUSPENSE: Final = "suspense"
 # The words of the index `ix_posting_suspense`: a database uses a partial index only where it can see that its condition holds.
 _IN_SUSPENSE = text("substr(account, 1, 9) = 'suspense:'")
 _BREAK, _POSTING = t.ReconciliationBreak.__table__.c, t.Posting.__table__.c
-_IDS_AT_A_TIME: Final = 500
 _OF_A_STAY: Final = frozenset({"unpaid_exit", "missing_exit"})
 _EVIDENCE: Final = (
     *("book_fen", "channel_fen", "book_status", "channel_status", "expected_millifen", "told_millifen"),
@@ -70,24 +69,21 @@ def break_of(site: str, row: Mapping[str, Any]) -> Break:
         "waits_for": row["waits_for"],
         "evidence": {name: row[name] for name in _EVIDENCE if row[name] is not None},
     }
-    return Break(break_id(site, kind, shift or row["key"]), values)
+    return Break(break_id(site, kind, shift or f"{row['key']} {row['day']}"), values)
 
 
 def break_id(site: str, kind: str, what: str) -> str:
-    """A drawer's break has the name under which its difference stands in suspense since the shift ended (`shifts_books.settle`)."""
+    """The name of a break, the same in every run. `what`: the match's key and the day, of a drawer its shift.
+
+    A drawer's break has the name under which its difference stands in suspense since the shift ended (`shifts_books.settle`).
+    """
     return derive_in_site(site, "break", kind, what)
 
 
-def stored(desk: Desk, day: date, ids: Collection[str]) -> dict[str, Any]:
-    """The breaks of a site's day, and those with these ids, by id."""
-    found: dict[str, Any] = {}
-    wanted = sorted(ids)
-    for place in range(0, max(len(wanted), 1), _IDS_AT_A_TIME):
-        some = _BREAK.id.in_(wanted[place : place + _IDS_AT_A_TIME])
-        where = or_(some, _BREAK.day == day) if place == 0 else some
-        rows = desk.connection.execute(select(*_BREAK).where(_BREAK.site_id == desk.site, where).with_for_update())
-        found |= {row.id: row for row in rows}
-    return found
+def stored(desk: Desk, day: date) -> dict[str, Any]:
+    """The breaks of a site's day, by id."""
+    where = (_BREAK.site_id == desk.site, _BREAK.day == day)
+    return {row.id: row for row in desk.connection.execute(select(*_BREAK).where(*where).with_for_update())}
 
 
 class Keeper:
@@ -99,20 +95,17 @@ class Keeper:
 
     def keep(self, found: Mapping[str, Break]) -> None:
         """What is there, and what is there no more."""
-        standing = stored(self.desk, self.day, found.keys())
+        standing = stored(self.desk, self.day)
         for name in sorted(found):
             self._is_there(found[name], standing.get(name))
         for name in sorted(standing.keys() - found.keys()):
-            if standing[name].day == self.day:
-                self._is_gone(standing[name])
+            self._is_gone(standing[name])
 
     # ------------------------------------------------------------------ found
 
     def _is_there(self, one: Break, row: Any) -> None:
         if row is None:
             self._new(one)
-        elif row.state != "cleared" and row.day != one.values["day"]:
-            return  # it is that day's
         elif row.state in UNSETTLED:
             if self._differs(one, row):
                 self._write(row, "changed", one, state=row.state)
