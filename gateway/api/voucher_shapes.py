@@ -94,11 +94,6 @@ class BuyerWithAccount(Buyer):
     due_fen: int = Field(description="what it still owes for its months")
 
 
-class Buyers(BaseModel):
-    items: list[BuyerWithAccount]
-    next: None
-
-
 class BuyerPays(Asked):
     site: SiteId
     channel: Channel
@@ -242,11 +237,6 @@ class Statement(BaseModel):
     due_fen: int = Field(description="what is still due of it; what was paid goes off the oldest month first")
     transaction: str | None
     made_at: datetime
-
-
-class Statements(BaseModel):
-    items: list[Statement]
-    next: None
 
 
 class StatementLine(BaseModel):

@@ -111,12 +111,12 @@ def sheet(
     return _file(name, content, "application/pdf")
 
 
-@router.get("/vouchers/buyers", responses={200: {"model": shapes.Buyers}})
-def list_buyers(staff: Asking, context: With, site: SiteName = None) -> Response:
-    """Merchants and visiting firms, and what each still owes."""
+@router.get("/vouchers/buyers", responses={200: {"model": ListOf[shapes.BuyerWithAccount]}})
+def list_buyers(staff: Asking, context: With, part: ByName, site: SiteName = None) -> Response:
+    """Merchants and visiting firms by site and id, and what each still owes."""
     with context.reports.reading() as connection:
-        rows = found.buyers(connection, staff.only(site))
-    return json(context.parts, _all(rows))
+        rows = found.buyers(connection, staff.only(site), part)
+    return json(context.parts, page(rows, part.limit))
 
 
 @router.post("/vouchers/buyers", responses={200: {"model": shapes.Buyer}})
@@ -291,30 +291,32 @@ def resolve(
     return json(context.parts, msgspec.structs.asdict(row))
 
 
-@router.get("/vouchers/statements", responses={200: {"model": shapes.Statements}})
+@router.get("/vouchers/statements", responses={200: {"model": ListOf[shapes.Statement]}})
 def list_statements(
     staff: Asking,
     context: With,
+    part: ByName,
+    *,
     site: SiteName = None,
     month: MonthOf = None,
     buyer: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
     """Buyers' months, the newest first."""
     with context.reports.reading() as connection:
-        rows = found.statements(connection, staff.only(site), month=month, buyer=buyer)
-    return json(context.parts, _all(rows))
+        rows = found.statements(connection, staff.only(site), part, month=month, buyer=buyer)
+    return json(context.parts, page(rows, part.limit))
 
 
-@router.post("/vouchers/statements", responses={200: {"model": shapes.Statements}})
-def make_statements(staff: Asking, context: With, wanted: shapes.StatementsToMake) -> Response:
-    """Bill a site's buyers for a month that is closed; made again it is the same."""
+@router.post("/vouchers/statements", responses={200: {"model": ListOf[shapes.Statement]}})
+def make_statements(staff: Asking, context: With, part: ByName, wanted: shapes.StatementsToMake) -> Response:
+    """Bill a site's buyers for a month that is closed; made again it is the same. Its first page, as the list has it."""
     staff.only(wanted.site)
     statements.make_statements(
         context.parts, site=wanted.site, month=wanted.month, operator=staff.name, origin=staff.origin
     )
     with context.parts.store.reading() as connection:
-        rows = found.statements(connection, [wanted.site], month=wanted.month)
-    return json(context.parts, _all(rows))
+        rows = found.statements(connection, [wanted.site], part, month=wanted.month)
+    return json(context.parts, page(rows, part.limit))
 
 
 @router.get("/vouchers/{site}/statements/{statement_id}", responses={200: {"model": shapes.StatementLines}})

@@ -144,6 +144,14 @@ def hold(parts: Parts, connection: Connection, site: str, by: By) -> Desk:
     return Desk(parts, connection, site, by, parts.clock.now(), Books(*held))
 
 
+def hold_of(parts: Parts, connection: Connection, what: str, identifier: str, by: By) -> Desk:
+    """The same for the site of something whose id begins with it. Raises `NotFound` in the words of that thing."""
+    try:
+        return hold(parts, connection, identifier.partition(".")[0], by)
+    except NotFound:
+        raise NotFound(f"there is no such {what}, or not for you") from None
+
+
 def share(parts: Parts, connection: Connection, site: str, by: By) -> Desk:
     """The same without keeping others from posting, for work that holds another lock. Raises `NotFound`."""
     row = connection.execute(

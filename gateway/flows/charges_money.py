@@ -18,7 +18,7 @@ from gateway.flows.charges_books import (
     another,
     asked_as,
     check_money,
-    hold,
+    hold_of,
     payment_under,
     reason_of,
     take,
@@ -74,7 +74,7 @@ def pay(parts: Parts, charge_id: str, money: Money, by: By, idempotency_key: str
     check_money(parts, money)
     asked = asked_as(idempotency_key, "charge", charge_id, msgspec.to_builtins(money))
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, charge_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "charge", charge_id, by)
         first = payment_under(desk, asked)
         row = _row(desk, charge_id)
         if first is not None:
@@ -102,7 +102,7 @@ def reverse(parts: Parts, charge_id: str, reason: str, by: By) -> None:
     """
     words = reason_of(reason)
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, charge_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "charge", charge_id, by)
         row = _row(desk, charge_id)
         if row.reversed_at is not None:
             return
@@ -126,7 +126,7 @@ def pay_back(parts: Parts, charge_id: str, channel: str, by: By) -> int:
     """Hand back what was paid for a charge that was reversed. Returns the amount; again it is the same and nothing is handed out."""
     check_channel(parts, channel)
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, charge_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "charge", charge_id, by)
         row = _row(desk, charge_id)
         if row.reversed_at is None or not row.paid_fen:
             raise AmountNotDue("nothing is to be paid back for this charge")

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from billing.ledger import Posting
 from billing.policy import Policy
-from gateway.flows.charges_books import PREPAID, Asked, By, Desk, Money, asked_as, check_money, hold, take
+from gateway.flows.charges_books import PREPAID, Asked, By, Desk, Money, asked_as, check_money, hold, hold_of, take
 from gateway.flows.charges_posting import charge_pass
 from gateway.flows.charges_refusals import PassNotValid, PassOverlaps
 from gateway.flows.passes_held import bring, held_of, refuse_overlaps
@@ -120,7 +120,7 @@ def renew(
     if money is not None:
         check_money(parts, money)
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, pass_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "pass", pass_id, by)
         first = _standing(desk, asked)
         if first is not None:
             return first

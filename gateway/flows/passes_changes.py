@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from gateway.flows.charges_books import By, Desk, hold, reason_of
+from gateway.flows.charges_books import By, Desk, hold_of, reason_of
 from gateway.flows.charges_refusals import OtherHousehold, PassNotValid, VehicleNotServed
 from gateway.flows.passes import put_vehicle
 from gateway.flows.passes_held import bring, held_of, refuse_overlaps
@@ -34,7 +34,7 @@ def transfer(
     """
     words, new = reason_of(reason), plate_of(to_plate)
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, pass_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "pass", pass_id, by)
         sold = load(connection, desk.site, pass_id)
         if new in sold.plates():
             return sold
@@ -66,7 +66,7 @@ def share(parts: Parts, pass_id: str, plate: str, reason: str, by: By) -> SoldPa
     """
     words, new = reason_of(reason), plate_of(plate)
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, pass_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "pass", pass_id, by)
         sold = load(connection, desk.site, pass_id)
         if new in sold.plates():
             return sold

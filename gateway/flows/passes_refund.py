@@ -22,7 +22,7 @@ from gateway.flows.charges_books import (
     Desk,
     account_of,
     another,
-    hold,
+    hold_of,
     reason_of,
 )
 from gateway.flows.charges_posting import receivable
@@ -71,7 +71,7 @@ def propose(parts: Parts, pass_id: str, reason: str, by: By, from_day: date | No
     """
     words = reason_of(reason)
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, pass_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "pass", pass_id, by)
         sold = load(connection, desk.site, pass_id)
         if sold.state != "active":
             raise PassNotValid("the pass was given back before")
@@ -148,7 +148,7 @@ def pay_out(parts: Parts, refund_id: str, channel: str, by: By) -> Refund:
     """
     check_channel(parts, channel)
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, refund_id.partition(".")[0], by)
+        desk = hold_of(parts, connection, "refund", refund_id, by)
         row = _row(desk, refund_id)
         if row.state == "paid":
             return _document(row._asdict(), None)
@@ -230,7 +230,7 @@ def _credit(desk: Desk, period: SoldPeriod, fen: int) -> int:
 
 
 def _proposed(parts: Parts, connection: Connection, refund_id: str, by: By) -> tuple[Desk, Any, SoldPass]:
-    desk = hold(parts, connection, refund_id.partition(".")[0], by)
+    desk = hold_of(parts, connection, "refund", refund_id, by)
     row = _row(desk, refund_id)
     if row.state != "proposed":
         raise AlreadyDecided(f"the refund was {row.state} by {row.decided_by}")

@@ -294,3 +294,14 @@ def test_a_pass_that_overlaps_another_stops_nobody_elses_month(office: Office) -
     assert len(run.overlapping) == 1
     assert {(one.household, one.kind) for one in run.charged} >= {("101", "property_fee"), ("102", "property_fee")}
     office.books_hold()
+
+
+@pytest.mark.parametrize("nothing", ["nope", "nowhere.abc", "xinyi.abc", ""])
+def test_what_is_not_there_is_said_in_words_of_a_charge(office: Office, nothing: str) -> None:
+    """An id that leads to no site says no more than one that leads to no charge."""
+    with pytest.raises(NotFound, match="no such charge"):
+        charges_money.pay_back(office.parts, nothing, "cash", TILL)
+    with pytest.raises(NotFound, match="no such charge"):
+        charges_money.reverse(office.parts, nothing, "why", FINANCE)
+    with pytest.raises(NotFound, match="no such refund"):
+        passes_refund.pay_out(office.parts, nothing, "cash", TILL)

@@ -8,7 +8,7 @@ from controllers.commands import Action, Reason
 from controllers.events import Kind
 from gateway.flows import payment, quote
 from gateway.flows.pay_token import token
-from gateway.flows.refusals import AmountNotDue, ChannelClosed, KeyReused, NotFound
+from gateway.flows.refusals import AmountNotDue, ChannelClosed, Invalid, KeyReused, NotFound
 from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
 
@@ -159,3 +159,12 @@ def test_a_quote_writes_nothing_and_says_what_a_payment_would_ask(street: Street
     assert street.stay("浙A12345").bills == 0
     with pytest.raises(NotFound):
         quote.bill_document(street.parts, "xinyi.nothing")
+
+
+@pytest.mark.parametrize("channel", ["gold", "wechat_pay", "Cash", "", "cash "])
+def test_only_channels_that_there_are_take_money(street: Street, channel: str) -> None:
+    """Also where tests pay through any of them: an account of a channel that nobody knows would never be reconciled."""
+    at_the_exit(street)
+    with pytest.raises(Invalid):
+        pay(street, "浙A12345", 1000, channel=channel)
+    assert street.accounts() == {}

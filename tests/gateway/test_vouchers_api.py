@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from sqlalchemy import insert
 
 from gateway.api import access
 from gateway.api.app import create_app
@@ -12,6 +13,7 @@ from gateway.flows import estate, users
 from gateway.flows.close import close_missed
 from gateway.flows.pay_token import token
 from gateway.flows.users import ROLES
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client, Staff
 from tests.gateway.trade import SITE, Street, local
@@ -196,6 +198,40 @@ def test_buyers_are_billed_once_a_month(office: Office) -> None:
     assert "00000001" in table
     assert "12.00" in table
     pays(office)
+
+
+def test_buyers_and_their_months_come_page_by_page(office: Office) -> None:
+    finance = office["finance"]
+    names = [f"cafe-{number}" for number in range(5)]
+    for name in names:
+        cafe = {"site": "xinyi", "id": name, "kind": "merchant", "name": "咖啡"}
+        assert office["registrar"].post("/api/v1/vouchers/buyers", cafe).status_code == 200
+    rows = [
+        {"site_id": "xinyi", "id": f"vs-{month}-{name}", "buyer_id": name, "month": month, "used": 1, "fen": 100}
+        for month in ("2026-01", "2026-02")
+        for name in names
+    ]
+    with office.street.parts.store.writing() as connection:
+        connection.execute(insert(t.VoucherStatement), [row | {"made_at": local("09:00")} for row in rows])
+        connection.commit()
+    for path, wanted in (
+        ("/api/v1/vouchers/buyers", names),
+        (
+            "/api/v1/vouchers/statements",
+            [f"vs-{month}-{name}" for month in ("2026-02", "2026-01") for name in names],
+        ),
+    ):
+        seen: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = finance.get(path, limit=2, **cursor).json()
+            assert len(answer["items"]) <= 2
+            seen += [one["id"] for one in answer["items"]]
+            if answer["next"] is None:
+                break
+            cursor = {"cursor": answer["next"]}
+        assert seen == wanted
+        assert finance.get(path, cursor="gold").status_code == 422
 
 
 def pays(office: Office) -> None:

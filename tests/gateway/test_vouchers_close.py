@@ -15,6 +15,7 @@ from controllers.events import Opening
 from gateway.flows import payment, verify_passes, verify_vouchers
 from gateway.flows.charges_books import By, Money
 from gateway.flows.close import close_day, close_missed
+from gateway.flows.reading import Slice
 from gateway.flows.refusals import AmountNotDue, ChannelClosed, KeyReused, NotFound
 from gateway.flows.verify import verify
 from gateway.flows.verify_scope import Failure, Look, Scope
@@ -285,8 +286,11 @@ class TestStatements:
 def account(desk: Desk) -> dict[str, int]:
     """What is due of each month, as the list of months says; and the sum, as the list of buyers says."""
     with desk.parts.store.reading() as connection:
-        months = {one["month"]: one["due_fen"] for one in reading.statements(connection, None, buyer="cafe")}
-        (buyer,) = reading.buyers(connection, None)
+        months = {
+            one["month"]: one["due_fen"]
+            for _, one in reading.statements(connection, None, Slice(None, 100), buyer="cafe")
+        }
+        ((_, buyer),) = reading.buyers(connection, None, Slice(None, 100))
     assert buyer["due_fen"] == sum(months.values())
     return months
 

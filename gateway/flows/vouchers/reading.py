@@ -140,23 +140,31 @@ def books(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
     ]
 
 
-def buyers(connection: Connection, allowed: Sites) -> list[Document]:
+def buyers(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
     """Merchants and visiting firms by site and id, with what each still owes."""
-    due = due_by_month(connection, allowed)
+    conditions = [within(VoucherBuyer.site_id, allowed)]
+    if page.after is not None:
+        site, buyer = page.after
+        conditions.append(or_(VoucherBuyer.site_id > site, and_(VoucherBuyer.site_id == site, VoucherBuyer.id > buyer)))
     rows = connection.execute(
         select(*VoucherBuyer.__table__.c)
-        .where(within(VoucherBuyer.site_id, allowed))
+        .where(*conditions)
         .order_by(VoucherBuyer.site_id, VoucherBuyer.id)
-    )
+        .limit(page.limit + 1)
+    ).all()
+    due = due_by_month(connection, {row.site_id for row in rows})
     return [
-        {
-            "site": row.site_id,
-            "id": row.id,
-            "kind": row.kind,
-            "name": row.name,
-            "enabled": row.enabled,
-            "due_fen": sum(due.get((row.site_id, row.id), {}).values()),
-        }
+        (
+            (row.site_id, row.id),
+            {
+                "site": row.site_id,
+                "id": row.id,
+                "kind": row.kind,
+                "name": row.name,
+                "enabled": row.enabled,
+                "due_fen": sum(due.get((row.site_id, row.id), {}).values()),
+            },
+        )
         for row in rows
     ]
 
@@ -208,29 +216,35 @@ def redemptions(connection: Connection, allowed: Sites, page: Slice, *, state: s
 
 
 def statements(
-    connection: Connection, allowed: Sites, *, month: str | None = None, buyer: str | None = None
-) -> list[Document]:
-    """Buyers' months, by month and buyer, with what is still due of each."""
+    connection: Connection, allowed: Sites, page: Slice, *, month: str | None = None, buyer: str | None = None
+) -> list[Keyed]:
+    """Buyers' months, the newest month first, then by id, with what is still due of each."""
     table = VoucherStatement
     conditions = [within(table.site_id, allowed)]
     conditions += [] if month is None else [table.month == month]
     conditions += [] if buyer is None else [table.buyer_id == buyer]
+    if page.after is not None:
+        before, last = page.after
+        conditions.append(or_(table.month < before, and_(table.month == before, table.id > last)))
     rows = connection.execute(
-        select(*table.__table__.c).where(*conditions).order_by(table.month.desc(), table.site_id, table.buyer_id)
-    )
-    due = due_by_month(connection, allowed)
+        select(*table.__table__.c).where(*conditions).order_by(table.month.desc(), table.id).limit(page.limit + 1)
+    ).all()
+    due = due_by_month(connection, {row.site_id for row in rows})
     return [
-        {
-            "id": row.id,
-            "site": row.site_id,
-            "buyer": row.buyer_id,
-            "month": row.month,
-            "used": row.used,
-            "amount_fen": row.fen,
-            "due_fen": due[row.site_id, row.buyer_id][row.month],
-            "transaction": row.transaction_id,
-            "made_at": row.made_at,
-        }
+        (
+            (row.month, row.id),
+            {
+                "id": row.id,
+                "site": row.site_id,
+                "buyer": row.buyer_id,
+                "month": row.month,
+                "used": row.used,
+                "amount_fen": row.fen,
+                "due_fen": due[row.site_id, row.buyer_id][row.month],
+                "transaction": row.transaction_id,
+                "made_at": row.made_at,
+            },
+        )
         for row in rows
     ]
 
