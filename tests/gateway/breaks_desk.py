@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -76,26 +75,11 @@ class Breaks(Till):
         return name
 
     def short(self, fen: int = 100) -> str:
-        """A drawer that is short of so much, as its shift ended; found by the first run after it."""
+        """A drawer that is short of so much, as its shift ended."""
         shift = self.opens(LI, 20_000)
         self.counts(shift, 20_000 - fen)
         step = self.closes(shift)
         assert step.break_id is not None
-        with self.parts.store.writing() as connection:
-            row = {
-                "site_id": "xinyi", "id": step.break_id, "key": f"cash_short:xinyi:{shift}", "day": date(2026, 3, 2),
-                "kind": "cash_short", "about": "shift", "channel": "cash", "account": "", "order_number": "",
-                "refund_number": "", "shift_id": shift, "subject": "", "amount_fen": fen, "difference_fen": -fen,
-                "suspense_fen": fen, "evidence": {}, "found_at": self.clock.now(), "state": "open", "version": 1,
-            }  # fmt: skip
-            connection.execute(insert(t.ReconciliationBreak).values(**row))
-            connection.execute(
-                insert(t.ReconciliationStep).values(
-                    site_id="xinyi", break_id=step.break_id, sequence=1, at=self.clock.now(), action="found",
-                    state="open", reason="", amount_fen=fen, difference_fen=-fen,
-                )
-            )  # fmt: skip
-            connection.commit()
         return step.break_id
 
     # ------------------------------------------------------------------ what is done with it
