@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from controllers.adapters.dahua import Dahua
+from controllers.adapters.frigate import Frigate
 from controllers.adapters.hikvision import Hikvision
 from controllers.adapters.huaxia import Huaxia
 from controllers.adapters.native_adapter import Native
+from controllers.adapters.openalpr import OpenAlpr
+from controllers.adapters.platerecognizer import PlateRecognizer
 from controllers.adapters.port import Adapter
 from controllers.adapters.qianyi import Qianyi
 from controllers.adapters.vzenith import Vzenith
@@ -22,6 +25,9 @@ _ALL: tuple[Adapter, ...] = (
     Qianyi(),
     Huaxia(),
     Xinlutong(),
+    Frigate(),
+    PlateRecognizer(),
+    OpenAlpr(),
 )
 
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.vendor: adapter for adapter in _ALL})
