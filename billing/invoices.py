@@ -33,13 +33,20 @@ _PHONE: Final = re.compile(r"\+?[0-9-]{5,20}")
 _GOODS_CODE: Final = re.compile(r"\d{19}")
 
 State = Literal[
-    "requested", "submitted", "issued", "refused", "withdrawn", "red_requested", "red_submitted", "red_issued"
+    "requested",
+    "submitted",
+    "issued",
+    "refused",
+    "withdrawn",
+    "red_requested",
+    "red_submitted",
+    "red_refused",
+    "red_issued",
 ]
 UNDER_WAY: Final = frozenset({"requested", "submitted"})
 """Asked for, and not there yet."""
-STANDS: Final = frozenset({"issued", "red_requested", "red_submitted"})
+STANDS: Final = frozenset({"issued", "red_requested", "red_submitted", "red_refused"})
 """It is with the tax authority, and no red one is."""
-BEING_REVERSED: Final = frozenset({"red_requested", "red_submitted"})
 
 
 class Buyer(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
 from gateway.flows.calendar_watch import watch_calendar
+from gateway.flows.invoices import sending as invoices
 from gateway.flows.matching import match_waiting
 from gateway.flows.orders.tending import tend as tend_orders
 from gateway.flows.outcome import Outcome
@@ -39,6 +40,8 @@ VOUCHERS_SECONDS = 3600.0
 PASS_INCOME_SECONDS = 3600.0
 CALENDAR_SECONDS = 3600.0
 ORDERS_SECONDS = 15.0
+INVOICES_SECONDS = 15.0
+RED_INVOICES_SECONDS = 300.0
 
 
 def periodic(parts: Parts) -> list[Periodic]:
@@ -48,6 +51,8 @@ def periodic(parts: Parts) -> list[Periodic]:
         ("matching", MATCHING_SECONDS, lambda: match_waiting(parts) or ""),
         ("vouchers-collected", COLLECTED_SECONDS, lambda: match_queued(parts) or ""),
         ("payment-orders", ORDERS_SECONDS, lambda: tend_orders(parts)),
+        ("invoices", INVOICES_SECONDS, lambda: invoices.tend(parts)),
+        ("red-invoices", RED_INVOICES_SECONDS, lambda: invoices.watch(parts)),
         ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),
         ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),
         ("pass-income", PASS_INCOME_SECONDS, lambda: earn_due(parts)),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway.channels.accounts import Accounts
+from gateway.invoicing.accounts import Invoicing
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
@@ -26,15 +27,18 @@ class Parts:
     outbox: Signal = field(default_factory=Signal)
     estates: Estates = field(default_factory=Estates)
     channels: Accounts = field(default_factory=Accounts)
+    invoicing: Invoicing = field(default_factory=Invoicing)
 
 
 def build(settings: Settings, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Parts:
+    ticking = clock or SystemClock()
     return Parts(
         settings=settings,
-        clock=clock or SystemClock(),
+        clock=ticking,
         store=Store(open_engine(settings.database_url)),
         metrics=metrics or Metrics(),
         channels=Accounts(settings.channels),
+        invoicing=Invoicing(settings.invoicing, now=ticking.now, zone=settings.zone, font=settings.print_font),
     )
 
 

@@ -183,6 +183,10 @@ BAD_IMPORTS = {
         "gateway/channels/wechat.py",
         "import gateway.flows.batch",
     ),
+    "a provider of invoices knows what an invoice is, and nothing else of ours": (
+        "gateway/invoicing/port.py",
+        "import gateway.channels.port",
+    ),
     "the store knows no flow, the runtime no store": ("gateway/store/keyed.py", "import gateway.flows.batch"),
 }
 

@@ -266,6 +266,8 @@ EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
         "refund_failed": "a refund was not made",
         "correction_proposed": "a correction waits for a second person",
         "help_call": "call for help",
+        "invoice_refused": "an invoice was not issued",
+        "red_invoice_refused": "a red invoice was not issued",
         "unreadable": "plate unreadable",
         "blocked": "blocked vehicle",
         "not_registered": "not registered",

@@ -8,8 +8,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Table, and_, bindparam, insert, select, text, update
 
+from billing.invoices import Premises, Seller
 from gateway.flows import audit
-from gateway.flows.estate_file import DeviceEntry, Estate, EstateInvalid, GateEntry, LaneEntry, SiteEntry, parse
+from gateway.flows.estate_file import (
+    DeviceEntry,
+    Estate,
+    EstateInvalid,
+    GateEntry,
+    LaneEntry,
+    MerchantEntry,
+    SiteEntry,
+    parse,
+)
 from gateway.flows.passwords import make_hash, matches
 from gateway.runtime.ids import random_token
 from gateway.store.tables import Base, Device, Gate, Lane, Merchant, Site, SiteBooks
@@ -108,7 +118,7 @@ def _hashes(parts: Parts, estate: Estate) -> tuple[dict[Key, str], list[Credenti
 def _wanted(estate: Estate, hashes: dict[Key, str]) -> list[tuple[type[Base], dict[Key, Row]]]:
     """Each table's rows as the file says; a table stands after those that it refers to."""
     return [
-        (Merchant, {(entry.id,): {"name": entry.name} for entry in estate.merchants}),
+        (Merchant, {(entry.id,): _merchant_row(entry) for entry in estate.merchants}),
         (Site, {(entry.id,): _site_row(entry) for entry in estate.sites}),
         (Gate, {(entry.site, entry.id): _gate_row(entry) for entry in estate.gates}),
         (Device, {(entry.site, entry.id): _device_row(entry, hashes) for entry in estate.devices}),
@@ -125,8 +135,22 @@ def _new(device: DeviceEntry) -> Credential:
     )
 
 
+def _merchant_row(entry: MerchantEntry) -> Row:
+    return {"name": entry.name, "seller": _document(entry.seller)}
+
+
 def _site_row(entry: SiteEntry) -> Row:
-    return {"name": entry.name, "capacity": entry.capacity, "policy_id": entry.policy, "merchant_id": entry.merchant}
+    return {
+        "name": entry.name,
+        "capacity": entry.capacity,
+        "policy_id": entry.policy,
+        "merchant_id": entry.merchant,
+        "premises": _document(entry.premises),
+    }
+
+
+def _document(said: Seller | Premises | None) -> Row | None:
+    return None if said is None else msgspec.to_builtins(said)
 
 
 def _gate_row(entry: GateEntry) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from billing.invoices import Premises, Seller, problems_of_seller
 from controllers.adapters.native import valid_name
 
 VENDORS = (
@@ -30,8 +31,11 @@ class EstateInvalid(Exception):
 
 
 class MerchantEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """`seller`: as the tax authority knows it; without it no invoices are issued."""
+
     id: str
     name: str
+    seller: Seller | None = None
 
 
 class LaneEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +67,14 @@ class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """`capacity` counts parking spaces."""
+    """`capacity` counts parking spaces. `premises`: where it is, as invoices say it."""
 
     id: str
     name: str
     capacity: int
     policy: str
     merchant: str
+    premises: Premises | None = None
 
 
 class Estate(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +142,16 @@ class _Table:
             return choices[0]
         return str(value)
 
+    def inner(self, key: str) -> _Table | None:
+        """A table within this one; None where there is none."""
+        value = self._take(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.wrong(key, f"write it as a table of its own, [{key}]")
+            return None
+        return _Table(f"{self.where}, [{key}]", value, self.problems)
+
     def tables(self, key: str, what: str) -> list[_Table]:
         value = self._take(key)
         if value is None:
@@ -195,9 +210,37 @@ def parse(text: str) -> Estate:
 
 
 def _merchant(table: _Table) -> MerchantEntry:
-    merchant = MerchantEntry(id=table.name(), name=table.text("name"))
+    merchant = MerchantEntry(id=table.name(), name=table.text("name"), seller=_seller(table.inner("seller")))
     table.done()
     return merchant
+
+
+def _seller(table: _Table | None) -> Seller | None:
+    if table is None:
+        return None
+    seller = Seller(
+        title=table.text("title"),
+        tax_number=table.text("tax_number"),
+        **{key: table.optional_text(key) or "" for key in ("address", "phone", "bank", "bank_account")},
+    )
+    if seller.tax_number and any(one.field == "seller.tax_number" for one in problems_of_seller(seller)):
+        table.wrong("tax_number", "not a 统一社会信用代码 of 18 characters whose last one checks")
+    table.done()
+    return seller
+
+
+def _premises(table: _Table | None) -> Premises | None:
+    if table is None:
+        return None
+    premises = Premises(
+        region=table.text("region"),
+        address=table.text("address"),
+        certificate=table.optional_text("certificate") or "无",
+    )
+    if premises.region and "-" not in premises.region:
+        table.wrong("region", "write 省-市-区 with hyphens, such as 浙江省-杭州市-拱墅区")
+    table.done()
+    return premises
 
 
 def _site(table: _Table, merchants: set[str]) -> Estate:
@@ -207,6 +250,7 @@ def _site(table: _Table, merchants: set[str]) -> Estate:
         capacity=table.number("capacity", CAPACITY_MAX),
         policy=table.text("policy", 40),
         merchant=table.name("merchant"),
+        premises=_premises(table.inner("premises")),
     )
     if site.merchant and site.merchant not in merchants:
         table.wrong("merchant", f"{site.merchant!r} is no [[merchant]] of this file")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +15,7 @@ from sqlalchemy import Connection
 
 from billing.close import Passage, Record, read_lines
 from billing.exports import (
-    AccountMapping,
     File,
-    MappingNotUsable,
     NotForAudience,
     Period,
     SiteDay,
@@ -27,11 +24,11 @@ from billing.exports import (
     beancount_to,
     csv_to,
     json_to,
-    read_mapping,
     tables,
     written,
 )
 from billing.ledger import Transaction
+from gateway.flows.accounting import accounting_mapping
 from gateway.flows.export_scope import Scope, scope_of
 from gateway.flows.export_writing import write_together
 from gateway.flows.refusals import Invalid, NotFound
@@ -42,8 +39,6 @@ from gateway.wiring import Parts
 FORMATS = ("json", "csv", "xlsx", "beancount", "accounting", "pdf")
 # What these say comes from the sealed records alone: the ledger under them is gone through before.
 _WITHOUT_THE_LEDGER = frozenset({"json", "accounting"})
-
-_MAPPING_BYTES_MAX = 256 * 1024
 
 Tick = Callable[[int], None]
 
@@ -157,24 +152,6 @@ def _printed(parts: Parts, stem: str, days: Sequence[SiteDay]) -> list[File]:
     except NoFont as why:
         raise Invalid(str(why)) from None
     return pdf_to(stem, _title(days), days, parts.settings.zone, font)
-
-
-def accounting_mapping(parts: Parts, named: Path | None = None) -> AccountMapping:
-    """The accounts of the accounting program. Raises `Invalid`, saying what is wrong in which file."""
-    path = named or (Path(parts.settings.accounting_mapping) if parts.settings.accounting_mapping else None)
-    source = files("rules").joinpath("accounting.toml") if path is None else path
-    try:
-        if path is not None and path.stat().st_size > _MAPPING_BYTES_MAX:
-            raise Invalid(f"{path}: larger than {_MAPPING_BYTES_MAX >> 10} KiB; that is no mapping of accounts")
-        return read_mapping(source.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{source}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-    except MappingNotUsable as why:
-        raise Invalid(f"{source}: {why}") from None
-    except OSError as error:
-        raise Invalid(
-            f"{source}: {error.strerror or error}; name the file with --mapping or accounting_mapping"
-        ) from None
 
 
 def _title(days: Sequence[SiteDay]) -> str:

@@ -121,6 +121,7 @@ def _erase(parts: Parts, connection: Connection, person: Person) -> Counter[str]
     for site, plate in person.vehicles:
         done.update(_misread(connection, site, plate, aliases[plate]))
         done.update(_movement(parts, connection, site, plate, now))
+        done["invoice_file"] += _invoice_files(connection, site, plate)
         done.update(rename_holder(connection, site, f"vehicle:{plate}", aliases[plate]))
     for holding in HOLDINGS:
         done[holding.table.__tablename__] += _holding(connection, person, holding, aliases, household)
@@ -183,6 +184,13 @@ def _pictures(connection: Connection, site: str, plate: str) -> int:
     own = and_(image.site_id == event.site_id, image.device_id == event.device_id, image.event_id == event.event_id)
     query = select(func.count()).select_from(t.PlateEventRow).join(t.Image, own)
     return int(connection.execute(query.where(event.site_id == site, event.plate == plate)).scalar_one())
+
+
+def _invoice_files(connection: Connection, site: str, plate: str) -> int:
+    """The buyer stands in them. The invoice itself stays with the tax authority, under its number."""
+    invoice, file = t.Invoice.__table__.c, t.InvoiceFile.__table__.c
+    own = select(invoice.id).where(invoice.site_id == site, invoice.plate == plate)
+    return connection.execute(delete(t.InvoiceFile).where(file.site_id == site, file.invoice_id.in_(own))).rowcount
 
 
 def _exceptions(connection: Connection, site: str, stays: list[str], events: list[str]) -> int:

@@ -189,4 +189,27 @@ HOLDINGS: tuple[Holding, ...] = (
         plate="plate",
         erase={"evidence": "", "reason": ""},
     ),
+    Holding(
+        table=t.Invoice,
+        sheet="电子发票",
+        columns={
+            **_SITE,
+            "id": "申请号",
+            "stay_id": "停车记录号",
+            "plate": "车牌",
+            "buyer_title": "抬头",
+            "buyer_tax_number": "税号",
+            "buyer_email": "邮箱",
+            "buyer_phone": "电话",
+            "state": "状态",
+            "amount_fen": "金额(分)",
+            "number": "发票号码",
+            "issued_at": "开票时间",
+            "red_number": "红字发票号码",
+            "requested_at": "申请时间",
+        },
+        plate="plate",
+        # Not `words`: a title is often a firm's, or the word 个人.
+        erase={"buyer_title": "", "buyer_tax_number": "", "buyer_email": "", "buyer_phone": ""},
+    ),
 )

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select, text
 
 from gateway.flows.arrears import due
 from gateway.flows.personal_data_subject import Person
 from gateway.flows.refusals import Refused
 from gateway.store import tables as t
+from gateway.store.tables.invoices import ASKED_ABOUT as INVOICES_ASKED_ABOUT
 
 # A device sends again what it got no receipt for; whoever stood at a gate a moment ago may still be waiting there.
 JUST_SEEN = timedelta(minutes=10)
@@ -21,6 +22,7 @@ _ITEM = t.ExceptionItem.__table__.c
 _PRESENCE = t.Presence.__table__.c
 _BLOCKED = t.BlockedVehicle.__table__.c
 _EVENT = t.PlateEventRow.__table__.c
+_INVOICE = t.Invoice.__table__.c
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -149,6 +151,12 @@ def _just_seen(connection: Connection, site: str, plate: str, now: datetime) -> 
         yield Hold(site, "just_seen", f"the vehicle was at a gate within the last {minutes} minutes; ask again later")
 
 
+def _invoice(connection: Connection, site: str, plate: str, _now: datetime) -> Iterator[Hold]:
+    own = select(_INVOICE.id).where(_INVOICE.site_id == site, _INVOICE.plate == plate, text(INVOICES_ASKED_ABOUT))
+    if connection.execute(own.limit(1)).first() is not None:
+        yield Hold(site, "dispute", "an invoice of the vehicle is with the provider; ask again when it is there")
+
+
 _NO_DISPUTE = ("not_confirmed", "opened_by_hand")
 _OF_A_VEHICLE: tuple[Callable[[Connection, str, str, datetime], Iterator[Hold]], ...] = (
     _inside,
@@ -157,6 +165,7 @@ _OF_A_VEHICLE: tuple[Callable[[Connection, str, str, datetime], Iterator[Hold]],
     _blocked,
     _just_seen,
     _undecided,
+    _invoice,
     _pass_of_vehicle,
 )
 _OF_A_HOUSEHOLD: tuple[Callable[[Connection, str, str, datetime], Iterator[Hold]], ...] = (_charges, _pass_of_household)

@@ -187,6 +187,7 @@ KINDS.update(
         "blocklist": Kind("retention_blocklist_days", retention_registers.blocklist),
         "voucher_takers": Kind("retention_vouchers_days", retention_registers.voucher_takers),
         "agreements": Kind("retention_agreements_days", retention_registers.agreements),
+        "invoices": Kind("retention_invoices_days", retention_registers.invoices),
         "origins": Kind("retention_origins_days", _old_origins),
         "requests": Kind("retention_requests_days", _old_requests),
     }

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, o
 
 from gateway.flows.personal_data_door import GONE, forget_history, stranger
 from gateway.flows.registers_kinds import entry_of
-from gateway.flows.retention_rows import ROWS_AT_A_TIME, each, table_of
+from gateway.flows.retention_rows import ROWS_AT_A_TIME, delete_old, each, table_of
 from gateway.flows.retention_vehicles import UNSETTLED
 from gateway.store import tables as t
 
@@ -78,6 +78,15 @@ def agreements(connection: Connection, before: datetime) -> int:
         and_(table.c.state == "refused", table.c.decided_at < before),
     )
     return _plates(connection, t.PayLaterAgreement, over, {"evidence": "", "reason": ""})
+
+
+def invoices(connection: Connection, before: datetime) -> int:
+    """电子发票: whose they are, and the files. What was invoiced, when and under which number stays."""
+    table = table_of(t.Invoice)
+    buyer = {"buyer_title": "", "buyer_tax_number": "", "buyer_email": "", "buyer_phone": ""}
+    over = and_(table.c.requested_at < before, ~table.c.state.in_(["requested", "submitted"]))
+    files = delete_old(connection, t.InvoiceFile, "received_at", before)
+    return files + _plates(connection, t.Invoice, over, buyer)
 
 
 _REGISTRATIONS: Mapping[str, type[t.Base]] = {

@@ -15,6 +15,7 @@ import msgspec
 from gateway.flows import (
     verify_breaks,
     verify_closes,
+    verify_invoices,
     verify_ledger,
     verify_orders,
     verify_passes,
@@ -63,6 +64,7 @@ def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
     yield from verify_orders.failures(look)
+    yield from verify_invoices.failures(look)
     yield from verify_shifts.failures(look)
     yield from verify_breaks.failures(look)
     yield from verify_spaces.failures(look)

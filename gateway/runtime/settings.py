@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.runtime.channel_settings import MerchantChannels
+from gateway.runtime.invoicing_settings import MerchantInvoicing
 
 DEFAULT_FILE = Path("parkgate.toml")
 _BROKER_SCHEMES = {"mqtt": 1883, "mqtts": 8883, "embedded": 1883}
@@ -124,6 +125,11 @@ class Settings(BaseSettings):
     retention_agreements_days: int = Field(
         default=1095, ge=30, description="how long after its end it is kept whose a pay-later agreement was"
     )
+    retention_invoices_days: int = Field(
+        default=1827,
+        ge=365,
+        description="how long it is kept whose an invoice is, and its file; the law asks for five years",
+    )
     retention_origins_days: int = Field(
         default=183, ge=183, description="how long addresses in the audit trail are kept; the law asks for six months"
     )
@@ -155,6 +161,10 @@ class Settings(BaseSettings):
         default="10:00",
         description="from when on the day before's statements are fetched from the channels, local time",
     )
+    invoicing: dict[str, MerchantInvoicing] = Field(
+        default_factory=dict,
+        description="who issues electronic invoices (数电票), by merchant of the site file: [invoicing.hushu]",
+    )
     payment_order_minutes: int = Field(
         default=5, ge=2, le=1440, description="how long an order of a payment channel can be paid"
     )
@@ -179,6 +189,14 @@ class Settings(BaseSettings):
     def _close_at(cls, value: str) -> str:
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
             raise ValueError('a local time such as "02:00"')
+        return value
+
+    @field_validator("invoicing")
+    @classmethod
+    def _no_samples(cls, value: dict[str, MerchantInvoicing], info: ValidationInfo) -> dict[str, MerchantInvoicing]:
+        """A driver who is given a sample has no invoice."""
+        if not info.data.get("test") and any(one.provider == "simulated" for one in value.values()):
+            raise ValueError("a simulated provider issues samples; it needs test = true")
         return value
 
     @field_validator("timezone")

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     ORIGIN = "a network address"
     STAFF = "who of the staff did it: kept as long as what was done"
     WORDS = "what staff or a program wrote in words: nothing of a person is asked for, and what is found is taken out"
+    BUYER = "whose an invoice is"
     REQUEST = "what a person asked about their own data"
 
 
@@ -84,6 +85,17 @@ PERSONAL: dict[str, dict[str, Kind]] = {
     "free_vehicle": {"plate": Kind.PLATE},
     "household": {"id": Kind.HOUSEHOLD, "name": Kind.NAME, "area_m2": Kind.HOUSEHOLD},
     "image": {"jpeg": Kind.PICTURE},
+    "invoice": {
+        "buyer_title": Kind.BUYER,
+        "buyer_tax_number": Kind.BUYER,
+        "buyer_email": Kind.BUYER,
+        "buyer_phone": Kind.BUYER,
+        "plate": Kind.PLATE,
+        "problem": Kind.WORDS,
+        "requested_by": Kind.STAFF,
+        "red_requested_by": Kind.STAFF,
+    },
+    "invoice_file": {"pdf": Kind.BUYER},
     "job_run": {"outcome": Kind.WORDS},
     "ledger_transaction": {"operator": Kind.STAFF},
     "offline_list": {"entries": Kind.PLATE, "digest": Kind.PLATE},
@@ -217,12 +229,16 @@ NOTHING: dict[str, str] = {
     "gate": "site_id id tier residents_only staffed enabled",
     "household": "site_id valid_from valid_to",
     "image": "site_id device_id event_id received_at",
+    # Its row hash is over none of what is a person's.
+    "invoice": "site_id id stay_id merchant_id state requested_at buyer_kind amount_fen tax_fen rate goods seller premises place"
+    " entry_at exit_at submitted_at number issued_at red_cause red_requested_at red_number red_issued_at replaces look_at looks row_hash",
+    "invoice_file": "site_id invoice_id part received_at",
     "job_lease": "name holder until",
     "job_run": "name started_at finished_at next_at",
     "lane_code": "site_id lane_id generation rotated_at",
     "lane": "site_id id gate_id device_id direction loop passage_sensor offline_exit enabled",
     "ledger_transaction": "site_id id business_day belongs_to at kind reference_kind reference idempotency_key content_hash reverses",
-    "merchant": "id name enabled",
+    "merchant": "id name seller enabled",
     "offline_list": "site_id version previous_version changed_at",
     "parking_pass": "site_id id offer_id anchor_day billed state created_at",
     "pass_income": "site_id period_id day run_id income_fen waived_fen",
@@ -260,7 +276,7 @@ NOTHING: dict[str, str] = {
     "shift": "site_id id drawer opened_at float_fen from_shift closed_at",
     "shift_step": "site_id shift_id sequence kind at place amount_fen expected_fen counted_fen pieces code break_id transaction_id"
     " next_shift idempotency_key content_hash",
-    "site": "id name capacity policy_id merchant_id enabled",
+    "site": "id name capacity policy_id merchant_id premises enabled",
     "site_books": "site_id opened_on closed_through",
     "staff_command": "site_id command_id lane_id action at role content_hash",
     "stay": "site_id id vehicle plate_colour state started_at entry_at exit_at entry_lane exit_lane entry_device entry_event"

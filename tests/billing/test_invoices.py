@@ -19,7 +19,17 @@ from billing.invoices import PARKING_CODE, STANDS, Buyer, Content, Goods, Held, 
 REAL = ("91330100799655058B", "9144030071526726XG", "91110000802100433B", "914403001922038216", "91310000775785552L")
 COMPANY = Buyer(kind="company", title="杭州某某科技有限公司", tax_number=REAL[0])
 PERSON = Buyer(kind="person", title="王小明")
-STATES = ("requested", "submitted", "issued", "refused", "withdrawn", "red_requested", "red_submitted", "red_issued")
+STATES = (
+    "requested",
+    "submitted",
+    "issued",
+    "refused",
+    "withdrawn",
+    "red_requested",
+    "red_submitted",
+    "red_refused",
+    "red_issued",
+)
 
 
 def content(**changed: Any) -> Content:

@@ -26,6 +26,7 @@ BY_HAND = {
     "bill",
     "command",
     "image",
+    "invoice_file",
     "offline_list",
     "personal_data_request",
     "plate_event",

@@ -16,6 +16,7 @@ from gateway.flows import audit, stay_posting
 from gateway.flows.charges_books import REFUND as OWED_BACK
 from gateway.flows.charges_books import By, another, reason_of, share
 from gateway.flows.charges_refusals import AlreadyDecided
+from gateway.flows.invoices.asking import money_went_back
 from gateway.flows.orders.records import (
     REFUND,
     Refund,
@@ -124,6 +125,7 @@ def approve(parts: Parts, refund_id: str, amount_fen: int, by: By) -> Refund:
                 raise NotFound("it would come off a stay that goes on, or that is no more: wait for its exit")
             given_up, transaction = _take_off(batch, stay, order, refund, off, by)
             OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
+            money_went_back(connection, order.site_id, order.stay_id, stay.paid_fen, now)
             desk = share(parts, connection, order.site_id, by)
             lines = [Posting(account(order.channel, None), off), Posting(OWED_BACK, -off)]
             desk.post("refund", ("refund", refund.id), f"refund:{refund.id}", lines, at=now, operator=by.operator)

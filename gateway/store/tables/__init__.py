@@ -15,6 +15,7 @@ from gateway.store.tables.estate import (
     PolicyVersion,
     Site,
 )
+from gateway.store.tables.invoices import Invoice, InvoiceFile
 from gateway.store.tables.money import (
     AllowanceBalance,
     AllowanceDraw,
@@ -98,6 +99,8 @@ __all__ = [
     "Household",
     "Image",
     "Instant",
+    "Invoice",
+    "InvoiceFile",
     "JobLease",
     "JobRun",
     "Lane",

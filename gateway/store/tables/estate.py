@@ -12,16 +12,17 @@ from gateway.store.tables.base import At, Base, Instant, Json, Name, SiteId
 
 
 class Merchant(Base):
-    """收款主体: who receives the money; serves one site or many."""
+    """收款主体: who receives the money; serves one site or many. `seller`: as the tax authority knows it (`billing.invoices.Seller`)."""
 
     __tablename__ = "merchant"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
+    seller: Mapped[dict[str, Any] | None] = mapped_column(Json)
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
 
 
 class Site(Base):
-    """小区. What is missing from an applied site file is disabled, never deleted."""
+    """小区. What is missing from an applied site file is disabled, never deleted. `premises`: where it is, for invoices."""
 
     __tablename__ = "site"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -29,6 +30,7 @@ class Site(Base):
     capacity: Mapped[int] = mapped_column(Integer)
     policy_id: Mapped[Name]
     merchant_id: Mapped[Name]
+    premises: Mapped[dict[str, Any] | None] = mapped_column(Json)
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
 
 

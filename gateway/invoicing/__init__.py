@@ -1,0 +1,1 @@
+"""Electronic invoices: the port of a provider, and the providers behind it."""
