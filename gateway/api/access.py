@@ -91,6 +91,13 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/order-refunds/{refund_id}/refusal"): frozenset({FINANCE, MANAGER}),
     ("POST", "/api/v1/order-refunds/{refund_id}/again"): frozenset({FINANCE}),
     ("GET", "/api/v1/stays/{stay_id}/candidates"): _STAFF,
+    ("GET", "/api/v1/stays/{stay_id}/payments"): _BOOKS | _TILL,
+    ("POST", "/api/v1/payments/{payment_id}/refunds"): _TILL | {FINANCE},
+    ("GET", "/api/v1/cash-refunds"): _BOOKS | _TILL,
+    # Four eyes: the flow refuses whoever proposed it.
+    ("POST", "/api/v1/cash-refunds/{refund_id}/approval"): frozenset({FINANCE, MANAGER}),
+    ("POST", "/api/v1/cash-refunds/{refund_id}/refusal"): frozenset({FINANCE, MANAGER}),
+    ("POST", "/api/v1/cash-refunds/{refund_id}/payout"): _TILL | {FINANCE},
     # Another plate may make a stay free: nobody who takes money at a gate, or opens one, corrects a record.
     ("POST", "/api/v1/stays/{stay_id}/corrections"): frozenset({FINANCE, MANAGER}),
     # Four eyes: the flow refuses whoever proposed it.

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.flows import (
     verify_breaks,
+    verify_cash_refunds,
     verify_closes,
     verify_invoices,
     verify_ledger,
@@ -64,6 +65,7 @@ def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
     yield from verify_orders.failures(look)
+    yield from verify_cash_refunds.failures(look)
     yield from verify_invoices.failures(look)
     yield from verify_shifts.failures(look)
     yield from verify_breaks.failures(look)

@@ -12,6 +12,7 @@ from gateway.flows.verify_scope import Failure, Look, chunks
 from gateway.store import books
 from gateway.store.tables import (
     ArrearsCredit,
+    CashRefund,
     Charge,
     ChargePayment,
     DayClose,
@@ -38,7 +39,11 @@ _CAUSES: dict[str, tuple[tuple[Any, Any], ...]] = {
         (PaymentOrder.site_id, PaymentOrder.id),
     ),
     "charge": ((Charge.site_id, Charge.id), (PassIncomeRun.site_id, PassIncomeRun.id)),
-    "refund": ((PassRefund.site_id, PassRefund.id), (PaymentRefund.site_id, PaymentRefund.id)),
+    "refund": (
+        (PassRefund.site_id, PassRefund.id),
+        (PaymentRefund.site_id, PaymentRefund.id),
+        (CashRefund.site_id, CashRefund.id),
+    ),
     "close": ((DayClose.site_id, DayClose.day),),
     "voucher": ((VoucherStatement.site_id, VoucherStatement.id),),
     "shift": ((ShiftStep.site_id, ShiftStep.shift_id),),

@@ -18,7 +18,7 @@ from billing.bill import CannotPrice, StayToPrice, price
 from billing.ledger import Posted, balances
 from billing.policy import Policy, parse
 from billing.policy_parts import PolicyError
-from gateway.flows import shifts
+from gateway.flows import shifts, verify_cash_refunds
 from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look
 from gateway.store.facts import bill_record
 from gateway.store.records import BillRecord
@@ -169,6 +169,10 @@ def _load_taken_off(connection: Connection, site: str, ids: list[str], around: A
         around.ledger[stay][account] += posted
         if account == shifts.account(channel, None):
             around.received[stay][account] -= fen
+    for cash in verify_cash_refunds.taken_off(connection, site, ids):
+        for account, posted in cash.ledger.items():
+            around.ledger[cash.stay][account] += posted
+        around.received[cash.stay][cash.received] -= cash.fen
 
 
 def _load_ledger(connection: Connection, site: str, kind: str, stay_of: dict[str, str], around: Around) -> None:

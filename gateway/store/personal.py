@@ -119,6 +119,13 @@ PERSONAL: dict[str, dict[str, Kind]] = {
         "ended_by": Kind.STAFF,
     },
     "payment": {"reference": Kind.WORDS, "operator": Kind.STAFF},
+    "cash_refund": {
+        "reason": Kind.WORDS,
+        "decision": Kind.WORDS,
+        "proposed_by": Kind.STAFF,
+        "decided_by": Kind.STAFF,
+        "paid_by": Kind.STAFF,
+    },
     "payment_order": {"ordered_by": Kind.STAFF},
     "payment_refund": {
         "reason": Kind.WORDS,
@@ -251,6 +258,8 @@ NOTHING: dict[str, str] = {
     "pass_held": "site_id pass_id valid_from valid_to registered_at exact",
     "payment": "site_id id stay_id channel amount_fen at shift_id idempotency_key content_hash",
     "payment_notice": "site_id id subject at",
+    "cash_refund": "site_id id payment_id stay_id amount_fen given_up_fen state proposed_at decided_at paid_at shift_id"
+    " transaction_id idempotency_key",
     "payment_order": "site_id id stay_id merchant_id channel amount_fen state code quoted_at expires_at look_at looks trade paid_at"
     " told_at paid_fen applied_fen refunded_fen payment_id",
     "payment_refund": "site_id id order_id stay_id amount_fen off_stay_fen given_up_fen state proposed_at decided_at look_at looks"

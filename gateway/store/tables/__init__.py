@@ -35,7 +35,7 @@ from gateway.store.tables.movement import (
     Quarantine,
     Stay,
 )
-from gateway.store.tables.orders import PaymentNotice, PaymentOrder, PaymentRefund
+from gateway.store.tables.orders import CashRefund, PaymentNotice, PaymentOrder, PaymentRefund
 from gateway.store.tables.passes import (
     Charge,
     ChargePayment,
@@ -81,6 +81,7 @@ __all__ = [
     "Base",
     "Bill",
     "BlockedVehicle",
+    "CashRefund",
     "Certificate",
     "ChannelStatement",
     "ChannelStatementRow",

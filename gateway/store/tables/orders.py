@@ -1,10 +1,10 @@
-"""Payments through channels: orders, what the channels told of them, and money that goes back."""
+"""Payments through channels: orders, what the channels told of them, and money that goes back; also in cash."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, Integer, String, Text, text
+from sqlalchemy import CheckConstraint, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.store.tables.base import At, Base, Fen, Instant, Key, SiteId
@@ -121,4 +121,40 @@ class PaymentRefund(Base):
             sqlite_where=text("sent_at IS NOT NULL"),
             postgresql_where=text("sent_at IS NOT NULL"),
         ),
+    )
+
+
+class CashRefund(Base):
+    """Cash of a payment on its way back to whoever paid: `proposed`, `approved` by a second person or `refused`, `paid`.
+
+    Paid, it was handed out of the drawer of `shift_id`, and taken off the stay by `transaction_id`; `given_up_fen` of it was due, and is
+    not asked for again.
+    """
+
+    __tablename__ = "cash_refund"
+    site_id: Mapped[SiteId]
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    payment_id: Mapped[Key]
+    stay_id: Mapped[Key]
+    amount_fen: Mapped[Fen]
+    given_up_fen: Mapped[Fen] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(8))
+    proposed_at: Mapped[At]
+    proposed_by: Mapped[str] = mapped_column(String(64))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    decided_by: Mapped[str | None] = mapped_column(String(64))
+    decision: Mapped[str] = mapped_column(Text, default="")
+    paid_at: Mapped[datetime | None] = mapped_column(Instant)
+    paid_by: Mapped[str | None] = mapped_column(String(64))
+    shift_id: Mapped[str | None] = mapped_column(String(64))
+    transaction_id: Mapped[str | None] = mapped_column(String(64))
+    idempotency_key: Mapped[str] = mapped_column(String(200))
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="positive"),
+        CheckConstraint("given_up_fen BETWEEN 0 AND amount_fen", name="part_of_it"),
+        UniqueConstraint("site_id", "idempotency_key"),
+        Index(None, "site_id", "payment_id"),
+        Index(None, "site_id", "stay_id"),
+        Index("ix_cash_refund_proposed", "site_id", "proposed_at", "id"),
     )
