@@ -63,11 +63,19 @@ class _Account(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Fee(_Account):
+    """手续费: what was agreed with the channel. `rate_ppm`: 6000 is 0.60 %. Of refunds the fee is `returned`, or `kept` by the channel."""
+
+    rate_ppm: int = Field(ge=0, le=100_000)
+    rounding: Literal["half_up", "half_even", "down", "up"] = "half_up"
+    refunds: Literal["returned", "kept"] = "returned"
+
+
 class WechatAccount(_Account):
     """微信支付 APIv3, a direct merchant, verified by WeChat Pay's public key (微信支付公钥).
 
     `product`: `native`, a QR code to be scanned, or `h5`, a link for the browser of the phone that pays. `fund_flow`: whether the account's
-    资金账单 is fetched, too, for which the merchant may lack the permission.
+    资金账单 is fetched, too, for which the merchant may lack the permission. `fee`: None: its fees are not checked.
     """
 
     app_id: Id
@@ -79,16 +87,18 @@ class WechatAccount(_Account):
     public_key_id: Id
     product: Literal["native", "h5"] = "native"
     fund_flow: bool = True
+    fee: Fee | None = None
     address: Address = WECHAT_ADDRESS
 
 
 class AlipayAccount(_Account):
-    """支付宝 with RSA2 keys; `seller_id` is the account (2088…) that receives the money."""
+    """支付宝 with RSA2 keys; `seller_id` is the account (2088…) that receives the money. `fee` as for WeChat Pay."""
 
     app_id: Id
     seller_id: Id
     private_key: Secret
     public_key: Secret
+    fee: Fee | None = None
     address: Address = ALIPAY_ADDRESS
 
 

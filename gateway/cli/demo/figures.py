@@ -41,6 +41,13 @@ def of_day(parts: Parts, day: date) -> dict[str, Any]:
         }
 
 
+def at_channels(connection: Connection, day: date) -> dict[str, int]:
+    """What the ledger has at each channel of a business day, in fen, breaks taken off."""
+    channel = "assets:channel:"
+    sums = _accounts(connection, day).items()
+    return {account.removeprefix(channel): fen for account, fen in sums if account.startswith(channel)}
+
+
 def _count(connection: Connection, statement: Any) -> int:
     return int(connection.execute(statement).scalar_one())
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
 from sqlalchemy import func, select
 
+from gateway.cli.demo import figures
 from gateway.cli.demo.wire import SECRET_WORDS, Wire
 from gateway.flows.export import export_day
+from gateway.flows.reconciliation import reading
 from gateway.flows.verify import verify
+from gateway.store import books
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.barrier import Cause
@@ -28,8 +31,12 @@ REASONS_OF_LEAVING = frozenset(
 class Check:
     """One run's evidence. Each check yields what does not hold."""
 
-    def __init__(self, parts: Parts, conductor: Conductor, gates: list[Gate], day: date, wire: Wire) -> None:
+    def __init__(
+        self, parts: Parts, conductor: Conductor, gates: list[Gate], day: date, wire: Wire, said: Mapping[str, int]
+    ) -> None:
+        """`said`: what each channel took on the day, less what it gave back, in fen."""
         self.parts, self.conductor, self.gates, self.day, self.wire = parts, conductor, gates, day, wire
+        self.said = said
         self.verified = verify(parts)
 
     def all(self) -> dict[str, str]:
@@ -110,11 +117,23 @@ class Check:
                     yield f"stay {stay_id} owes {(payable or 0) - paid} fen, and the books say {owed}"
 
     def _traceable(self) -> Iterator[str]:
-        """`verify`: transactions sum to zero and lead to their stays and payments."""
+        """What the ledger has at each channel is what the channel says; `verify`: transactions sum to zero and lead to their causes."""
+        with self.parts.store.reading() as connection:
+            booked = figures.at_channels(connection, self.day)
+        for channel in sorted(booked.keys() | self.said.keys()):
+            ours, theirs = booked.get(channel, 0), self.said.get(channel, 0)
+            if ours != theirs:
+                yield f"{channel} says {theirs} fen, the books have {ours}"
         yield from self._verify("transactions", "ledger", "postings", "payments", "stays")
 
     def _closed(self) -> Iterator[str]:
-        yield from self._verify("closes", "close", "chain")
+        """Each site's day is closed and, with the statements of the morning, sealed as reconciled."""
+        with self.parts.store.reading() as connection:
+            days = reading.days(connection, list(books.enabled_sites(connection)), self.day)
+        for one in days:
+            if not one.sealed:
+                yield f"{one.site} is not reconciled: {one.missing}"
+        yield from self._verify("closes", "close", "chain", "reconcil", "break")
 
     def _allowances(self) -> Iterator[str]:
         balance = t.AllowanceBalance

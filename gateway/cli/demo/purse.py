@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import bindparam, select
 
@@ -12,6 +12,8 @@ from gateway.runtime.ids import derive
 from gateway.store import tables as t
 from gateway.store.prepared import find
 from gateway.wiring import Parts
+from simulators.statement_day import fee_of
+from simulators.statements import Deal
 
 _EVENT, _STAY = t.PlateEventRow, t.Stay
 _INSIDE = select(_STAY.id).where(
@@ -32,6 +34,16 @@ class Purse:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._deals: dict[str, Deal] = {}
+
+    def deals(self, day: date) -> dict[str, list[Deal]]:
+        """What the channels took on a day, by channel; told once, and then forgotten with all before it."""
+        found: dict[str, list[Deal]] = {}
+        for deal in self._deals.values():
+            if deal.local.date() == day:
+                found.setdefault(deal.attach, []).append(deal)
+        self._deals = {name: deal for name, deal in self._deals.items() if deal.local.date() > day}
+        return found
 
     def pay(self, site: str, device: str, event_id: str, fen: int, channel: str, at: datetime) -> bool:
         """Pay what a display asks. True: an open command follows at the lane."""
@@ -64,7 +76,8 @@ class Purse:
             return next((row.id for row in find(connection, _INSIDE, site=site, plate=plate)), None)
 
     def _take(self, stay: str, channel: str, fen: int, reference: str) -> payment.Taken:
-        return payment.take(
+        at = self._parts.clock.now()
+        taken = payment.take(
             self._parts,
             stay_id=stay,
             channel=channel,
@@ -74,3 +87,10 @@ class Purse:
             operator="demo-cashier" if channel == "cash" else None,
             role="cashier" if channel == "cash" else "",
         )
+        if channel != "cash":
+            # A repeat is answered with what was taken first, and the channel has it once.
+            deal = Deal(
+                order=reference, number=f"42{reference}", at=at, amount_fen=fen, fee_fen=fee_of(fen), attach=channel
+            )
+            self._deals.setdefault(reference, deal)
+        return taken

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.cli.demo import figures, house
+from gateway.cli.demo import figures, house, morning
 from gateway.cli.demo.invariants import Check
 from gateway.cli.demo.purse import Purse
 from gateway.cli.demo.service_process import ServiceProcess, SharedClock
@@ -69,6 +69,7 @@ class Street:
         self.service = ServiceProcess(self.parts, self.clock)
         self._swept_at = start
         self._live = speed is not None
+        self.said: dict[str, int] = {}
         self._told_at = 0.0
         broker = settings.broker
         self.yard = Yard(
@@ -81,10 +82,11 @@ class Street:
             offsets=self.world.clock_offsets(),
             heard=self.wire.heard,
         )
+        self.purse = Purse(self.parts)
         self.conductor = Conductor(
             self.yard,
             seed=str(seed),
-            payer=Purse(self.parts),
+            payer=self.purse,
             steps=self,
             stop=stop,
             speed=speed,
@@ -115,9 +117,14 @@ class Street:
         return self.conductor.run(midnight + _CLOSE_AFTER_MIDNIGHT)
 
     def night(self, day: date) -> dict[str, Any]:
-        """Close the day, export it, and reckon its figures."""
+        """Close the day, reconcile it with what the channels say, export it, and reckon its figures."""
         sweep(self.parts)
         closed = close_day(self.parts, day, operator="demo")
+        deals = self.purse.deals(day)
+        for channel, more in (morning.phones(self.channels, day) if self.channels else {}).items():
+            deals[channel] = [*deals.get(channel, ()), *more]
+        self.said = {channel: morning.received(told) for channel, told in deals.items()}
+        morning.reconcile(self.parts, day, deals)
         for form in FORMATS:
             for name, content in export_day(self.parts, day, form):
                 (self.house.out / "exports" / name).write_bytes(content)
@@ -130,7 +137,7 @@ class Street:
 
     def invariants(self, day: date) -> dict[str, str]:
         gates = list(self.yard.gates.values())
-        return Check(self.parts, self.conductor, gates, day, self.wire).all()
+        return Check(self.parts, self.conductor, gates, day, self.wire, self.said).all()
 
     # ------------------------------------------------------------------ what the conductor calls
 
