@@ -16,6 +16,7 @@ from sqlalchemy import Row, and_, exists, func, select, text
 from billing.breaks import same_person, suspense
 from billing.ledger import WRITTEN_OFF
 from gateway.flows.breaks_books import BREAK, STEP, Offer, offer_of
+from gateway.flows.reconciliation.standing import break_id
 from gateway.flows.verify_scope import Failure, Look, chunks
 from gateway.store import tables as t
 
@@ -25,8 +26,10 @@ _LEDGER = t.LedgerTransaction.__table__.c
 _POSTING = t.Posting.__table__.c
 _SETTLES = ("resolve", "approve")
 _KINDS = {"matched": "break_matched", "adjusted": "break_adjusted", "written_off": "break_written_off"}
+_RUNS = ("found", "found_again", "changed", "cleared")
+_AUDIT = t.AuditEntry.__table__.c
 Accounts = dict[str, int]
-Key = tuple[str, str]
+Told = tuple[str, str, int]
 
 
 def failures(look: Look) -> Iterator[Failure]:
@@ -37,13 +40,15 @@ def failures(look: Look) -> Iterator[Failure]:
             rows = list(found)
             ids = [row.id for row in rows]
             steps, lies = _steps(look, site, ids), _lies(look, site, ids)
-            posted = _posted(look, site, [one.transaction_id for name in ids for one in steps[name]])
+            every = [step for name in ids for step in steps[name]]
+            posted, told = _posted(look, site, [step.transaction_id for step in every]), _told(look, site, every)
             for row in rows:
                 why = _wrong_state(row, steps[row.id]) or _wrong_money(row, steps[row.id], lies.get(row.id, 0))
+                why = why or _wrong_row(row, steps[row.id], told)
                 if why is not None:
                     yield Failure("break", row.id, why)
                 for place, step in enumerate(steps[row.id]):
-                    why = _wrong_step(step, steps[row.id][:place], posted)
+                    why = _wrong_step(step, steps[row.id][:place], posted) or _untold(step, told)
                     if why is not None:
                         yield Failure("break_step", f"{row.id}:{step.sequence}", why)
                 look.count("breaks")
@@ -71,6 +76,55 @@ def _wrong_money(row: Row[Any], steps: Sequence[Row[Any]], lies: int) -> str | N
     if lies != expected:
         return f"{lies} fen stand in suspense, its steps come to {expected}"
     return f"it is resolved and {lies} fen stand in suspense" if row.state == "resolved" and lies else None
+
+
+def _wrong_row(row: Row[Any], steps: Sequence[Row[Any]], told: dict[Told, Row[Any]]) -> str | None:
+    """What else of a break follows from its steps and from the trail."""
+    if row.id != break_id(row.site_id, row.kind, row.shift_id or f"{row.key} {row.day}"):
+        return "its id is not that of its kind, its key and its day"
+    last, first = steps[-1], steps[0]
+    if (row.amount_fen, row.difference_fen) != (last.amount_fen, last.difference_fen):
+        return f"{row.amount_fen} fen are in question, {row.difference_fen} differ; its last step says otherwise"
+    if row.found_at != first.at:
+        return f"it was found at {row.found_at}, its first step is of {first.at}"
+    cleared = last.reason if row.state == "cleared" else None
+    if row.cleared_by != cleared:
+        return f"it is {row.state} and cleared by {row.cleared_by}"
+    carried = next((step.carried_to for step in reversed(steps) if step.action == "carry_over"), None)
+    if row.carried_to != (carried if row.state == "carried_over" else None):
+        return f"it is {row.state} and carried over to {row.carried_to}"
+    owner = next((told[key].detail.get("owner") for step in reversed(steps) if (key := _key(step)) in told), None)
+    return None if row.owner == owner else f"it is {row.owner}'s, the audit trail says {owner}'s"
+
+
+def _untold(step: Row[Any], told: dict[Told, Row[Any]]) -> str | None:
+    """What people did left a line in the audit trail that says the same. Words are not compared: a person is taken out of them."""
+    if step.action in _RUNS:
+        return None
+    line = told.get(_key(step))
+    if line is None:
+        return f"the audit trail has no {step.action} of it at {step.at}"
+    if (line.at, line.operator, line.detail.get("state")) != (step.at, step.operator, step.state):
+        return (
+            f"the audit trail says that {step.action} was done by somebody else, at another time, or left it otherwise"
+        )
+    return None
+
+
+def _key(step: Row[Any]) -> Told:
+    return step.break_id, f"break.{step.action}", step.sequence
+
+
+def _told(look: Look, site: str, steps: Sequence[Row[Any]]) -> dict[Told, Row[Any]]:
+    """The lines of the audit trail about these steps."""
+    instants = sorted({step.at for step in steps if step.action not in _RUNS})
+    found: dict[Told, Row[Any]] = {}
+    for chunk in chunks(instants):
+        lines = look.connection.execute(
+            select(*_AUDIT).where(_AUDIT.at.in_(chunk), _AUDIT.site_id == site, _AUDIT.action.startswith("break."))
+        )
+        found |= {(line.subject, line.action, line.detail.get("version")): line for line in lines}
+    return found
 
 
 def _wrong_step(step: Row[Any], before: Sequence[Row[Any]], posted: dict[str, tuple[str, Accounts]]) -> str | None:

@@ -14,7 +14,7 @@ from gateway.flows.breaks_books import Record, Step
 from gateway.flows.breaks_reading import BreakState, WholeBreak
 from gateway.flows.charges_books import By, hold
 from gateway.flows.reading import Slice
-from gateway.runtime.ids import derive_in_site
+from gateway.flows.reconciliation.standing import break_id
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.till import BOSS, LI, MONEY, Till
@@ -38,9 +38,9 @@ class Breaks(Till):
         """A break as a run writes it: `fen` is what the other side has beyond the books. Its id."""
         self.made += 1
         key = f"{kind}:{self.made}"
-        name = derive_in_site(site, "break", key)
         with self.parts.store.writing() as connection:
             desk = hold(self.parts, connection, site, RUN)
+            name = break_id(site, kind, f"{key} {desk.today}")
             channel = more.get("channel", "wechat")
             lines = [Posting(f"assets:channel:{channel}", fen), Posting(suspense(name), -fen)]
             transaction = desk.post("break_found", ("break", name), f"break:{name}:1", lines)
