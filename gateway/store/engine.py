@@ -109,7 +109,8 @@ def _tune_sqlite(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            "cache_size=-65536",
+            # 16 MiB a connection, of which a service has some: beyond it the operating system keeps the file's pages.
+            "cache_size=-16384",
             f"wal_autocheckpoint={_CHECKPOINT_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}").close()
