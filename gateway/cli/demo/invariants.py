@@ -23,7 +23,8 @@ from simulators.gate import Gate
 REASONS_OF_LEAVING = frozenset(
     {
         "free_minutes", "free_class", "low_income", "pass", "relative_allowance", "hour_voucher", "amount_voucher",
-        "whole_stay_voucher", "discount", "rounding", "paid", "pay_later", "offline", "hand", "late_event", "unpaid",
+        "whole_stay_voucher", "discount", "rounding", "paid", "pay_later", "offline", "hand", "staff", "emergency",
+        "late_event", "unpaid",
     }
 )  # fmt: skip
 
