@@ -40,12 +40,17 @@ VOUCHERS_SECONDS = 3600.0
 PASS_INCOME_SECONDS = 3600.0
 CALENDAR_SECONDS = 3600.0
 ORDERS_SECONDS = 15.0
+STATEMENTS_SECONDS = 300.0
+OVERDUE_SECONDS = 300.0
 INVOICES_SECONDS = 15.0
 RED_INVOICES_SECONDS = 300.0
 
 
 def periodic(parts: Parts) -> list[Periodic]:
     """What the elected process does over and over, besides the daily close."""
+    from gateway.jobs.overdue import watch_closes  # noqa: PLC0415 - a bridge alone schedules nothing
+    from gateway.jobs.statements import Statements  # noqa: PLC0415
+
     return [
         ("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
         ("matching", MATCHING_SECONDS, lambda: match_waiting(parts) or ""),
@@ -53,6 +58,8 @@ def periodic(parts: Parts) -> list[Periodic]:
         ("payment-orders", ORDERS_SECONDS, lambda: tend_orders(parts)),
         ("invoices", INVOICES_SECONDS, lambda: invoices.tend(parts)),
         ("red-invoices", RED_INVOICES_SECONDS, lambda: invoices.watch(parts)),
+        ("statements", STATEMENTS_SECONDS, Statements(parts).run),
+        ("days-overdue", OVERDUE_SECONDS, lambda: watch_closes(parts)),
         ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),
         ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),
         ("pass-income", PASS_INCOME_SECONDS, lambda: earn_due(parts)),

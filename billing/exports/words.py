@@ -58,6 +58,8 @@ EXCEPTIONS: Final = {
     "tailgating": "跟车",
     "alarm": "设备报警",
     "calendar_unknown": "节假日历缺失",
+    "statement_missing": "渠道账单未到",
+    "day_not_closed": "未能日结",
     "voucher_count": "停车券不符",
     "voucher_reused": "停车券重复使用",
     "voucher_refused": "停车券无效",

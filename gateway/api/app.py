@@ -22,6 +22,7 @@ from gateway.api import (
     explain,
     exports,
     images,
+    jobs,
     lanes,
     monitor,
     notify,
@@ -77,6 +78,7 @@ _ROUTERS = (
     statements,
     stream,
     images,
+    jobs,
     personal_data,
 )
 _REFUSALS = {

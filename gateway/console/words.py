@@ -280,6 +280,8 @@ EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
         "tailgating": "tailgating",
         "alarm": "device alarm",
         "calendar_unknown": "holidays not known",
+        "statement_missing": "a channel's statement is missing",
+        "day_not_closed": "a day is not closed",
         "voucher_count": "voucher stock does not fit",
         "voucher_reused": "voucher used twice",
         "voucher_refused": "voucher refused",

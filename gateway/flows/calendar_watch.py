@@ -10,15 +10,13 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select
 
 from billing.calendar import newest_known_year
 from billing.policy import in_force
-from gateway.flows import policies
-from gateway.flows.outcome import Situation
-from gateway.flows.saving import OutcomeWriter
+from gateway.flows import alarms, policies
 from gateway.runtime.logs import logger
-from gateway.store.tables import ExceptionItem, Site
+from gateway.store.tables import Site
 from gateway.wiring import Parts
 
 KIND: Final = "calendar_unknown"
@@ -40,41 +38,23 @@ def watch_calendar(parts: Parts, known_through: Callable[[int], int | None] = ne
     missing = _missing(today, known)
     with parts.store.reading() as connection:
         sites = _that_need_it(connection, now, missing) if missing is not None else []
-        told = _told(connection)
-    new = [site for site in sites if (site, str(missing)) not in told]
-    settled = [(site, year) for (site, year), state in told.items() if state == "open" and _known(year, known)]
     if missing is not None and sites:
         _log.warning(
             "the holidays of a year are not known; install a newer chinesecalendar", year=missing, sites=len(sites)
         )
-    if not new and not settled:
-        return ""
-    with parts.store.writing() as connection:
-        OutcomeWriter(connection).situations(
-            Situation(
-                site=site,
-                kind=KIND,
-                subject=str(missing),
-                at=now,
-                detail=f"holidays of {missing}: pip install --upgrade chinesecalendar, then restart",
-            )
-            for site in new
-        )
-        for site, year in settled:
-            connection.execute(
-                update(ExceptionItem)
-                .where(
-                    ExceptionItem.site_id == site,
-                    ExceptionItem.kind == KIND,
-                    ExceptionItem.subject == year,
-                    ExceptionItem.state == "open",
-                )
-                .values(
-                    state="resolved", resolved_at=now, resolved_by="parkgate", resolution="the calendar knows it now"
-                )
-            )
-        connection.commit()
-    return f"holidays of {missing} unknown: {len(new)} sites told" if new else f"{len(settled)} sites: known by now"
+    new, settled = alarms.keep(
+        parts,
+        KIND,
+        {
+            (site, str(missing)): f"holidays of {missing}: pip install --upgrade chinesecalendar, then restart"
+            for site in sites
+        },
+        over=lambda subject: _known(subject[1], known),
+        resolution="the calendar knows it now",
+    )
+    if new:
+        return f"holidays of {missing} unknown: {len(new)} sites told"
+    return f"{len(settled)} sites: known by now" if settled else ""
 
 
 def _missing(today: date, known: int | None) -> int | None:
@@ -104,12 +84,3 @@ def _that_need_it(connection: Connection, now: datetime, year: int) -> list[str]
     }
     rows = connection.execute(select(Site.id, Site.policy_id).where(Site.enabled).order_by(Site.id))
     return [site for site, policy_id in rows if policy_id in needing]
-
-
-def _told(connection: Connection) -> dict[tuple[str, str], str]:
-    rows = connection.execute(
-        select(ExceptionItem.site_id, ExceptionItem.subject, func.min(ExceptionItem.state))
-        .where(ExceptionItem.kind == KIND)
-        .group_by(ExceptionItem.site_id, ExceptionItem.subject)
-    )
-    return {(site, subject): state for site, subject, state in rows}

@@ -89,27 +89,34 @@ def close_missed(parts: Parts, until: date, operator: str | None = None) -> Iter
     A site that refuses is left where it stands, the others go on; its refusal is raised at the end.
     """
     with parts.store.reading() as connection:
-        sites = list(books.enabled_sites(connection))
-        held = books.books_of(connection)
-        earliest = {site: books.first_business_day(connection, site) for site in sites}
-    next_days = {site: _next_day(held[site], earliest[site]) for site in sites if site in held}
+        following = next_days(connection)
     refusal: NotClosable | None = None
-    day = min(next_days.values(), default=until + timedelta(days=1))
+    day = min(following.values(), default=until + timedelta(days=1))
     last = min(until, day + timedelta(days=DAYS_AT_A_TIME - 1))
     while day <= last:
-        for site in sorted(next_days):
-            if next_days[site] > day:
+        for site in sorted(following):
+            if following[site] > day:
                 continue
             try:
                 close_site(parts, site, day, operator)
             except NotClosable as why:
                 refusal = refusal or why
-                del next_days[site]
+                del following[site]
                 continue
             yield site, day
         day += timedelta(days=1)
     if refusal is not None:
         raise refusal
+
+
+def next_days(connection: Connection) -> dict[str, date]:
+    """The first day that is not closed, by site in service."""
+    held = books.books_of(connection)
+    return {
+        site: _next_day(held[site], books.first_business_day(connection, site))
+        for site in books.enabled_sites(connection)
+        if site in held
+    }
 
 
 def _sites(parts: Parts, site: str | None) -> list[str]:

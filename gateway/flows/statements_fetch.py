@@ -8,10 +8,10 @@ interrupted, repeated or done by two at once leaves one statement, or none.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from time import sleep as pause
 from typing import BinaryIO, NamedTuple
 
 import msgspec
@@ -90,7 +90,7 @@ def fetch(
     merchant: str | None = None,
     site: str | None = None,
     tries: int = TRIES,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = pause,
 ) -> list[Fetched]:
     """Fetch a day's statements of all accounts, or of a channel, a merchant, the merchant of a site; again also what is here.
 
@@ -102,7 +102,7 @@ def fetch(
 
 
 def fetch_one(
-    parts: Parts, wanted: Wanted, who: flow.Who, *, tries: int = TRIES, sleep: Callable[[float], None] = time.sleep
+    parts: Parts, wanted: Wanted, who: flow.Who, *, tries: int = TRIES, sleep: Callable[[float], None] = pause
 ) -> Fetched:
     """Fetch one statement; what the channel will not do is an outcome, not an exception."""
     try:
@@ -125,9 +125,12 @@ def fetch_one(
 
 def ready_at(parts: Parts, day: date) -> datetime:
     """From when on a day's statement is asked for. Before, a channel may say that it had nothing and mean that it has not looked."""
-    start, _ = day_bounds(day + timedelta(days=1), parts.settings.zone)
-    hours, minutes = map(int, parts.settings.statements_at.split(":"))
-    return start.astimezone(parts.settings.zone).replace(hour=hours, minute=minutes)
+    return next_day_at(parts, day, parts.settings.statements_at)
+
+
+def next_day_at(parts: Parts, day: date, clock: str) -> datetime:
+    """A local time such as `10:00` on the day after."""
+    return datetime.combine(day + timedelta(days=1), time.fromisoformat(clock), parts.settings.zone)
 
 
 def _fetched(

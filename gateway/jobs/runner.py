@@ -20,6 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.flows.job_runs import FAILED
 from gateway.jobs.daily_close import close_due_days, closing_time
 from gateway.jobs.lease import SECONDS, Lease
 from gateway.runtime.clock import SystemClock
@@ -57,6 +58,7 @@ class Jobs:
         self._stopping = threading.Event()
         self._closing = threading.Lock()
         self._recorded: dict[str, datetime] = {}
+        self._triggers: dict[str, list[Any]] = {}
         self._thread = threading.Thread(target=self._contend, name="jobs", daemon=True)
 
     @property
@@ -109,13 +111,17 @@ class Jobs:
             executors={"default": ThreadPoolExecutor(max_workers=4)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        scheduler.add_job(self._close, "cron", id="close", hour=at.hour, minute=at.minute, second=1)
+        close = [scheduler.add_job(self._close, "cron", id="close", hour=at.hour, minute=at.minute, second=1)]
         # What was missed while nobody scheduled, at once; and again and again, for a database that was away at the hour. No
         # "date" job: one that is due while the scheduler shuts down ends its thread with an error.
         now = SystemClock().now()
-        scheduler.add_job(self._close, "interval", id="close-catch-up", seconds=CATCH_UP_SECONDS, next_run_time=now)
+        close.append(
+            scheduler.add_job(self._close, "interval", id="close-catch-up", seconds=CATCH_UP_SECONDS, next_run_time=now)
+        )
+        entries = {"close": close}
         for name, seconds, work in self._periodic:
-            scheduler.add_job(self._run, "interval", (name, work), id=name, seconds=seconds)
+            entries[name] = [scheduler.add_job(self._run, "interval", (name, work), id=name, seconds=seconds)]
+        self._triggers = {name: [entry.trigger for entry in some] for name, some in entries.items()}
         scheduler.start()
         self._scheduler = scheduler
         self._parts.metrics.leader.set(1)
@@ -145,7 +151,7 @@ class Jobs:
         except Exception as error:
             self._parts.metrics.job_failures.labels(job=name).inc()
             _log.exception("job failed", job=name)
-            outcome = f"failed: {type(error).__name__}: {error}"
+            outcome = f"{FAILED}{type(error).__name__}: {error}"
         self._record(name, started_at, outcome)
 
     def _record(self, name: str, started_at: datetime, outcome: str) -> None:
@@ -157,6 +163,7 @@ class Jobs:
             "started_at": started_at,
             "finished_at": self._parts.clock.now(),
             "outcome": (outcome or "nothing to do")[:_OUTCOME_MAX],
+            "next_at": self._next(name),
         }
         try:
             with self._parts.store.writing() as connection:
@@ -167,6 +174,13 @@ class Jobs:
             self._recorded[name] = started_at
         except SQLAlchemyError as error:
             _log.warning("job not recorded", job=name, error=type(error).__name__)
+
+    def _next(self, name: str) -> datetime | None:
+        """When it runs again. By its triggers: the scheduler itself cannot be asked while it waits for a job to end."""
+        now = SystemClock().now()
+        return min(
+            (at for one in self._triggers.get(name, ()) if (at := one.get_next_fire_time(None, now))), default=None
+        )
 
 
 def start_jobs(parts: Parts, periodic: Sequence[Periodic] = ()) -> Jobs:

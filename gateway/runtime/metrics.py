@@ -99,6 +99,15 @@ class Metrics:
             ["channel", "outcome"],
             registry=self.registry,
         )
+        self.statements_missing = Gauge(
+            "parkgate_statements_missing",
+            "Statements that should have come by now, by channel",
+            ["channel"],
+            registry=self.registry,
+        )
+        self.days_overdue = Gauge(
+            "parkgate_days_overdue", "Site days that should be closed by now and are not", registry=self.registry
+        )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
         self.days_reconciled = Counter(
             "parkgate_days_reconciled", "Site days sealed as reconciled", registry=self.registry

@@ -165,6 +165,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="who issues electronic invoices (数电票), by merchant of the site file: [invoicing.hushu]",
     )
+    statements_missed_at: str = Field(
+        default="13:00",
+        description="from when on somebody is told that a day before's statement has not come, local time",
+    )
     payment_order_minutes: int = Field(
         default=5, ge=2, le=1440, description="how long an order of a payment channel can be paid"
     )
@@ -184,7 +188,7 @@ class Settings(BaseSettings):
         Broker(value)
         return value
 
-    @field_validator("close_at", "retention_at", "statements_at")
+    @field_validator("close_at", "retention_at", "statements_at", "statements_missed_at")
     @classmethod
     def _close_at(cls, value: str) -> str:
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
