@@ -82,7 +82,8 @@ def _wrong_statements(look: Look, statements: list[Said]) -> str | None:
 
 def _found(look: Look, site: str, day: date, run: Row[Any]) -> Iterator[Differed]:
     """What a run left standing on its day, by the steps up to it. Of a drawer the break is there since its shift ended."""
-    up_to = or_(_STEP.run <= run.sequence, and_(_STEP.run.is_(None), _STEP.at <= run.at))
+    at_its_drawer = and_(_STEP.run.is_(None), _STEP.action == "found", _STEP.at <= run.at)
+    up_to = or_(_STEP.run <= run.sequence, at_its_drawer)
     last = (
         select(_STEP.break_id, func.max(_STEP.sequence).label("sequence"))
         .join(t.ReconciliationBreak, and_(_BREAK.site_id == _STEP.site_id, _BREAK.id == _STEP.break_id))

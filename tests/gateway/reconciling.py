@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from billing.close import Document, read_document
 from gateway.channels.port import OrderSaid, OrderState
 from gateway.flows.close import close_missed
 from gateway.flows.orders.receiving import money_came
@@ -17,6 +18,7 @@ from gateway.flows.reconciliation.run import Reconciled, reconcile_day
 from gateway.flows.statements import Imported, Who, import_file, record_empty
 from gateway.flows.verify import verify
 from gateway.runtime.ids import derive
+from gateway.store import books
 from gateway.store import tables as t
 from simulators.discrepancies import fee
 from simulators.statements import Deal, alipay_zip, wechat_fund_flow, wechat_trade
@@ -125,7 +127,26 @@ class Morning(Street):
             row.action for row in self._all(select(step).where(step.c.break_id == break_id).order_by(step.c.sequence))
         ]
 
+    def ledger(self) -> list[Any]:
+        return list(self._all(select(t.LedgerTransaction.__table__).order_by(t.LedgerTransaction.at)))
+
+    def records(self) -> list[Any]:
+        """What is sealed as reconciled."""
+        close = t.DayClose.__table__
+        return list(self._all(select(close).where(close.c.kind == "reconciled").order_by(close.c.sequence)))
+
+    def close_of(self, day: date) -> Document:
+        return close_of(self.parts, day)
+
     def holds(self) -> None:
         report = verify(self.parts)
         assert report.ok, report.first_failure
         assert sum(self.accounts().values()) == 0
+
+
+def close_of(parts: Any, day: date) -> Document:
+    """What the close of a day says."""
+    with parts.store.reading() as connection:
+        record = books.close_of(connection, "xinyi", day)
+    assert record is not None
+    return read_document(record.canonical)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from controllers.events import Kind
+from controllers.events import Kind, Opening
 from gateway.flows import payment, shifts_work, users
 from gateway.flows.charges_books import By
 from gateway.runtime.channel_settings import AlipayAccount, Fee, MerchantChannels, WechatAccount
@@ -210,7 +210,7 @@ MONEY: tuple[Wrong, ...] = (
 
 def _unpaid(w: World, place: int, at: datetime) -> None:
     stay = w.stay_of(place)
-    w.goes("out-1", words(at + timedelta(seconds=5)), after=f"x{place}", opening="hand")
+    w.goes("out-1", words(at + timedelta(seconds=5)), after=f"x{place}", opening=Opening.HAND)
     w.truth["unpaid_exit", stay] += 1
 
 
