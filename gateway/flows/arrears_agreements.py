@@ -184,7 +184,11 @@ def _audit(connection: Connection, action: str, row: dict[str, Any], by: By, now
         subject=row["id"],
         origin=by.origin,
         reason=row["reason"],
-        detail={"limit_fen": row["limit_fen"]},
+        detail={
+            "limit_fen": row["limit_fen"],
+            "valid_from": row["valid_from"].isoformat(),
+            "valid_to": row["valid_to"].isoformat() if row["valid_to"] is not None else None,
+        },
     )
 
 

@@ -7,9 +7,8 @@ ordinary day are kept meanwhile, so that the transaction only writes them; a lon
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime
-from itertools import islice
 from typing import Any, BinaryIO
 
 import msgspec
@@ -29,6 +28,7 @@ from billing.statements import (
 from billing.statements.container import UNPACKED_MAX
 from gateway.flows import audit
 from gateway.flows.refusals import Invalid, NotFound, Refused
+from gateway.flows.statements_rows import Seal, write_rows
 from gateway.runtime.ids import derive_in_site
 from gateway.store import statements as store
 from gateway.store.statements import Slot
@@ -154,14 +154,14 @@ def import_file(
             _refuse_to_forget(old, given.totals.rows)
             statement_id = _id(home, slot, given.digest)
             if given.rows is not None:
-                orphans = _write_rows(connection, statement_id, home, iter(given.rows), None)
+                written = write_rows(connection, statement_id, home, iter(given.rows), None)
             else:
                 again = begin(given.head.day)
-                orphans = _write_rows(connection, statement_id, home, again.rows(), progress)
+                written = write_rows(connection, statement_id, home, again.rows(), progress)
                 if again.digest != given.digest:
                     raise UnreadableStatement("the file changed while it was read: import it again")
-            made = _made(parts, slot, given, statement_id, home, who, orphans)
-            _put(connection, made, old, who, name)
+            made = _made(parts, slot, given, statement_id, home, who, written.orphans)
+            _put(connection, made, old, who, name, written.content)
             connection.commit()
     except BadStatement as problem:
         raise UnreadableStatement(str(problem)) from None
@@ -189,7 +189,7 @@ def record_empty(
         old = store.standing(connection, slot, empty=True)
         _refuse_to_forget(old, 0)
         made = _made(parts, slot, given, _id(home, slot, _NOTHING), home, who, 0)
-        _put(connection, made, old, who, "")
+        _put(connection, made, old, who, "", Seal().hex())
         connection.commit()
     return msgspec.structs.replace(made, replaces=tuple(row.id for row in old))
 
@@ -291,45 +291,6 @@ def _refuse_to_forget(old: list[Any], rows: int) -> None:
         raise StatementStands(f"a statement with {most} rows of that day stands: a channel does not take them back")
 
 
-def _write_rows(
-    connection: Connection,
-    statement_id: str,
-    home: str,
-    rows: Iterator[Row],
-    progress: Callable[[int], object] | None,
-) -> int:
-    """Every row to the site that its order is of, some at a time. Returns how many no order of ours leads to."""
-    orphans = 0
-    while some := list(islice(rows, _ROWS_AT_A_TIME)):
-        numbers = {number for row in some for number in (row.order_number, row.refund_number) if number}
-        sites = {} if some[0].channel == "cash" else store.sites_of_orders(connection, numbers)
-        found = [row.site or sites.get(row.order_number) or sites.get(row.refund_number) for row in some]
-        orphans += found.count(None)
-        store.put_rows(
-            connection, [_record(row, statement_id, site or home) for row, site in zip(some, found, strict=True)]
-        )
-        if progress is not None:
-            progress(len(some))
-    return orphans
-
-
-def _record(row: Row, statement_id: str, site: str) -> dict[str, Any]:
-    return {
-        "site_id": site,
-        "statement_id": statement_id,
-        "line": row.line,
-        "kind": row.kind.value,
-        "status": row.status.value,
-        "order_number": row.order_number,
-        "channel_number": row.channel_number,
-        "refund_number": row.refund_number,
-        "at": row.at,
-        "amount_fen": row.amount_fen,
-        "fee_millifen": row.fee_millifen,
-        "settled_fen": row.settled_fen,
-    }
-
-
 def _made(parts: Parts, slot: Slot, given: _Given, id_: str, home: str, who: Who, orphans: int) -> Imported:
     totals = given.totals
     return Imported(
@@ -353,7 +314,7 @@ def _made(parts: Parts, slot: Slot, given: _Given, id_: str, home: str, who: Who
     )
 
 
-def _put(connection: Connection, made: Imported, old: list[Any], who: Who, name: str) -> None:
+def _put(connection: Connection, made: Imported, old: list[Any], who: Who, name: str, content: str) -> None:
     store.replace(connection, old, made.id)
     values = {field: getattr(made, field) for field in _COLUMNS}
     connection.execute(
@@ -377,6 +338,7 @@ def _put(connection: Connection, made: Imported, old: list[Any], who: Who, name:
             "rows": made.rows,
             "digest": made.digest,
             "replaces": [row.id for row in old],
+            "content": content,
         },
     )
 

@@ -16,6 +16,7 @@ from gateway.flows import (
     verify_breaks,
     verify_cash_refunds,
     verify_closes,
+    verify_copies,
     verify_invoices,
     verify_ledger,
     verify_orders,
@@ -24,7 +25,9 @@ from gateway.flows import (
     verify_registers,
     verify_shifts,
     verify_spaces,
+    verify_statements,
     verify_stays,
+    verify_trail,
     verify_vouchers,
 )
 from gateway.flows.verify_scope import Failure, Look, Scope
@@ -56,12 +59,13 @@ def verify(
             # Without this every statement sees its own moment, and a busy street looks broken.
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         look = Look(connection, scope, Counter(), progress or (lambda _: None))
-        with closing(_failures(look)) as failures:
-            failure = next(failures, None)
+        with closing(failures(look)) as found:
+            failure = next(found, None)
     return Report(failure is None, dict(look.checked), failure)
 
 
-def _failures(look: Look) -> Generator[Failure, None, None]:
+def failures(look: Look) -> Generator[Failure, None, None]:
+    """Whatever does not hold, in the order in which it is looked for."""
     yield from verify_ledger.failures(look)
     yield from verify_stays.failures(look)
     yield from verify_orders.failures(look)
@@ -75,3 +79,6 @@ def _failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_vouchers.failures(look)
     yield from verify_passes.failures(look)
     yield from verify_registers.failures(look)
+    yield from verify_statements.failures(look)
+    yield from verify_copies.failures(look)
+    yield from verify_trail.failures(look)

@@ -23,9 +23,9 @@ from billing.close import (
 from billing.ledger import Transaction
 from billing.vouchers import BookDay
 from gateway.flows.posting import day_bounds
+from gateway.flows.verify_bills import Policies
 from gateway.flows.verify_reconciliation import wrong_close
 from gateway.flows.verify_scope import Failure, Look
-from gateway.flows.verify_stays import Policies
 from gateway.flows.vouchers import day as voucher_day
 from gateway.store import books
 from gateway.store.tables import Bill, DayClose, LedgerTransaction

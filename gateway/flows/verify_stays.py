@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, tuple_
 
-from billing.benefits import Benefits
-from billing.bill import Bill as PricedBill
-from billing.bill import CannotPrice, StayToPrice, price
 from billing.ledger import Posted, balances
-from billing.policy import Policy, parse
-from billing.policy_parts import PolicyError
 from gateway.flows import shifts, verify_cash_refunds
+from gateway.flows.verify_bills import Drawn, Policies, wrong_bill, wrong_draws, wrong_span
 from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look
 from gateway.store.facts import bill_record
 from gateway.store.records import BillRecord
@@ -32,15 +26,17 @@ from gateway.store.tables import (
     PaymentOrder,
     PaymentRefund,
     PlateEventRow,
-    PolicyVersion,
     Posting,
     Site,
     Stay,
+    StayCorrection,
 )
 
 _STAY = Stay.__table__.c
 _BILL = Bill.__table__.c
 _EVENT = PlateEventRow.__table__.c
+_DRAW = AllowanceDraw.__table__.c
+_CORRECTION = StayCorrection.__table__.c
 
 
 @dataclass
@@ -50,22 +46,9 @@ class Around:
     ledger: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     received: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     bills: dict[str, list[BillRecord]] = field(default_factory=lambda: defaultdict(list))
-    drawn: dict[str, dict[tuple[str, str], int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    events: dict[tuple[str, str], datetime] = field(default_factory=dict)
-
-
-class Policies:
-    """Policy versions by (id, version), each parsed once."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.of = lru_cache(maxsize=256)(self._load)
-
-    def _load(self, policy_id: str, version: int) -> Policy | None:
-        text = self._connection.execute(
-            select(PolicyVersion.text).where(PolicyVersion.policy_id == policy_id, PolicyVersion.version == version)
-        ).scalar()
-        return None if text is None else parse(text)
+    drawn: dict[str, Drawn] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
+    events: dict[tuple[str, str], Any] = field(default_factory=dict)
+    corrected: Counter[str] = field(default_factory=Counter)
 
 
 def failures(look: Look) -> Iterator[Failure]:
@@ -124,26 +107,33 @@ def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:
         stay_of_payment[credit.id] = credit.stay_id
         around.received[credit.stay_id][f"clearing:{credit.collected_at_site}"] += credit.amount_fen
     _load_taken_off(connection, site, ids, around)
+    _load_corrected(connection, site, ids, around)
     _load_ledger(connection, site, "stay", {stay: stay for stay in ids}, around)
     _load_ledger(connection, site, "payment", stay_of_payment, around)
     for row in connection.execute(
         select(*_BILL).where(_BILL.site_id == site, _BILL.stay_id.in_(ids)).order_by(_BILL.stay_id, _BILL.sequence)
     ):
         around.bills[row.stay_id].append(bill_record(row))
-    draws = select(AllowanceDraw.stay_id, AllowanceDraw.holder, AllowanceDraw.month, AllowanceDraw.minutes)
-    for stay, holder, month, minutes in connection.execute(
-        draws.where(AllowanceDraw.site_id == site, AllowanceDraw.stay_id.in_(ids))
-    ):
-        around.drawn[stay][holder, month] += minutes
+    for draw in connection.execute(select(*_DRAW).where(_DRAW.site_id == site, _DRAW.stay_id.in_(ids))):
+        around.drawn[draw.stay_id][draw.sequence][draw.holder, draw.month] = draw.minutes
     named = [(stay.entry_device, stay.entry_event) for stay in chunk if stay.entry_event is not None]
     named += [(stay.exit_device, stay.exit_event) for stay in chunk if stay.exit_event is not None]
     if named:
-        events = select(_EVENT.device_id, _EVENT.event_id, _EVENT.at)
-        for device, event, at in connection.execute(
+        events = select(_EVENT.device_id, _EVENT.event_id, _EVENT.at, _EVENT.lane_id, _EVENT.plate)
+        for event in connection.execute(
             events.where(_EVENT.site_id == site, tuple_(_EVENT.device_id, _EVENT.event_id).in_(named))
         ):
-            around.events[device, event] = at
+            around.events[event[0], event[1]] = event
     return around
+
+
+def _load_corrected(connection: Connection, site: str, ids: list[str], around: Around) -> None:
+    """How often each was put right by staff."""
+    for name in (_CORRECTION.stay_id, _CORRECTION.stay_after):
+        named = select(name).where(_CORRECTION.site_id == site, name.in_(ids), _CORRECTION.state == "made")
+        if name is _CORRECTION.stay_after:
+            named = named.where(_CORRECTION.stay_after != _CORRECTION.stay_id)
+        around.corrected.update(connection.execute(named).scalars())
 
 
 def _load_taken_off(connection: Connection, site: str, ids: list[str], around: Around) -> None:
@@ -191,16 +181,18 @@ def _load_ledger(connection: Connection, site: str, kind: str, stay_of: dict[str
 
 def _of_stay(look: Look, policies: Policies, stay: Row[Any], around: Around) -> Iterator[Failure]:
     why = _wrong_money(stay, around) or _wrong_instants(stay, around)
+    if why is None and stay.corrections != around.corrected[stay.id]:
+        why = f"it is said to be put right {stay.corrections} times, {around.corrected[stay.id]} corrections name it"
     if why is not None:
         yield Failure("stay", stay.id, why)
     look.checked["payments"] += len(around.received.get(stay.id, {}))
     bills = around.bills.get(stay.id, [])
     for bill in bills:
-        why = _wrong_bill(policies, bill, bills)
+        why = wrong_bill(policies, bill, bills)
         if why is not None:
             yield Failure("bill", f"{bill.stay}:{bill.sequence}", why)
         look.count("bills")
-    why = _wrong_standing(stay, bills, around)
+    why = _wrong_standing(policies, stay, bills, around)
     if why is not None:
         yield Failure("stay", stay.id, why)
 
@@ -226,55 +218,28 @@ def _wrong_money(stay: Row[Any], around: Around) -> str | None:
 
 def _wrong_instants(stay: Row[Any], around: Around) -> str | None:
     """Entry and exit are those of the events it follows from, as long as these are kept."""
-    for word, at, device, event in (
-        ("entry", stay.entry_at, stay.entry_device, stay.entry_event),
-        ("exit", stay.exit_at, stay.exit_device, stay.exit_event),
+    for word, at, lane, device, event in (
+        ("entry", stay.entry_at, stay.entry_lane, stay.entry_device, stay.entry_event),
+        ("exit", stay.exit_at, stay.exit_lane, stay.exit_device, stay.exit_event),
     ):
+        if (device is None) != (event is None) or (event is not None and at is None):
+            return f"its {word} is said to be at {at}, by the event {device}/{event}"
         happened = around.events.get((device, event))
-        if happened is not None and at != happened:
-            return f"its {word} is said to be at {at}, the event {device}/{event} was at {happened}"
+        if happened is None:
+            continue
+        if at != happened.at:
+            return f"its {word} is said to be at {at}, the event {device}/{event} was at {happened.at}"
+        if lane != happened.lane_id:
+            return f"its {word} is said to be through {lane}, the event {device}/{event} was at {happened.lane_id}"
+        # Whoever's plate ended is `#` on one side or nothing on the other.
+        if happened.plate is not None and not stay.plate.startswith("#") and happened.plate != stay.plate:
+            return f"the event of its {word}, {device}/{event}, is another vehicle's"
+    if stay.entry_at is not None and stay.started_at != stay.entry_at:
+        return f"it is said to start at {stay.started_at}, its entry was at {stay.entry_at}"
     return None
 
 
-def _wrong_bill(policies: Policies, bill: BillRecord, bills: list[BillRecord]) -> str | None:
-    """Price it again from its facts, under the version it names."""
-    given: dict[str, int] = {}
-    for (_, month), minutes in bill.draws.items():
-        given[month] = given.get(month, 0) + minutes
-    if given != bill.bill.drawn:
-        return f"it draws {bill.bill.drawn}, its holders give {given}"
-    if bill.kind == "void":
-        return None if not bill.bill.gross_fen and not bill.bill.payable_fen else "it is void and has an amount"
-    kept = bill.facts.get("prepaid_sequence")
-    if kept is not None:
-        early = next((found.bill for found in bills if found.sequence == kept), None)
-        if early is None:
-            return f"bill {kept}, which it keeps, is not there"
-        return _difference(bill.bill, early)
-    try:
-        policy = policies.of(bill.bill.policy, bill.bill.version)
-        if policy is None:
-            return f"policy {bill.bill.policy} version {bill.bill.version} is not there"
-        again = price(
-            policy,
-            msgspec.convert(bill.facts["stay"], StayToPrice),
-            msgspec.convert(bill.facts["benefits"], Benefits),
-        )
-    except (KeyError, msgspec.ValidationError, CannotPrice, PolicyError) as error:
-        return f"it cannot be priced again: {error}"
-    if (again.policy, again.version) != (bill.bill.policy, bill.bill.version):
-        return f"the text of {bill.bill.policy} version {bill.bill.version} is of another policy"
-    return _difference(bill.bill, again)
-
-
-def _difference(said: PricedBill, again: PricedBill) -> str | None:
-    for what in ("minutes", "gross_fen", "payable_fen", "drawn", "vouchers_used"):
-        if getattr(said, what) != getattr(again, what):
-            return f"{what} is {getattr(said, what)}, priced again it is {getattr(again, what)}"
-    return None if said.lines == again.lines else "its lines are not those it is made of when priced again"
-
-
-def _wrong_standing(stay: Row[Any], bills: list[BillRecord], around: Around) -> str | None:
+def _wrong_standing(policies: Policies, stay: Row[Any], bills: list[BillRecord], around: Around) -> str | None:
     """The last bill against the stay, the draws and what is posted."""
     if [bill.sequence for bill in bills] != list(range(1, stay.bills + 1)):
         return f"it had {stay.bills} bills, there are {[bill.sequence for bill in bills]}"
@@ -282,19 +247,20 @@ def _wrong_standing(stay: Row[Any], bills: list[BillRecord], around: Around) -> 
     gross, payable = (last.bill.gross_fen, last.bill.payable_fen) if last else (0, 0)
     if ((stay.gross_fen or 0), (stay.payable_fen or 0)) != (gross, payable):
         return f"it says {stay.gross_fen} fen gross and {stay.payable_fen} payable, its bill {gross} and {payable}"
-    drawn = last.draws if last else {}
-    if drawn != {key: minutes for key, minutes in around.drawn.get(stay.id, {}).items() if minutes}:
-        return f"its bill draws {_minutes(drawn)} minutes, its draws sum to {_minutes(around.drawn.get(stay.id, {}))}"
+    if last is not None and (stay.policy_id, stay.policy_version) != (last.bill.policy, last.bill.version):
+        return f"it is said to be under {stay.policy_id} {stay.policy_version}, its bill is not"
+    why = wrong_draws(bills, around.drawn.get(stay.id, {}))
+    if why is not None:
+        return why
     if last is not None and stay.state == "left":
+        why = wrong_span(policies, stay, last)
+        if why is not None:
+            return why
         posted = msgspec.convert(stay.posted or {}, Posted)
         waived = {kind: fen for kind, fen in last.bill.waived_by_kind().items() if fen}
         if (posted.income_fen, posted.waived) != (gross, waived):
             return f"it left with a bill of {gross} fen gross, {posted.income_fen} are posted as income"
     return None
-
-
-def _minutes(drawn: dict[Any, int]) -> int:
-    return sum(drawn.values())
 
 
 def _allowances(look: Look) -> Iterator[Failure]:

@@ -35,29 +35,25 @@ def _keys() -> tuple[Key, Key]:
     return Key(), Key()
 
 
-class Phones(Street):
-    """The street of the tests with drivers who scan. Without a server callbacks are handed over as bytes (`hears`)."""
+class Callers:
+    """Drivers who scan, of a street (`Street`) whose merchant has accounts at the simulated channels."""
 
-    def __init__(self, parts: Parts, provider: Provider, folder: Path, base_url: str = "http://127.0.0.1:9") -> None:
-        self.provider = provider
+    parts: Parts
+    clock: Any
+    provider: Provider
+
+    @staticmethod
+    def with_channels(parts: Parts, provider: Provider, folder: Path, base_url: str = "http://127.0.0.1:9") -> Parts:
+        """The parts of a service whose merchant has those accounts."""
         settings = Settings.model_validate(
             parts.settings.model_dump() | {"channels": provider.accounts(folder), "public_url": base_url}
         )
-        super().__init__(replace(parts, settings=settings, channels=Accounts(settings.channels)))
-
-    def parks(self, at: str = "09:00", plate: str = PLATE) -> str:
-        self.passes("in-1", plate, at)
-        return str(self.stay(plate).id)
-
-    def waits(self, at: str = "11:10:00", plate: str = PLATE) -> str:
-        """At the exit since `at`; not paid."""
-        self.arrives("out-1", plate, at, id="out")
-        return str(self.stay(plate).id)
+        return replace(parts, settings=settings, channels=Accounts(settings.channels))
 
     def orders(self, stay: str, channel: str = "wechat") -> records.Order:
         return placing.place(self.parts, stay, channel)
 
-    def pays(self, order: records.Order) -> Order:
+    def pays_by_phone(self, order: records.Order) -> Order:
         """The driver pays; nobody has been told yet."""
         paid = self.provider.pays(order.channel, order.id, self.clock.now())
         assert paid is not None, "it cannot be paid any more"
@@ -77,6 +73,26 @@ class Phones(Street):
 
     def order(self, order_id: str) -> records.Order:
         return records.order(self.parts, order_id)
+
+
+class Phones(Callers, Street):
+    """The street of the tests with drivers who scan. Without a server callbacks are handed over as bytes (`hears`)."""
+
+    def __init__(self, parts: Parts, provider: Provider, folder: Path, base_url: str = "http://127.0.0.1:9") -> None:
+        self.provider = provider
+        super().__init__(self.with_channels(parts, provider, folder, base_url))
+
+    def parks(self, at: str = "09:00", plate: str = PLATE) -> str:
+        self.passes("in-1", plate, at)
+        return str(self.stay(plate).id)
+
+    def waits(self, at: str = "11:10:00", plate: str = PLATE) -> str:
+        """At the exit since `at`; not paid."""
+        self.arrives("out-1", plate, at, id="out")
+        return str(self.stay(plate).id)
+
+    def pays(self, order: records.Order) -> Order:
+        return self.pays_by_phone(order)
 
     def refunds(self) -> list[Any]:
         return list(self._all(select(t.PaymentRefund.__table__).order_by(t.PaymentRefund.proposed_at)))
@@ -116,4 +132,4 @@ def served(parts: Parts, port: int) -> Iterator[None]:
         thread.join(10)
 
 
-__all__ = ["PLATE", "Phones", "channels", "local", "served"]
+__all__ = ["PLATE", "Callers", "Phones", "channels", "local", "served"]

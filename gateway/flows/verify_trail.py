@@ -1,0 +1,260 @@
+"""What staff decided, against the audit trail: who proposed and decided what, when, and about how much; and nobody both.
+
+A proposal moves no money, so the ledger says nothing of it, and its row changes while it is decided. The trail only grows: each step
+left a line there, which must say the same; and a line whose row is gone tells that it was there. Words are not compared: what is found
+of a person in them is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, select
+
+from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
+from gateway.store import tables as t
+from gateway.store.records import STREET
+
+_LINE = t.AuditEntry.__table__.c
+Said = dict[str, Any]
+
+
+class Step(NamedTuple):
+    """A line that a row must have: `detail` is what of the line's detail must be so."""
+
+    action: str
+    at: datetime
+    operator: str
+    subject: str
+    detail: Said
+
+
+class Kept(NamedTuple):
+    """A table whose rows leave lines. `key`: under which name their id stands in the detail; none: it is the subject."""
+
+    what: str
+    table: Any
+    key: str | None
+    steps: Callable[[Row[Any]], Iterator[Step | str]]
+    at: str
+    actions: tuple[str, ...]
+
+
+def failures(look: Look) -> Iterator[Failure]:
+    for kept in _KEPT:
+        yield from _rows(look, kept)
+    yield from _lines(look)
+
+
+def _rows(look: Look, kept: Kept) -> Iterator[Failure]:
+    """Rows whose steps are not on record, or otherwise."""
+    row = kept.table.__table__.c
+    query = select(*row).where(*look.scope.instants(row[kept.at])).order_by(*kept.table.__table__.primary_key)
+    with look.connection.execute(query.execution_options(yield_per=ROWS_AT_A_TIME)) as found:
+        for chunk in chunks(found):
+            wanted = [(one, list(kept.steps(one))) for one in chunk]
+            steps = [step for _, said in wanted for step in said if isinstance(step, Step)]
+            told = _told(look, kept, {step.at for step in steps})
+            for one, said in wanted:
+                wrong = next((why for step in said if (why := _wrong(step, one, told)) is not None), None)
+                if wrong is not None:
+                    yield Failure(kept.what, one.id, wrong)
+                look.count("decisions")
+
+
+def _wrong(step: Step | str, row: Row[Any], told: dict[tuple[str, str, str], Row[Any]]) -> str | None:
+    if isinstance(step, str):
+        return step
+    line = told.get((row.site_id, step.action, row.id))
+    if line is None:
+        return f"the audit trail has no {step.action} of it at {step.at}"
+    if (line.at, line.operator, line.subject) != (step.at, step.operator[:64], step.subject):
+        return f"the audit trail says that {step.action} was done by somebody else, at another time or about something else"
+    for name, value in step.detail.items():
+        # What later lines say more than earlier ones did is not asked of those.
+        if name in line.detail and _plain(line.detail.get(name)) != _plain(value):
+            return f"the audit trail says at {step.action} that {name} is {line.detail.get(name)}, not {value}"
+    return None
+
+
+def _told(look: Look, kept: Kept, instants: set[datetime]) -> dict[tuple[str, str, str], Row[Any]]:
+    """Lines by site, action and whom they are about, as of these instants."""
+    lines = look.connection.execute(
+        select(*_LINE).where(_LINE.at.in_(sorted(instants)), _LINE.action.in_(kept.actions)).order_by(_LINE.id)
+    )
+    return {(line.site_id or STREET, line.action, _about(line, kept)): line for line in lines}
+
+
+def _about(line: Row[Any], kept: Kept) -> str:
+    return str(line.subject if kept.key is None else line.detail.get(kept.key, ""))
+
+
+def _lines(look: Look) -> Iterator[Failure]:
+    """Lines about rows that are not there, or that know nothing of it any more. The trail is gone through once."""
+    of_action = {action: kept for kept in _KEPT for action in kept.actions}
+    query = select(*_LINE).where(_LINE.action.in_(sorted(of_action)), *look.scope.instants(_LINE.at))
+    with look.connection.execute(query.order_by(_LINE.id).execution_options(yield_per=ROWS_AT_A_TIME)) as found:
+        for chunk in chunks(found):
+            for kept in _KEPT:
+                mine = [line for line in chunk if of_action[line.action] is kept]
+                yield from _unknown(look, kept, mine)
+
+
+def _unknown(look: Look, kept: Kept, lines: list[Row[Any]]) -> Iterator[Failure]:
+    table = kept.table.__table__
+    told = {(line.site_id or STREET, _about(line, kept), line.action) for line in lines}
+    sites, ids = sorted({site for site, _, _ in told}), sorted({name for _, name, _ in told})
+    rows = (
+        look.connection.execute(select(*table.c).where(table.c.site_id.in_(sites), table.c.id.in_(ids))) if ids else ()
+    )
+    known = {(row.site_id, row.id, step.action) for row in rows for step in kept.steps(row) if isinstance(step, Step)}
+    for _, name, action in sorted(told - known):
+        yield Failure(kept.what, name, f"the audit trail tells of {action}, and it is not there, or says nothing of it")
+
+
+def _plain(value: Any) -> Any:
+    """As a line's detail keeps it; instants as such, because they may be written in any zone."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, str) and "T" in value:
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
+
+
+# ---------------------------------------------------------------------- what leaves which lines
+
+
+def _decided(row: Row[Any], undecided: bool) -> Iterator[str]:
+    """Four eyes, and a decision has both who and when."""
+    if undecided:
+        if (row.decided_at, row.decided_by) != (None, None):
+            yield "it is undecided and says who decided it"
+    elif row.decided_at is None or row.decided_by is None:
+        yield "it is decided and does not say by whom and when"
+    elif row.decided_by.strip().casefold() == row.proposed_by.strip().casefold():
+        yield "who proposed it decided it"
+
+
+def _write_off(row: Row[Any]) -> Iterator[Step | str]:
+    detail = {"write_off": row.id, "kind": row.kind, "amount_fen": row.amount_fen}
+    yield from _decided(row, row.state == "proposed")
+    yield Step("arrears.write_off.propose", row.proposed_at, row.proposed_by, row.stay_id, detail)
+    if row.decided_at is not None:
+        action = {"approved": "arrears.write_off.approve", "refused": "arrears.write_off.refuse"}.get(row.state, "?")
+        yield Step(action, row.decided_at, row.decided_by or "", row.stay_id, detail)
+
+
+def _payment_refund(row: Row[Any]) -> Iterator[Step | str]:
+    detail = {"refund": row.id, "order": row.order_id, "amount_fen": row.amount_fen}
+    yield from _decided(row, row.state == "proposed")
+    # What the service proposes is what the ledger has beyond the bill, under one number an order.
+    if row.idempotency_key is not None:
+        yield Step("refund.propose", row.proposed_at, row.proposed_by, row.stay_id, detail)
+    if row.decided_at is not None:
+        action = "refund.refuse" if row.state == "refused" else "refund.approve"
+        yield Step(action, row.decided_at, row.decided_by or "", row.stay_id, detail)
+    if (row.state == "done") != (row.done_at is not None) or (row.done_at is not None and row.sent_at is None):
+        yield f"it is {row.state}, sent at {row.sent_at} and done at {row.done_at}"
+    if row.done_at is not None:
+        yield Step("refund.made", row.done_at, "service", row.stay_id, detail)
+
+
+def _pass_refund(row: Row[Any]) -> Iterator[Step | str]:
+    detail = {"refund": row.id}
+    yield from _decided(row, row.state == "proposed")
+    yield Step("pass.refund.propose", row.proposed_at, row.proposed_by, row.pass_id, detail)
+    if row.decided_at is not None:
+        action = "pass.refund.refuse" if row.state == "refused" else "pass.refund.approve"
+        yield Step(action, row.decided_at, row.decided_by or "", row.pass_id, detail)
+    given = (row.paid_at, row.paid_by, row.channel)
+    if any((one is not None) != (row.state == "paid") for one in given) or (row.shift_id and row.channel != "cash"):
+        yield f"it is {row.state} and was paid at {row.paid_at} by {row.paid_by} through {row.channel}"
+    if row.state in {"proposed", "refused"} and (row.amount_fen or row.ended_day):
+        yield f"it is {row.state} and gives back {row.amount_fen} fen from {row.ended_day}"
+    if row.paid_at is not None:
+        paid = detail | {"channel": row.channel, "amount_fen": row.amount_fen}
+        yield Step("pass.refund.pay", row.paid_at, row.paid_by or "", row.pass_id, paid)
+
+
+def _agreement(row: Row[Any]) -> Iterator[Step | str]:
+    detail = {"limit_fen": row.limit_fen, "valid_from": row.valid_from, "valid_to": row.valid_to}
+    yield from _decided(row, row.state == "proposed")
+    if row.state not in {"proposed", "approved", "refused", "ended"}:
+        yield f"it is {row.state}"
+    yield Step("agreement.propose", row.proposed_at, row.proposed_by, row.id, detail)
+    if row.decided_at is not None:
+        action = "agreement.refused" if row.state == "refused" else "agreement.approved"
+        yield Step(action, row.decided_at, row.decided_by or "", row.id, detail)
+    if ((row.state == "ended") != (row.ended_at is not None)) or (row.ended_at is None) != (row.ended_by is None):
+        yield f"it is {row.state}, ended at {row.ended_at} by {row.ended_by}"
+    if row.ended_at is not None:
+        yield Step("agreement.ended", row.ended_at, row.ended_by or "", row.id, detail)
+
+
+_STEP_OF_CORRECTION = {
+    (1, "made"): "stay.correct",
+    (1, "proposed"): "stay.correction.propose",
+    (2, "made"): "stay.correction.approve",
+    (2, "refused"): "stay.correction.refuse",
+}
+
+
+def _correction(row: Row[Any]) -> Iterator[Step | str]:
+    action = _STEP_OF_CORRECTION.get((row.step, row.state))
+    if action is None:
+        yield f"there is no step {row.step} that makes a correction {row.state}"
+        return
+    detail = {
+        "correction": row.id,
+        "part": row.part,
+        "plate": row.new_plate,
+        "entry": [row.entry_before, row.entry_after],
+        "payable_fen": [row.payable_before, row.payable_after],
+        "stay_after": row.stay_after,
+    }
+    yield Step(action, row.at, row.operator, row.stay_id, detail)
+
+
+def _book(row: Row[Any]) -> Iterator[Step]:
+    detail = {"kind": row.kind, "value": row.value, "serials": [row.first_serial, row.last_serial]}
+    yield Step("voucher.book", row.made_at, row.operator, row.id, detail | {"buyer": row.buyer_id})
+
+
+def _issue(row: Row[Any]) -> Iterator[Step]:
+    detail = {"book": row.book_id, "serials": [row.first_serial, row.last_serial]}
+    yield Step("voucher.issue", row.at, row.operator, row.id, detail)
+
+
+_KEPT = (
+    Kept(
+        *("write_off", t.ArrearsWriteOff, "write_off", _write_off, "proposed_at"),
+        ("arrears.write_off.propose", "arrears.write_off.approve", "arrears.write_off.refuse"),
+    ),
+    Kept(
+        *("refund", t.PaymentRefund, "refund", _payment_refund, "proposed_at"),
+        ("refund.propose", "refund.approve", "refund.refuse", "refund.made"),
+    ),
+    Kept(
+        *("pass_refund", t.PassRefund, "refund", _pass_refund, "proposed_at"),
+        ("pass.refund.propose", "pass.refund.approve", "pass.refund.refuse", "pass.refund.pay"),
+    ),
+    Kept(
+        *("agreement", t.PayLaterAgreement, None, _agreement, "proposed_at"),
+        ("agreement.propose", "agreement.approved", "agreement.refused", "agreement.ended"),
+    ),
+    Kept(
+        *("correction", t.StayCorrection, "correction", _correction, "at"),
+        tuple(_STEP_OF_CORRECTION.values()),
+    ),
+    Kept(*("voucher_book", t.VoucherBook, None, _book, "made_at"), ("voucher.book",)),
+    Kept(*("voucher_issue", t.VoucherIssue, None, _issue, "at"), ("voucher.issue",)),
+)
