@@ -4,7 +4,8 @@ Some cameras tell a read twice: at once without pictures, and again with everyth
 with one content, so that the second is a repeat (which is receipted and changes nothing) and no barrier opens twice. What came
 first stands, with one exception: a first message that could not read the plate waits a moment for the fuller one.
 
-Nothing is swallowed here: only the database knows what is stored.
+Nothing is swallowed here: only the database knows what is stored. But a vehicle that turned back voids its read, and where nobody
+knows of a read, nothing is said.
 """
 
 from __future__ import annotations
@@ -65,9 +66,8 @@ class Joiner:
         if heard.read:
             said, pushed = self._part_of_a_read(who, heard, now)
             joined += pushed
-        said = [self._completed(who, one) if isinstance(one, PlateEvent) else one for one in said]
-        if said:
-            joined.append(Joined(who, tuple(said)))
+        if said := self._all_completed(who, said):
+            joined.append(Joined(who, said))
         return tuple(joined)
 
     def due(self, now: datetime) -> tuple[Joined, ...]:
@@ -119,11 +119,13 @@ class Joiner:
 
     def _let_go(self, read: _Read) -> Joined:
         held, read.held = read.held, ()
-        return Joined(
-            read.who, tuple(self._completed(read.who, one) if isinstance(one, PlateEvent) else one for one in held)
-        )
+        return Joined(read.who, self._all_completed(read.who, held))
 
-    def _completed(self, who: Who, event: PlateEvent) -> PlateEvent:
+    def _all_completed(self, who: Who, said: Sequence[Said]) -> tuple[Said, ...]:
+        completed = (self._completed(who, one) if isinstance(one, PlateEvent) else one for one in said)
+        return tuple(one for one in completed if one is not None)
+
+    def _completed(self, who: Who, event: PlateEvent) -> PlateEvent | None:
         """A vehicle that turned back: the read that it completes, where the vendor names none."""
         at_lane = (who, event.lane)
         if event.kind is Kind.PLATE:
@@ -134,10 +136,13 @@ class Joiner:
                     self._newest.popitem(last=False)
             return event
         newest = self._newest.get(at_lane)
-        if event.kind not in {Kind.PASSED, Kind.REVERSED} or event.for_event is not None or newest is None:
+        if event.kind is not Kind.REVERSED or event.for_event is not None:
             return event
-        same = event.plate in {None, newest.plate} and newest.at <= event.at <= newest.at + TURNED_BACK_WITHIN
-        return msgspec.structs.replace(event, for_event=newest.id) if same else event
+        if newest is None or event.plate not in {None, newest.plate}:
+            return None
+        if not newest.at <= event.at <= newest.at + TURNED_BACK_WITHIN:
+            return None
+        return msgspec.structs.replace(event, for_event=newest.id)
 
 
 def _renamed(said: Sequence[Said], event: PlateEvent) -> list[Said]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -13,23 +11,11 @@ from starlette.concurrency import run_in_threadpool
 from gateway.api.context import With, context_of
 from gateway.api.problems import NotAPicture, NotSignedIn, problem
 from gateway.flows import images
-from gateway.flows.credentials import DeviceCredentials, DeviceName
+from gateway.flows.credentials import DeviceCredentials, DeviceName, basic
 
 router = APIRouter(tags=["pictures"])
 
 _JPEG_BEGINS, _JPEG_ENDS = b"\xff\xd8\xff", b"\xff\xd9"
-
-
-def basic(header: str) -> tuple[str, str] | None:
-    """The name and password of HTTP Basic, or None."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic" or len(encoded) > 1000:
-        return None
-    try:
-        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return (name, password) if colon else None
 
 
 @router.put("/images/{event_id}", status_code=201)

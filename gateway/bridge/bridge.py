@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import topics
 from gateway.bridge.link import Link, Raw
 from gateway.bridge.lists import ListKeeper
+from gateway.bridge.riding import Riding
 from gateway.bridge.worker import Worker
 from gateway.flows import emergencies
 from gateway.flows.inbound import StatusIn
 from gateway.flows.outcome import Outcome
 from gateway.runtime.settings import Broker
 from gateway.wiring import Parts
+
+if TYPE_CHECKING:
+    from gateway.bridge.door_server import DoorServer
 
 
 class Bridge:
@@ -28,7 +32,10 @@ class Bridge:
         inbox: Inbox[Raw | None] = Inbox(settings.queue_max, rate=settings.device_rate, burst=settings.device_burst)
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
-        self.worker = Worker(parts, inbox=inbox, planner=name, on_status=self._heard, on_outcome=on_outcome)
+        self._riding = Riding()
+        self.worker = Worker(
+            parts, inbox=inbox, planner=name, on_status=self._heard, on_outcome=on_outcome, riding=self._riding
+        )
         self.link = Link(
             broker or settings.broker,
             client_id=f"parkgate.{name}",
@@ -37,15 +44,33 @@ class Bridge:
             clock=parts.clock,
             acknowledged=self.worker.acknowledged,
         )
+        self.door = self._door(inbox)
         parts.outbox.listen(self.worker.look_at_outbox)
 
+    def _door(self, inbox: Inbox[Raw | None]) -> DoorServer | None:
+        """Where devices that speak HTTP come in, if anywhere."""
+        where = self._parts.settings.devices_address
+        if where is None:
+            return None
+        # Imported late: a bridge of MQTT alone starts without a web server.
+        from gateway.bridge.door import Door  # noqa: PLC0415
+        from gateway.bridge.door_server import DoorServer  # noqa: PLC0415
+
+        door = Door(self._parts, inbox, self._riding, left_behind=self.link.acknowledge)
+        return DoorServer(door.app, *where)
+
     def start(self) -> None:
+        """Raises `DoorDidNotOpen`."""
         self.worker.start(self.link)
         self.link.start()
         self.lists.start(self.link)
+        if self.door is not None:
+            self.door.start()
 
     def stop(self) -> None:
         """What has arrived is decided, published and acknowledged; then the connection is closed."""
+        if self.door is not None:
+            self.door.stop()
         self.lists.stop()
         self.worker.stop()
         self.link.stop()
@@ -55,7 +80,7 @@ class Bridge:
         emergencies.renew(self._parts, statuses)
 
     def healthy(self) -> bool:
-        return self.link.healthy() and self.worker.healthy()
+        return self.link.healthy() and self.worker.healthy() and (self.door is None or self.door.healthy())
 
     def health(self) -> dict[str, Any]:
         """For `/readyz`: what is wrong is false. An overload is not: gates are served."""

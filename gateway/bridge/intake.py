@@ -22,6 +22,8 @@ def topics(share_group: str) -> tuple[str, ...]:
 
 def decode(raw: Raw) -> Inbound:
     """Never raises: whatever a device sends, the street goes on."""
+    if raw.inbound is not None:
+        return raw.inbound
     site = device = channel = ""
     try:
         address = native.address(raw.topic)

@@ -25,6 +25,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.bridge.inbox import Inbox
+from gateway.flows.inbound import Inbound
 from gateway.runtime.clock import Clock
 from gateway.runtime.logs import logger
 from gateway.runtime.settings import Broker
@@ -44,7 +45,10 @@ _UNSUPPORTED_VERSION = "Unsupported protocol version"
 
 
 class Raw(NamedTuple):
-    """A message as it came, and the connection on which it is to be acknowledged."""
+    """A message as it came, and the connection on which it is to be acknowledged; `mid` 0 and none where no broker waits for that.
+
+    `inbound`: what it says, where another door than MQTT's has read it already.
+    """
 
     topic: str
     payload: bytes
@@ -52,7 +56,8 @@ class Raw(NamedTuple):
     received_at: datetime
     arrived: float
     mid: int
-    client: mqtt.Client
+    client: mqtt.Client | None
+    inbound: Inbound | None = None
 
 
 class Link:
@@ -127,8 +132,8 @@ class Link:
         """Tell the broker that these are safe. Those of an earlier connection come again, and are recognised."""
         current = self._client
         for message in messages:
-            if message.mid and message.client is current:
-                message.client.ack(message.mid, 1)
+            if message.mid and current is not None and message.client is current:
+                current.ack(message.mid, 1)
 
     def flush(self) -> None:
         """Let the network thread write what was published and acknowledged since the last flush."""

@@ -73,12 +73,12 @@ class ListKeeper:
             self._wake.set()
 
     def behind(self) -> list[tuple[str, str]]:
-        """Devices that said another version than the current one."""
+        """Devices that said another version than the current one. A version below 0 says nothing of a list."""
         with self._lock:
             return [
                 (site, device)
                 for (site, device), version in self._reported.items()
-                if site in self._lists and self._lists[site].whole.version != version
+                if version >= 0 and site in self._lists and self._lists[site].whole.version != version
             ]
 
     def _run(self) -> None:

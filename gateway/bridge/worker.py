@@ -21,6 +21,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import decode
 from gateway.bridge.link import Raw
 from gateway.bridge.load_watch import LoadWatch
+from gateway.bridge.riding import Riding
 from gateway.bridge.senders import Rank
 from gateway.bridge.store_watch import StoreWatch
 from gateway.bridge.turns import Turns
@@ -68,6 +69,7 @@ class Worker:
         planner: str,
         on_status: Callable[[Sequence[StatusIn]], None] = lambda _: None,
         on_outcome: Callable[[Decided], None] = lambda _: None,
+        riding: Riding | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._parts = parts
@@ -81,6 +83,8 @@ class Worker:
         self._path = EventPath(parts, planner=planner, stages=self._laps)
         self._on_status = on_status
         self._on_outcome = on_outcome
+        self._riding = riding or Riding()
+        self._riding.handed_over = self._handed_over
         self._link: Sender | None = None
         self._linger_seconds = parts.settings.linger_ms / 1000
         self._stopping = threading.Event()
@@ -133,6 +137,11 @@ class Worker:
                 self._sent.add(command)
             elif self._handing_over:
                 self._early.add(mid)
+
+    def _handed_over(self, site: str, command: str) -> None:
+        """A command has left in an answer. Called by the door of HTTP."""
+        with self._lock:
+            self._sent.add((site, command))
 
     # ------------------------------------------------------------------ the loop
 
@@ -266,6 +275,7 @@ class Worker:
                 results=tuple(outcome.result_receipts.get(device, ())),
             )
             self._link.publish(*receipt_message(*device, receipt))
+        self._riding.settled(outcome)
         self._count(outcome)
         if outcome.statuses:
             self._on_status(outcome.statuses)
@@ -278,6 +288,8 @@ class Worker:
         A commit can take its time: what is stale by now is left to the outbox, too, which puts it before staff.
         """
         assert self._link is not None
+        if self._riding.offer(one):
+            return  # its device fetches it, or it expires in the outbox
         if self._flying_on != self._link.connections:
             with self._lock:
                 # What flew on an earlier connection was never acknowledged: the outbox decides about it again.

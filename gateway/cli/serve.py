@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.bridge.door_server import DoorDidNotOpen
 from gateway.bridge.embedded import BrokerDidNotStart
 from gateway.cli.common import config_option, metrics_of, open_parts
 from gateway.cli.main import CheckFailed, Refusal
@@ -85,7 +86,7 @@ def _run(service: Service, *, where: str, front: Callable[[], WebServer] | None 
                 log.critical("a part of the service has died; ending, to be started again")
                 well = False
                 break
-    except BrokerDidNotStart as problem:
+    except (BrokerDidNotStart, DoorDidNotOpen) as problem:
         raise Refusal(str(problem)) from None
     finally:
         if web is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import secrets
 import threading
@@ -71,3 +73,15 @@ class DeviceCredentials:
             if len(self._known) > _CACHE_MAX:
                 self._known.popitem(last=False)
         return answer
+
+
+def basic(header: str) -> tuple[str, str] | None:
+    """The name and password of HTTP Basic, or None."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or len(encoded) > 1000:
+        return None
+    try:
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (name, password) if colon else None

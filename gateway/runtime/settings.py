@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     broker_url: str = "embedded://127.0.0.1:1883"
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
+    devices_http: str = Field(
+        default="", description="where devices that speak HTTP reach the bridge, host:port; empty: nowhere"
+    )
     secret_key: str = Field(default="", repr=False)
     share_group: str = ""
     test: bool = False
@@ -218,6 +221,21 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[a-zA-Z0-9-]{0,40}", value):
             raise ValueError("letters, digits and hyphens, at most 40")
         return value
+
+    @field_validator("devices_http")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s\[\]]+):\d{1,5}", value):
+            raise ValueError("host:port, such as 0.0.0.0:8090")
+        if value and int(value.rpartition(":")[2]) > 65_535:
+            raise ValueError("a port is at most 65535")
+        return value
+
+    @property
+    def devices_address(self) -> tuple[str, int] | None:
+        """Where devices that speak HTTP come in; None: nowhere."""
+        host, _, port = self.devices_http.rpartition(":")
+        return (host.strip("[]"), int(port)) if host else None
 
     @property
     def broker(self) -> Broker:

@@ -1,0 +1,305 @@
+"""The door of devices that speak HTTP: `/devices/{vendor}/…`, with the device's own account.
+
+A request becomes what MQTT brings, in the same inbox: its event is decided and stored by the worker like any other, and answered when
+it is, in the vendor's words, with the decision where the device waits for one. What could not be stored in time is answered with 503:
+the device keeps it, and sends it again.
+
+The account is given by HTTP Basic, or, for devices that can only be told an address, in it: `/devices/{vendor}/{site}.{device}/{password}/…`.
+No address is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from controllers.adapters import native
+from controllers.adapters.joining import Joiner
+from controllers.adapters.port import Adapter, Delivery, Fitting, Picture, Posted, Reply, Said
+from controllers.adapters.registry import ADAPTERS
+from controllers.events import CommandResult, DeviceStatus, Outcome, PlateEvent, Undecodable
+from gateway.bridge.inbox import Inbox
+from gateway.bridge.link import Raw
+from gateway.bridge.riding import Ridden, Riding
+from gateway.flows import images
+from gateway.flows.credentials import DeviceCredentials, DeviceName, basic
+from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
+from gateway.flows.refusals import Refused
+from gateway.runtime.logs import logger
+from gateway.store.fittings import Fitted, load_fittings
+from gateway.wiring import Parts
+
+_log = logger(__name__)
+
+ANSWER_WITHIN_SECONDS = 3.0
+"""How long a request waits for its decision: devices give up after five and more."""
+_BODY_WITHIN_SECONDS = 10.0
+_FITTINGS_EVERY_SECONDS = 5.0
+_DUE_EVERY_SECONDS = 0.25
+_QUARANTINED_BYTES_MAX = 64 * 1024
+_METHODS = ["GET", "POST", "PUT"]
+# Until a site file can say how a device is set: whoever comes by HTTP is told in answers, where its vendor has both.
+_BY_HTTP = "http"
+
+
+class Door:
+    """What the requests of one bridge come to. `inbox` is the worker's; `left_behind`: what it had to give up for one of ours."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        inbox: Inbox[Raw | None],
+        riding: Riding,
+        *,
+        left_behind: Callable[[Sequence[Raw]], None] = lambda _: None,
+        answer_within_seconds: float = ANSWER_WITHIN_SECONDS,
+    ) -> None:
+        self._parts = parts
+        self._left_behind = left_behind
+        self._inbox = inbox
+        self._riding = riding
+        self._answer_within = answer_within_seconds
+        self._credentials = DeviceCredentials(parts.store)
+        self._joiner = Joiner()
+        self._fitted: dict[tuple[str, str], Fitted] = {}
+        self.app = Starlette(
+            routes=[Route("/devices/{vendor}/{rest:path}", self._request, methods=_METHODS)], lifespan=self._lifespan
+        )
+
+    def look(self) -> None:
+        """Read from the site file's tables which devices there are. Raises what the database raises."""
+        with self._parts.store.reading() as connection:
+            found = load_fittings(connection, self._parts.settings.zone)
+        self._fitted = {who: _by_http(fitted) for who, fitted in found.items() if fitted.vendor in ADAPTERS}
+        self._riding.serve(
+            frozenset(
+                who
+                for who, (vendor, fitting) in self._fitted.items()
+                if ADAPTERS[vendor].capabilities(fitting).delivery is Delivery.ANSWER
+            )
+        )
+
+    # ------------------------------------------------------------------ one request
+
+    async def _request(self, request: Request) -> Response:
+        vendor, rest = request.path_params["vendor"], request.path_params["rest"]
+        given = basic(request.headers.get("authorization", ""))
+        if given is None:
+            name, _, behind = rest.partition("/")
+            password, _, rest = behind.partition("/")
+            given = (name, password)
+        try:
+            device = await run_in_threadpool(self._credentials.verify, *given)
+        except SQLAlchemyError:
+            return Response(status_code=503)
+        if device is None:
+            return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="parkgate"'})
+        fitted = await self._fitting_of(device)
+        if fitted is None or fitted.vendor != vendor:
+            return Response(status_code=404)
+        adapter = ADAPTERS[vendor]
+        try:
+            body = await asyncio.wait_for(_body(request, adapter.payload_bytes_max), _BODY_WITHIN_SECONDS)
+        except (TimeoutError, ClientDisconnect):
+            return Response(status_code=408)
+        if body is None:
+            return Response(status_code=413)
+        if not self._inbox.admits(_topic(device, "event").encode(), b"", time.perf_counter()):
+            return Response(status_code=429, headers={"Retry-After": "5"})
+        message = Posted(
+            method=request.method,
+            path=f"/{rest}",
+            query=request.url.query,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+        )
+        return await self._posted(message, device, adapter, fitted.fitting)
+
+    async def _posted(self, message: Posted, device: DeviceName, adapter: Adapter, fitting: Fitting) -> Response:
+        now = self._parts.clock.now()
+        try:
+            heard = await run_in_threadpool(adapter.decode, message, fitting, now)
+        except Undecodable as problem:
+            return await self._undecodable(message, device, adapter, fitting, problem)
+        told: list[Said] = []
+        for joined in self._joiner.take(device, heard, now):
+            if joined.who == device:
+                told += joined.said
+            else:
+                self._put(DeviceName(*joined.who), joined.said, now)
+        events = [one for one in told if isinstance(one, PlateEvent)]
+        waits = [self._riding.expect(device.site, device.device, one.id) for one in events]
+        self._put(device, told, now)
+        if not await self._stored(waits):
+            return Response(status_code=503, headers={"Retry-After": "1"})
+        now = self._parts.clock.now()
+        ridden = None
+        if heard.takes_orders:
+            ridden = self._riding.take(device.site, device.device, now, events[0].id if events else None)
+        orders = () if ridden is None else (ridden.command,)
+        pictures = [one for one in told if isinstance(one, Picture) and one.whole]
+        return _response(
+            adapter.answer(message, heard, orders, fitting, now),
+            BackgroundTask(self._after, device, ridden, pictures),
+        )
+
+    async def _undecodable(
+        self, message: Posted, device: DeviceName, adapter: Adapter, fitting: Fitting, problem: Undecodable
+    ) -> Response:
+        now = self._parts.clock.now()
+        rejected = Rejected(
+            site=device.site,
+            device=device.device,
+            topic=f"/devices/{adapter.vendor}{message.path}",
+            payload=adapter.redacted(message)[:_QUARANTINED_BYTES_MAX],
+            code=problem.code,
+            detail=problem.detail[:500],
+            received_at=now,
+            event_id=problem.event_id,
+        )
+        stored = self._riding.expect_rejected(rejected)
+        self._into_inbox(device, "event", rejected, now)
+        if not await self._stored([stored]):
+            return Response(status_code=503, headers={"Retry-After": "60"})
+        return _response(adapter.answer(message, None, (), fitting, now))
+
+    async def _fitting_of(self, device: DeviceName) -> Fitted | None:
+        """A device that was added a moment ago is looked for at once."""
+        if device not in self._fitted:
+            with contextlib.suppress(SQLAlchemyError):
+                await run_in_threadpool(self.look)
+        return self._fitted.get(device)
+
+    async def _stored(self, waits: Sequence[Future[None]]) -> bool:
+        """Whether all is stored in time."""
+        try:
+            async with asyncio.timeout(self._answer_within):
+                for stored in waits:
+                    await asyncio.wrap_future(stored)
+        except TimeoutError:
+            return False
+        finally:
+            for stored in waits:
+                if not stored.done() or stored.cancelled():
+                    self._riding.forget(stored)
+        return True
+
+    def _put(self, device: DeviceName, said: Sequence[Said], now: datetime) -> None:
+        """Into the inbox, as if MQTT had brought it."""
+        for one in said:
+            inbound = _inbound(device, one, now)
+            if inbound is not None:
+                channel: native.Channel = "status" if isinstance(inbound, StatusIn) else "event"
+                self._into_inbox(device, channel, inbound, now)
+
+    def _into_inbox(self, device: DeviceName, channel: native.Channel, inbound: Inbound, now: datetime) -> None:
+        payload = b"" if isinstance(inbound, StatusIn) else inbound.payload
+        raw = Raw(_topic(device, channel), payload, False, now, time.perf_counter(), 0, None, inbound)
+        if left := self._inbox.put_nowait(raw):
+            self._left_behind([one for one in left if one is not None])
+
+    def _after(self, device: DeviceName, ridden: Ridden | None, pictures: Sequence[Picture]) -> None:
+        """When the answer has left: what it told has been taken, as far as such a device ever says."""
+        if ridden is not None:
+            now = self._parts.clock.now()
+            result = CommandResult(command=ridden.id, outcome=Outcome.DONE, at=now, detail="accepted")
+            self._put(device, (result,), now)
+        for picture in pictures:
+            try:
+                images.keep(self._parts, device.site, device.device, picture.event, picture.jpeg)
+            except (Refused, SQLAlchemyError) as problem:
+                _log.info(
+                    "a picture was not kept", site=device.site, device=device.device, problem=type(problem).__name__
+                )
+
+    # ------------------------------------------------------------------ beside the requests
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        beside = asyncio.create_task(self._beside())
+        yield
+        beside.cancel()
+
+    async def _beside(self) -> None:
+        """Reads that have waited long enough for their second message; which devices there are."""
+        looked = 0.0
+        while True:
+            now = self._parts.clock.now()
+            for joined in self._joiner.due(now):
+                self._put(DeviceName(*joined.who), joined.said, now)
+            if time.monotonic() - looked > _FITTINGS_EVERY_SECONDS:
+                looked = time.monotonic()
+                with contextlib.suppress(SQLAlchemyError):
+                    await run_in_threadpool(self.look)
+            await asyncio.sleep(_DUE_EVERY_SECONDS)
+
+
+def _by_http(fitted: Fitted) -> Fitted:
+    """The device as it comes here."""
+    if _BY_HTTP not in ADAPTERS[fitted.vendor].features:
+        return fitted
+    return Fitted(fitted.vendor, replace(fitted.fitting, features=fitted.fitting.features | {_BY_HTTP}))
+
+
+def _inbound(device: DeviceName, one: Said, now: datetime) -> Inbound | None:
+    """As the worker knows it; None for what is no business of its."""
+    topic = _topic(device, "event")
+    if isinstance(one, PlateEvent):
+        return EventIn(
+            site=device.site,
+            device=device.device,
+            event=one,
+            received_at=now,
+            topic=topic,
+            payload=native.encode_event(one),
+        )
+    if isinstance(one, CommandResult):
+        return ResultIn(
+            site=device.site,
+            device=device.device,
+            result=one,
+            received_at=now,
+            topic=_topic(device, "result"),
+            payload=native.encode(one),
+        )
+    if isinstance(one, DeviceStatus):
+        offset = None if one.at is None else (one.at - now) // timedelta(milliseconds=1)
+        # Which list it has it does not say: below 0, so that nobody takes it for being behind.
+        status = replace(one, list_version=-1)
+        return StatusIn(site=device.site, device=device.device, status=status, received_at=now, offset_ms=offset)
+    return None
+
+
+def _topic(device: DeviceName, channel: native.Channel) -> str:
+    """Under this name the inbox knows whose turn it is."""
+    return native.topic(device.site, device.device, channel)
+
+
+def _response(replies: Sequence[Any], background: BackgroundTask | None = None) -> Response:
+    """Whole, with its length: neither chunked nor compressed."""
+    reply = next(one for one in replies if isinstance(one, Reply))
+    return Response(reply.body, reply.status, dict(reply.headers), background=background)
+
+
+async def _body(request: Request, bytes_max: int) -> bytes | None:
+    """None where it is longer."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > bytes_max:
+            return None
+    return bytes(body)
