@@ -13,7 +13,17 @@ from billing.close import Document, LaneTotals
 from billing.exports.audience import merge_accounts, merge_benefits, merge_postings, open_to_all
 from billing.exports.cells import Cell, Column, Table
 from billing.exports.days import SiteDay
-from billing.exports.words import BENEFITS, CHANNELS, EXCEPTIONS, STATES, SUMS, account_name, name_of
+from billing.exports.words import (
+    BENEFITS,
+    BREAK_STATES,
+    BREAKS,
+    CHANNELS,
+    EXCEPTIONS,
+    STATES,
+    SUMS,
+    account_name,
+    name_of,
+)
 from billing.ledger import Posting, Transaction
 
 Days: TypeAlias = Sequence[SiteDay]
@@ -185,15 +195,27 @@ def _by_lane(days: Days) -> Table:
 
 
 def _breaks(days: Days) -> Table:
-    """What was still open when each day was sealed, and carried over."""
+    """What was still open when each day was sealed, and carried over: breaks with how much is in question, and exceptions."""
     rows = (
-        (one.day, one.site, carried.kind, name_of(EXCEPTIONS, carried.kind), carried.age_days, carried.count)
+        (one.day, one.site, *row)
         for one, document in _documents(days)
-        for carried in document.exceptions
+        for row in (
+            *(
+                (
+                    *(item.kind, name_of(BREAKS, item.kind), name_of(BREAK_STATES, item.state)),
+                    *(item.age_days, item.count, item.amount_fen),
+                )
+                for item in document.breaks
+            ),
+            *(
+                (item.kind, name_of(EXCEPTIONS, item.kind), "异常", item.age_days, item.count, None)
+                for item in document.exceptions
+            ),
+        )
     )
     columns = (
-        *(Column("营业日", "business_day", "day"), _SITE, Column("类型", "kind"), _NAME),
-        *(Column("账龄(天)", "age_days", "count"), Column("数量", "count", "count")),
+        *(Column("营业日", "business_day", "day"), _SITE, Column("类型", "kind"), _NAME, Column("状态", "state")),
+        *(Column("账龄(天)", "age_days", "count"), Column("数量", "count", "count"), Column("金额", "amount", "fen")),
     )
     return Table("breaks", "挂账", columns, rows)
 

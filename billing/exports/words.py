@@ -65,6 +65,23 @@ EXCEPTIONS: Final = {
     "voucher_refused": "停车券无效",
     "voucher_unmatched": "停车券未匹配停车记录",
 }
+BREAKS: Final = {
+    "channel_only": "渠道有账面无",
+    "book_only": "账面有渠道无",
+    "amount_mismatch": "金额不一致",
+    "status_mismatch": "状态不一致",
+    "duplicate": "重复入账",
+    "cut_off": "跨日",
+    "refund_mismatch": "退款差异",
+    "fee_mismatch": "手续费差异",
+    "cash_over": "现金长款",
+    "cash_short": "现金短款",
+    "unpaid_exit": "未付离场",
+    "opened_without_event": "无记录抬杆",
+    "missing_exit": "有进无出",
+    "voucher_count": "停车券不符",
+}
+BREAK_STATES: Final = {"open": "待处理", "carried_over": "挂账", "awaiting_approval": "待复核"}
 _ACCOUNTS: Final = {
     "assets:bank": "银行存款",
     "income:parking": "停车收入",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.close import FIRST_PREVIOUS, seal
+from billing.close import FIRST_PREVIOUS, BreakAt, seal
 from billing.exports import NotForAudience, SiteDay, csv_bytes, csv_files, json_file, yuan
 from billing.ledger import Posting
 from tests.billing.test_close import DAY, a_day, a_transaction
@@ -70,6 +70,17 @@ def test_the_tables_of_a_day() -> None:
     assert totals["income:parking"] == "-3500"
     assert sum(int(row["金额(分) amount_fen"]) for row in found["transactions"]) == 0
     assert found["transactions"][0]["时间 at"] == "2026-03-02T12:00:00+08:00"
+
+
+def test_breaks_that_are_carried_over_stand_with_their_age_and_how_much_is_in_question() -> None:
+    left = [BreakAt("book_only", "carried_over", date(2026, 2, 28), fen) for fen in (800, 1250)]
+    day = msgspec.structs.replace(a_day(), breaks=left)
+    sealed = seal(day, sequence=1, previous_hash=FIRST_PREVIOUS)
+    rows = tables(SiteDay("xinyi", "信义坊", (sealed.record,), day.transactions))["breaks"]
+    assert [row["金额(分) amount_fen"] for row in rows if row["类型 kind"] == "book_only"] == ["2050"]
+    (row,) = [row for row in rows if row["类型 kind"] == "book_only"]
+    assert (row["名称 name"], row["状态 state"]) == ("账面有渠道无", "挂账")
+    assert (row["账龄(天) age_days"], row["数量 count"]) == ("2", "2")
 
 
 def test_finance_sees_each_benefit_and_others_see_residents() -> None:
