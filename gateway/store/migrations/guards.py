@@ -20,15 +20,23 @@ def only_grow(tables: Collection[str]) -> None:
 
 def only_grow_but(opened: Mapping[str, Collection[str]]) -> None:
     """No row is changed or deleted, but for these columns while a row stands in `erasing` (revision 0008)."""
+    never_deleted(opened)
     for table in opened:
         if _postgresql():
-            _refuse(table, "append_only", "DELETE OR TRUNCATE", "parkgate_append_only")
             _refuse(table, "no_update", "UPDATE", "parkgate_only_erasing")
             continue
-        says, door = _says(table), "WHEN NOT EXISTS (SELECT 1 FROM erasing)"
-        op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {says}")
-        op.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {door} {says}")
+        door = "WHEN NOT EXISTS (SELECT 1 FROM erasing)"
+        op.execute(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {door} {_says(table)}")
     keep_shut(opened)
+
+
+def never_deleted(tables: Collection[str]) -> None:
+    """Rows stay; what of them may change says `keep_shut`."""
+    for table in tables:
+        if _postgresql():
+            _refuse(table, "append_only", "DELETE OR TRUNCATE", "parkgate_append_only")
+        else:
+            op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {_says(table)}")
 
 
 def keep_shut(opened: Mapping[str, Collection[str]]) -> None:

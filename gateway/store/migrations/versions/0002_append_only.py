@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from gateway.store.migrations.guards import only_grow
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -22,18 +24,7 @@ def upgrade() -> None:
             "CREATE FUNCTION parkgate_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
             "BEGIN RAISE EXCEPTION '% only ever grows', TG_TABLE_NAME; END $$"
         )
-        for table in TABLES:
-            op.execute(
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
-            )
-        return
-    for table in TABLES:
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-            )
+    only_grow(TABLES)
 
 
 def downgrade() -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from gateway.store.migrations.guards import only_grow
 from gateway.store.tables.base import Instant
 
 revision = "0004"
@@ -67,17 +68,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("request_key IS NOT NULL"),
         postgresql_where=sa.text("request_key IS NOT NULL"),
     )
-    if op.get_context().dialect.name == "postgresql":
-        op.execute(
-            f"CREATE TRIGGER {HISTORY}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {HISTORY} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
-        )
-        return
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER {HISTORY}_no_{verb.lower()} BEFORE {verb} ON {HISTORY} "
-            f"BEGIN SELECT RAISE(ABORT, '{HISTORY} only ever grows'); END"
-        )
+    only_grow((HISTORY,))
 
 
 def downgrade() -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import gateway.store.tables.base
+from gateway.store.migrations.guards import only_grow
 
 revision = "0005"
 down_revision = "0004"
@@ -27,18 +28,7 @@ def upgrade() -> None:
     _voucher_statement()
     _voucher()
     _voucher_issue()
-    for table in APPEND_ONLY:
-        if op.get_context().dialect.name == "postgresql":
-            op.execute(
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
-            )
-            continue
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-            )
+    only_grow(APPEND_ONLY)
 
 
 def downgrade() -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import gateway.store.tables.base
+from gateway.store.migrations.guards import only_grow
 
 revision = "0006"
 down_revision = "0005"
@@ -30,7 +31,7 @@ def upgrade() -> None:
     _charge()
     _charge_payment()
     op.add_column('pass_held', sa.Column('exact', sa.Boolean(), server_default=sa.false(), nullable=False))
-    _only_grow(APPEND_ONLY)
+    only_grow(APPEND_ONLY)
 
 
 def downgrade() -> None:
@@ -38,22 +39,6 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
     op.drop_column('pass_held', 'exact')
-
-
-def _only_grow(tables: tuple[str, ...]) -> None:
-    postgres = op.get_context().dialect.name == "postgresql"
-    for table in tables:
-        if postgres:
-            op.execute(
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
-            )
-            continue
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-            )
 
 
 def _parking_pass() -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import gateway.store.tables.base
+from gateway.store.migrations.guards import only_grow
 
 revision = "0007"
 down_revision = "0006"
@@ -26,7 +27,7 @@ def upgrade() -> None:
     _arrears_reminder()
     _arrears_write_off()
     op.create_index('ix_stay_owed', 'stay', ['site_id', 'started_at', 'id'], unique=False, sqlite_where=sa.text("state = 'left' AND payable_fen > paid_fen"), postgresql_where=sa.text("state = 'left' AND payable_fen > paid_fen"))
-    _only_grow(APPEND_ONLY)
+    only_grow(APPEND_ONLY)
 
 
 def downgrade() -> None:
@@ -34,22 +35,6 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
     op.drop_index('ix_stay_owed', table_name='stay')
-
-
-def _only_grow(tables: tuple[str, ...]) -> None:
-    postgres = op.get_context().dialect.name == "postgresql"
-    for table in tables:
-        if postgres:
-            op.execute(
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
-            )
-            continue
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-            )
 
 
 def _pay_later_agreement() -> None:

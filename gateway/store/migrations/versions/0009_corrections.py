@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.migrations.guards import only_grow_but
 from gateway.store.tables.base import Instant
 
 revision = "0009"
@@ -49,7 +50,7 @@ def upgrade() -> None:
     _reads()
     op.add_column("stay", sa.Column("corrections", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.add_column("presence", sa.Column("corrected_until", Instant(), nullable=True))
-    (_guard_postgresql if op.get_context().dialect.name == "postgresql" else _guard_sqlite)()
+    only_grow_but(OPEN)
 
 
 def _reads() -> None:
@@ -73,35 +74,6 @@ def _reads() -> None:
     )
     for names in (["site_id", "plate"], ["site_id", "to_plate"], ["site_id", "device_id", "event_id"]):
         op.create_index(op.f(f"ix_stay_correction_read_{'_'.join(names)}"), "stay_correction_read", names)
-
-
-def _closed(table: str) -> str:
-    """The columns that never change, comma-separated."""
-    columns = [column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)]
-    return ", ".join(f'"{name}"' for name in columns if name not in OPEN[table])
-
-
-def _guard_sqlite() -> None:
-    for table in OPEN:
-        says = f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-        op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {says}")
-        op.execute(
-            f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} WHEN NOT EXISTS (SELECT 1 FROM erasing) {says}"
-        )
-        op.execute(f"CREATE TRIGGER {table}_keeps BEFORE UPDATE OF {_closed(table)} ON {table} {says}")
-
-
-def _guard_postgresql() -> None:
-    for table in OPEN:
-        for name, when, function in (
-            ("append_only", "DELETE OR TRUNCATE", "parkgate_append_only"),
-            ("no_update", "UPDATE", "parkgate_only_erasing"),
-            ("keeps", f"UPDATE OF {_closed(table)}", "parkgate_append_only"),
-        ):
-            op.execute(
-                f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} "
-                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
-            )
 
 
 def downgrade() -> None:

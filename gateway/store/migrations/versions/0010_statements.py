@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.migrations.guards import keep_shut, never_deleted, only_grow
 from gateway.store.tables.base import Instant
 
 revision = "0010"
@@ -23,7 +24,9 @@ REPLACED = "replaced_by"
 def upgrade() -> None:
     _statements()
     _rows()
-    (_guard_postgresql if op.get_context().dialect.name == "postgresql" else _guard_sqlite)()
+    only_grow(("channel_statement_row",))
+    never_deleted(("channel_statement",))
+    keep_shut({"channel_statement": (REPLACED,)})
 
 
 def downgrade() -> None:
@@ -86,34 +89,3 @@ def _rows() -> None:
     op.create_index(
         op.f("ix_channel_statement_row_site_id_order_number"), "channel_statement_row", ["site_id", "order_number"]
     )
-
-
-def _closed() -> str:
-    """The columns of a statement that never change, comma-separated."""
-    columns = [column["name"] for column in sa.inspect(op.get_bind()).get_columns("channel_statement")]
-    return ", ".join(f'"{name}"' for name in columns if name != REPLACED)
-
-
-def _guard_sqlite() -> None:
-    for table, verb in (
-        ("channel_statement_row", "UPDATE"),
-        ("channel_statement_row", "DELETE"),
-        ("channel_statement", "DELETE"),
-    ):
-        op.execute(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-        )
-    says = "BEGIN SELECT RAISE(ABORT, 'channel_statement only ever grows'); END"
-    op.execute(f"CREATE TRIGGER channel_statement_keeps BEFORE UPDATE OF {_closed()} ON channel_statement {says}")
-
-
-def _guard_postgresql() -> None:
-    for table, name, when, function in (
-        ("channel_statement_row", "append_only", "UPDATE OR DELETE OR TRUNCATE", "parkgate_append_only"),
-        ("channel_statement", "append_only", "DELETE OR TRUNCATE", "parkgate_append_only"),
-        ("channel_statement", "keeps", f"UPDATE OF {_closed()}", "parkgate_append_only"),
-    ):
-        op.execute(
-            f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
-        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.migrations.guards import only_grow
 from gateway.store.tables.base import Instant
 
 revision = "0011"
@@ -27,29 +28,13 @@ def upgrade() -> None:
     _payment_order()
     _payment_notice()
     _payment_refund()
-    _only_grow(APPEND_ONLY)
+    only_grow(APPEND_ONLY)
 
 
 def downgrade() -> None:
     # Triggers go with their tables.
     for table in reversed(TABLES):
         op.drop_table(table)
-
-
-def _only_grow(tables: tuple[str, ...]) -> None:
-    postgres = op.get_context().dialect.name == "postgresql"
-    for table in tables:
-        if postgres:
-            op.execute(
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION parkgate_append_only()"
-            )
-            continue
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-            )
 
 
 def _partial(name: str, table: str, columns: list[str], where: str, *, unique: bool = False) -> None:

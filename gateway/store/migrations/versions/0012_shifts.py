@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.migrations.guards import only_grow_but
 from gateway.store.tables.base import Instant, Json
 
 revision = "0012"
@@ -40,7 +41,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_shift_site_id_opened_at"), "shift", ["site_id", "opened_at"])
     op.create_index("ix_posting_cash", "posting", ["site_id", "account"], sqlite_where=CASH, postgresql_where=CASH)
     _steps()
-    (_guard_postgresql if op.get_context().dialect.name == "postgresql" else _guard_sqlite)()
+    only_grow_but(OPEN)
 
 
 def downgrade() -> None:
@@ -81,32 +82,3 @@ def _steps() -> None:
         sa.UniqueConstraint("site_id", "break_id", name=op.f("uq_shift_step_site_id_break_id")),
     )
     op.create_index(op.f("ix_shift_step_site_id_at"), "shift_step", ["site_id", "at"])
-
-
-def _closed(table: str) -> str:
-    """The columns that never change, comma-separated."""
-    columns = [column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)]
-    return ", ".join(f'"{name}"' for name in columns if name not in OPEN[table])
-
-
-def _guard_sqlite() -> None:
-    for table in OPEN:
-        says = f"BEGIN SELECT RAISE(ABORT, '{table} only ever grows'); END"
-        op.execute(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {says}")
-        op.execute(
-            f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} WHEN NOT EXISTS (SELECT 1 FROM erasing) {says}"
-        )
-        op.execute(f"CREATE TRIGGER {table}_keeps BEFORE UPDATE OF {_closed(table)} ON {table} {says}")
-
-
-def _guard_postgresql() -> None:
-    for table in OPEN:
-        for name, when, function in (
-            ("append_only", "DELETE OR TRUNCATE", "parkgate_append_only"),
-            ("no_update", "UPDATE", "parkgate_only_erasing"),
-            ("keeps", f"UPDATE OF {_closed(table)}", "parkgate_append_only"),
-        ):
-            op.execute(
-                f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} "
-                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
-            )
