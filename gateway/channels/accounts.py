@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, cast
 
-from gateway.channels.port import Channel
+from gateway.channels.port import Channel, WithinApp
 from gateway.runtime.channel_settings import MerchantChannels
 
 NAMES = ("wechat", "alipay")
@@ -53,6 +53,11 @@ class Accounts:
                 made = cast("Channel", adapter.open_account(getattr(self._settings[merchant], channel)))
                 self._made[merchant, channel] = made
         return made
+
+    def within(self, merchant: str, channel: str) -> WithinApp | None:
+        """The account, where it can be paid inside the channel's app. Raises `SecretMissing`."""
+        found: WithinApp | None = getattr(self.get(merchant, channel), "within", None)
+        return found
 
     def at(self, channel: str) -> Iterator[tuple[str, Channel]]:
         """All merchants' accounts at a channel. Raises `SecretMissing`."""

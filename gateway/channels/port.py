@@ -65,7 +65,10 @@ class RefundState(StrEnum):
 
 
 class ToPay(msgspec.Struct, frozen=True, kw_only=True):
-    """An order to be opened at a channel. `number`: at most 32 letters and digits. `payer_address`: of the phone, for links."""
+    """An order to be opened at a channel. `number`: at most 32 letters and digits. `payer_address`: of the phone, for links.
+
+    `payer`: whose phone it is that pays inside the channel's app, as `WithinApp.who` said; empty: whoever scans.
+    """
 
     number: str
     amount_fen: int
@@ -73,6 +76,7 @@ class ToPay(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     notify_url: str
     payer_address: str = ""
+    payer: str = ""
 
 
 class OrderSaid(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,11 +115,30 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     said: OrderSaid | RefundSaid | None
 
 
+class WithinApp(Protocol):
+    """An account whose orders can be paid inside the channel's own app, on the phone that shows the page."""
+
+    def sign_in(self, back: str, state: str) -> str:
+        """Where the phone is sent to say whose it is; it comes back to `back` with a code and `state`."""
+        ...
+
+    def who(self, code: str) -> str:
+        """Whose phone came back with a code. Raises `Unavailable`, `Declined`."""
+        ...
+
+    def call(self, prepaid: str, now: datetime) -> dict[str, str]:
+        """What the app's own browser is handed for an order (`create` with a payer), signed."""
+        ...
+
+
 class Channel(Protocol):
     """One merchant account at one channel."""
 
     def create(self, order: ToPay) -> str:
-        """Open an order; returns what the driver's phone opens or scans. Raises `Unavailable`, `Declined`."""
+        """Open an order; returns what the driver's phone opens or scans, with a payer what `WithinApp.call` takes.
+
+        Raises `Unavailable`, `Declined`.
+        """
         ...
 
     def query(self, number: str) -> OrderSaid:

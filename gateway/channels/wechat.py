@@ -1,4 +1,4 @@
-"""微信支付 APIv3 through `wechatpayv3`: Native or H5 orders, queries, closing, refunds, callbacks.
+"""微信支付 APIv3 through `wechatpayv3`: Native, H5 or JSAPI orders, queries, closing, refunds, callbacks.
 
 What the library leaves to us, as read in its source (2.0.4): how old a callback is; a callback without `Wechatpay-Signature-Type`,
 which is an exception there; a callback under another serial, for which it would fetch certificates from the channel while a forger
@@ -33,6 +33,7 @@ from gateway.channels.port import (
     ToRefund,
     Unavailable,
 )
+from gateway.channels.wechat_app import WithinWechat
 from gateway.runtime.channel_settings import WechatAccount, read
 
 BEIJING = timezone(timedelta(hours=8))
@@ -91,9 +92,11 @@ class Wechat:
         # The library has no parameter for it: sub-merchants' proxies and the simulated channel live elsewhere.
         self._client._core._gate_way = account.address  # noqa: SLF001
 
+        self.within = WithinWechat(account, self._client.sign) if account.app_secret is not None else None
+
     def create(self, order: ToPay) -> str:
         scene = None
-        if self._type == WeChatPayType.H5:
+        if self._type == WeChatPayType.H5 and not order.payer:
             scene = {"payer_client_ip": order.payer_address or "127.0.0.1", "h5_info": {"type": "Wap"}}
         said = self._ask(
             self._client.pay,
@@ -103,8 +106,10 @@ class Wechat:
             time_expire=order.expires_at.astimezone(BEIJING).replace(microsecond=0).isoformat(),
             notify_url=order.notify_url,
             scene_info=scene,
+            payer={"openid": order.payer} if order.payer else None,
+            pay_type=WeChatPayType.JSAPI if order.payer else self._type,
         )
-        return _text(said, "h5_url" if scene else "code_url")
+        return _text(said, "prepay_id" if order.payer else "h5_url" if scene else "code_url")
 
     def query(self, number: str) -> OrderSaid:
         try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
 
 from gateway.api.context import Context, With, address_of
 from gateway.console.qr import qr_code
-from gateway.console.rendering import language_of, render
+from gateway.console.rendering import language_of, render, script_data
 from gateway.flows import arrears, help_calls
-from gateway.flows.orders import looking, placing
+from gateway.flows.orders import looking, placing, within
 from gateway.flows.orders.refusals import ChannelAway
 from gateway.flows.pay_token import stay_of
 from gateway.flows.refusals import Refused
@@ -24,6 +24,7 @@ Token = Annotated[str, Path(max_length=200)]
 # Codes that were refused are counted for a page, and for an address at all pages. A code has 50 bits: this is against noise more
 # than against luck.
 _ANY = "any"
+_IN_WECHAT = "MicroMessenger"
 
 
 def masked(plate: str | None) -> str:
@@ -76,6 +77,33 @@ def order(request: Request, context: With, token: Token, channel: Annotated[str,
     return _page(request, context, token)
 
 
+@router.get("/pay/{token}/wechat")
+def pay_within(
+    request: Request,
+    context: With,
+    token: Token,
+    code: Annotated[str, Query(max_length=512)] = "",
+    state: Annotated[str, Query(max_length=128)] = "",
+) -> Response:
+    """Inside WeChat: the phone is sent to say whose it is, and comes back with a code for an order that only it can pay."""
+    parts, channel = context.parts, "wechat"
+    stay = stay_of(parts.settings.secret(), token)
+    if stay is None:
+        return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    try:
+        if not code:
+            back = f"{parts.settings.base_url}/pay/{token}/wechat"
+            return RedirectResponse(within.sign_in(parts, stay, channel, back), 303)
+        payer = within.payer(parts, stay, channel, code, state)
+        made = placing.place(parts, stay, channel, payer_address=address_of(request), payer=payer)
+        call = within.call(parts, made.id, stay, channel)
+    except ChannelAway as refused:
+        return _page(request, context, token, status=refused.status, channel_notice="channel-away")
+    except Refused as refused:
+        return _page(request, context, token, status=refused.status)
+    return _page(request, context, token, call=call)
+
+
 @router.post("/pay/{token}/paid")
 def paid(request: Request, context: With, token: Token) -> Response:
     """The driver says that it is paid: where no callback has come, the channel is asked."""
@@ -119,8 +147,10 @@ def _page(
     token: str,
     voucher: str | None = None,
     status: int = 200,
+    *,
     channel_notice: str | None = None,
     help_notice: str | None = None,
+    call: dict[str, str] | None = None,
 ) -> Response:
     """The page, with a word on the voucher that was just presented, or on the channel that was just asked."""
     parts = context.parts
@@ -148,6 +178,9 @@ def _page(
         earlier=arrears.offered(parts, token),
         channels=placing.offered(parts, stay.partition(".")[0]),
         order=shown,
+        call=script_data(call) if call else None,
+        within=_IN_WECHAT in request.headers.get("user-agent", "")
+        and within.offered(parts, stay, "wechat") is not None,
         qr=qr_code(shown["code"]) if shown else None,
         help_notice=help_notice,
         channel_notice=None if channel_notice == "waiting" and bill["due_fen"] <= 0 else channel_notice,
@@ -159,7 +192,7 @@ def _order_shown(parts: Parts, stay: str, due_fen: int) -> dict[str, Any] | None
     if not parts.channels or due_fen <= 0:
         return None
     found = looking.payable(parts, stay, due_fen)
-    if found is None or found.code is None:
+    if found is None or found.code is None or within.is_within(found.code):
         return None
     link = found.code if found.code.startswith(("https://", "http://")) else None
     until = found.expires_at.astimezone(parts.settings.zone)

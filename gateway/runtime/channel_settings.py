@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _SECRET_BYTES_MAX = 64 * 1024
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 WECHAT_ADDRESS = "https://api.mch.weixin.qq.com"
 ALIPAY_ADDRESS = "https://openapi.alipay.com/gateway.do"
 
@@ -34,7 +34,7 @@ def _address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme == "https" and parts.hostname:
         return value.rstrip("/")
-    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname in LOOPBACK:
         return value.rstrip("/")  # a simulated channel on this machine
     raise ValueError("an https address, or http on loopback for a simulated channel")
 
@@ -75,7 +75,8 @@ class WechatAccount(_Account):
     """微信支付 APIv3, a direct merchant, verified by WeChat Pay's public key (微信支付公钥).
 
     `product`: `native`, a QR code to be scanned, or `h5`, a link for the browser of the phone that pays. `fund_flow`: whether the account's
-    资金账单 is fetched, too, for which the merchant may lack the permission. `fee`: None: its fees are not checked.
+    资金账单 is fetched, too, for which the merchant may lack the permission. `fee`: None: its fees are not checked. `app_secret`: of the
+    application (公众号): with it whoever opens the page inside WeChat pays there (JSAPI).
     """
 
     app_id: Id
@@ -86,9 +87,12 @@ class WechatAccount(_Account):
     public_key: Secret
     public_key_id: Id
     product: Literal["native", "h5"] = "native"
+    app_secret: Secret | None = None
     fund_flow: bool = True
     fee: Fee | None = None
     address: Address = WECHAT_ADDRESS
+    sign_in_address: Address = "https://open.weixin.qq.com"
+    login_address: Address = "https://api.weixin.qq.com"
 
 
 class AlipayAccount(_Account):

@@ -81,6 +81,7 @@ class Provider:
             "wechat-private-key.pem": self.wechat.merchant.private_pem(),
             "wechat-api-v3-key": self.wechat.api_v3_key,
             "wechat-public-key.pem": self.wechat.platform.public_pem(),
+            "wechat-app-secret": self.wechat.app_secret,
             "alipay-private-key.pem": self.alipay.merchant.private_pem(pkcs1=True),
             "alipay-public-key.pem": self.alipay.platform.public_pem(),
         }
@@ -98,7 +99,10 @@ class Provider:
                 "api_v3_key": lies["wechat-api-v3-key"],
                 "public_key": lies["wechat-public-key.pem"],
                 "public_key_id": self.wechat.public_key_id,
+                "app_secret": lies["wechat-app-secret"],
                 "address": self.address,
+                "sign_in_address": self.address,
+                "login_address": self.address,
             },
             "alipay": {
                 "app_id": self.alipay.app_id,
@@ -179,6 +183,8 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
                 page = provider.wallet(path, pays=self.command == "POST")
                 status, answer = (200, page.encode()) if page else (404, b"")
                 said = {"Content-Type": "text/html; charset=utf-8"}
+            elif path.startswith(("/connect/oauth2/", "/sns/oauth2/")):
+                status, said, answer = provider.wechat.login(path, query)
             elif path == DOWNLOAD:
                 status, said, answer = provider.alipay.download(query)
             elif path == "/gateway.do":

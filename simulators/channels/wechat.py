@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from simulators.channels.bills import Bills, packed, wechat_bills, wechat_file
 from simulators.channels.keys import Key, seal, word
@@ -38,6 +38,12 @@ class Wechat:
     platform: Key = field(default_factory=Key)
     address: str = ""
     bills: Bills = field(init=False)
+    app_secret: str = field(default_factory=lambda: word(32))
+    # Whose phone signs in next; of codes given out, and of orders inside the app, whose they are.
+    phone: str = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
+    codes: dict[str, str] = field(default_factory=dict)
+    openids: set[str] = field(default_factory=set)
+    prepaid: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.bills = wechat_bills(self.till)
@@ -60,7 +66,7 @@ class Wechat:
 
     def _do(self, method: str, path: str, asked: dict[str, Any]) -> dict[str, Any] | None:
         kind = path.partition("?")[0].rpartition("/")[2]
-        if method == "POST" and path in {"/v3/pay/transactions/native", "/v3/pay/transactions/h5"}:
+        if method == "POST" and path in {f"/v3/pay/transactions/{one}" for one in ("native", "h5", "jsapi")}:
             expires = asked.get("time_expire")
             order = self.till.create(
                 asked["out_trade_no"],
@@ -68,6 +74,10 @@ class Wechat:
                 asked["notify_url"],
                 datetime.fromisoformat(expires) if expires else None,
             )
+            if kind == "jsapi":
+                return self._inside(order, asked.get("payer", {}).get("openid"))
+            if order.number in self.prepaid:
+                raise Refusal(400, "INVALID_REQUEST")
             return {f"{'h5' if kind == 'h5' else 'code'}_url": order.code}
         if (found := _ORDER.match(path)) is not None:
             if found[2]:
@@ -84,6 +94,38 @@ class Wechat:
         if path.startswith("/v3/bill/"):
             return self._bill(path, kind)
         raise Refusal(404, "NOT_FOUND")
+
+    def _inside(self, order: Order, openid: str | None) -> dict[str, Any]:
+        if openid not in self.openids:
+            raise Refusal(400, "PARAM_ERROR")
+        whose, prepaid = self.prepaid.setdefault(order.number, (str(openid), f"wx{word(34)}"))
+        if whose != openid:
+            raise Refusal(400, "INVALID_REQUEST")
+        return {"prepay_id": prepaid}
+
+    def login(self, path: str, query: str) -> Answer:
+        """网页授权: the phone is sent back with a code, and the code says once whose it is."""
+        asked = dict(parse_qsl(query))
+        if path.endswith("/authorize"):
+            code = word(32)
+            self.codes[code] = self.phone
+            back = f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked.get('state', '')})}"
+            return 302, {"Location": back}, b""
+        mine = (asked.get("appid"), asked.get("secret")) == (self.app_id, self.app_secret)
+        openid = self.codes.pop(asked.get("code", ""), None) if mine else None
+        said: dict[str, Any] = {"errcode": 40029, "errmsg": "invalid code"}
+        if openid is not None:
+            self.openids.add(openid)
+            said = {"openid": openid}
+        return 200, {"Content-Type": "text/plain"}, json.dumps(said).encode()
+
+    def confirms(self, call: Mapping[str, str], openid: str) -> Order | None:
+        """The owner of a phone says yes to what its browser was handed; None where the app would refuse it."""
+        lines = [call[name] for name in ("appId", "timeStamp", "nonceStr", "package")]
+        holds = self.merchant.holds("\n".join(lines) + "\n", call["paySign"]) and call["appId"] == self.app_id
+        prepaid = call["package"].removeprefix("prepay_id=")
+        number = next((one for one, said in self.prepaid.items() if said == (openid, prepaid)), None)
+        return self.till.pay(number, None) if holds and number is not None else None
 
     def _bill(self, path: str, kind: str) -> dict[str, Any]:
         """Where a day's statement can be had for five minutes, and the hash of what it unpacks to."""

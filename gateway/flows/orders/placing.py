@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from gateway.channels.port import ChannelError, Declined, OrderState, ToPay
 from gateway.flows import audit
 from gateway.flows.charges_books import By
+from gateway.flows.orders import within
 from gateway.flows.orders.looking import settle_unpaid
 from gateway.flows.orders.records import ORDER, Order, account_of, next_look, order_document
 from gateway.flows.orders.refusals import ChannelAway, ChannelNotOffered
@@ -43,23 +44,26 @@ def offered(parts: Parts, site: str) -> tuple[str, ...]:
     return parts.channels.channels_of(merchant or "")
 
 
-def place(parts: Parts, stay_id: str, channel: str, by: By | None = None, payer_address: str = "") -> Order:
+def place(
+    parts: Parts, stay_id: str, channel: str, by: By | None = None, payer_address: str = "", payer: str = ""
+) -> Order:
     """An order that can be paid now: the one that is open, where it still says what is due, else a new one.
 
+    `payer`: whose phone pays it inside the channel's app (`within`); empty: whoever scans.
     Raises `AmountNotDue` where nothing is due, `ChannelNotOffered`, `ChannelAway`, `NotFound`.
     """
     for _ in range(_TRIES):
-        wanted, moved = _order(parts, stay_id, channel, by)
+        wanted, moved = _order(parts, stay_id, channel, by, payer)
         if wanted.state == "open":
             return order_document(wanted)
         # Before the new one can be paid: else two could be paid at once.
         states = [settle_unpaid(parts, one) for one in moved]
         if OrderState.PAID not in states:
-            return _open(parts, wanted, payer_address)
+            return _open(parts, wanted, payer_address, payer)
     raise ChannelAway("the bill changes while it is being ordered; try again")
 
 
-def _order(parts: Parts, stay_id: str, channel: str, by: By | None) -> tuple[Any, list[Any]]:
+def _order(parts: Parts, stay_id: str, channel: str, by: By | None, payer: str) -> tuple[Any, list[Any]]:
     """The order for what is due, as committed, and those that it replaces."""
     site = stay_id.partition(".")[0]
     with parts.store.deciding() as connection:
@@ -79,12 +83,11 @@ def _order(parts: Parts, stay_id: str, channel: str, by: By | None) -> tuple[Any
             if row.state == "closing":
                 continue
             same = row.amount_fen == due and (row.merchant_id, row.channel) == (merchant, channel)
-            if same and row.expires_at - now >= _LEFT_AT_LEAST:
+            if same and row.expires_at - now >= _LEFT_AT_LEAST and within.is_for(parts, row.code, payer):
                 return row, []
         close_orders_of(connection, site, stay_id, now)
         wanted = None
         if due > 0:
-            _bounded(connection, site, stay_id)
             wanted = _insert(parts, connection, (site, stay_id, merchant, channel), due, now, by)
         connection.commit()
     if wanted is None:
@@ -92,11 +95,13 @@ def _order(parts: Parts, stay_id: str, channel: str, by: By | None) -> tuple[Any
     return wanted, before
 
 
-def _bounded(connection: Connection, site: str, stay_id: str) -> None:
-    """Raises `ChannelAway`."""
-    count = select(func.count()).select_from(t.PaymentOrder).where(ORDER.site_id == site, ORDER.stay_id == stay_id)
-    if connection.execute(count).scalar_one() >= ORDERS_MAX:
+def _orders_before(connection: Connection, site: str, stay_id: str) -> int:
+    """How many a stay has had. Raises `ChannelAway` where that is enough."""
+    query = select(func.count()).select_from(t.PaymentOrder).where(ORDER.site_id == site, ORDER.stay_id == stay_id)
+    count: int = connection.execute(query).scalar_one()
+    if count >= ORDERS_MAX:
         raise ChannelAway("too many orders were placed for this stay; pay at the booth, or press the help button")
+    return count
 
 
 def _unpaid(connection: Connection, site: str, stay_id: str) -> list[Any]:
@@ -117,9 +122,10 @@ def _insert(
     parts: Parts, connection: Connection, whose: tuple[str, str, str, str], due: int, now: datetime, by: By | None
 ) -> Any:
     site, stay_id, merchant, channel = whose
+    before = _orders_before(connection, site, stay_id)
     # Letters and digits only, at most 32: what every channel takes. With the instant, so that a restored database gives out no number
     # that the channel knows already.
-    number = derive("pg", site, stay_id, channel, now.isoformat(), str(due)).replace("-", "")
+    number = derive("pg", site, stay_id, channel, now.isoformat(), str(due), str(before)).replace("-", "")
     operator = by.operator if by is not None else None
     connection.execute(
         insert(t.PaymentOrder).values(
@@ -153,7 +159,7 @@ def _insert(
     return connection.execute(select(*ORDER).where(ORDER.site_id == site, ORDER.id == number)).one()
 
 
-def _open(parts: Parts, wanted: Any, payer_address: str) -> Order:
+def _open(parts: Parts, wanted: Any, payer_address: str, payer: str) -> Order:
     """Tell the channel of an order. Asked twice for the same one, it opens it once. Raises `ChannelAway`."""
     account = account_of(parts, wanted.merchant_id, wanted.channel)
     with parts.store.reading() as connection:
@@ -165,6 +171,7 @@ def _open(parts: Parts, wanted: Any, payer_address: str) -> Order:
         expires_at=wanted.expires_at,
         notify_url=f"{parts.settings.base_url}/pay/{wanted.channel}/notify",
         payer_address=payer_address,
+        payer=payer,
     )
     try:
         code = account.create(asked)
@@ -173,7 +180,7 @@ def _open(parts: Parts, wanted: Any, payer_address: str) -> Order:
         if isinstance(problem, Declined):
             _change(parts, wanted, "created", state="closing", look_at=parts.clock.now())
         raise ChannelAway from None
-    _change(parts, wanted, "created", state="open", code=code)
+    _change(parts, wanted, "created", state="open", code=within.code_for(parts, payer, code) if payer else code)
     with parts.store.reading() as connection:
         return order_document(
             connection.execute(select(*ORDER).where(ORDER.site_id == wanted.site_id, ORDER.id == wanted.id)).one()

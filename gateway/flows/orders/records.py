@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, or_, select, text
 
 from gateway.channels.port import Channel
 from gateway.flows.orders.refusals import ChannelAway, NoSuchOrder
+from gateway.flows.orders.within import is_within
 from gateway.flows.reading import Sites, Slice, at_each
 from gateway.runtime.channel_settings import SecretMissing
 from gateway.runtime.logs import logger
@@ -29,7 +30,7 @@ _log = logger(__name__)
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as it stands. `code`: what a phone scans or opens, while it can be paid."""
+    """An order as it stands. `code`: what a phone scans or opens, while it can be paid; None where only one phone can (`within`)."""
 
     id: str
     site: str
@@ -77,7 +78,7 @@ def order_document(row: Any) -> Order:
         channel=row.channel,
         amount_fen=row.amount_fen,
         state=row.state,
-        code=row.code if row.state == "open" else None,
+        code=row.code if row.state == "open" and not is_within(row.code) else None,
         quoted_at=row.quoted_at,
         expires_at=row.expires_at,
         trade=row.trade,
