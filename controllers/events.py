@@ -67,7 +67,8 @@ class PlateEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is unique for the device for 90 days; a repeat is the same event. `plate` is normalised
     (see `controllers.plate`); `plate_raw` is as the device read it. `for_event` names the plate event that a
-    `passed` or `reversed` completes. `credential` (a card or code at a small door) is never logged.
+    `passed` or `reversed` completes. `certainties`: of each character of `plate_raw`, 0 to 1, where the device says so; beside
+    the event, not part of what it says, and not on the native wire. `credential` (a card or code at a small door) is never logged.
     """
 
     id: str
@@ -84,6 +85,7 @@ class PlateEvent(msgspec.Struct, frozen=True, kw_only=True):
     image: str | None = None
     credential: str | None = None
     buffered: bool = False
+    certainties: tuple[float, ...] = ()
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):

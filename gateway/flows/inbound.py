@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from controllers.events import CommandResult, DeviceStatus, PlateEvent
+from controllers.events import CommandResult, DeviceStatus, Kind, Opening, PlateColour, PlateEvent, VehicleType
 
 
 class EventIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,40 @@ Inbound = EventIn | ResultIn | StatusIn | Rejected
 FORGOTTEN = bytes(16)
 
 
+class _Compared(msgspec.Struct, frozen=True):
+    """What of an event must be the same in a repeat. Names and order are in every digest that is stored: nothing is added here."""
+
+    id: str
+    at: datetime
+    lane: str
+    kind: Kind
+    plate: str | None
+    plate_raw: str | None
+    plate_colour: PlateColour | None
+    confidence: float | None
+    vehicle: VehicleType | None
+    for_event: str | None
+    opening: Opening | None
+    image: str | None
+    credential: str | None
+    buffered: bool = False
+
+
 def digest(event: PlateEvent) -> bytes:
     """What makes a repeat the same event: everything it says but whether it was buffered. 16 bytes."""
-    said = msgspec.structs.replace(event, buffered=False)
+    said = _Compared(
+        event.id,
+        event.at,
+        event.lane,
+        event.kind,
+        event.plate,
+        event.plate_raw,
+        event.plate_colour,
+        event.confidence,
+        event.vehicle,
+        event.for_event,
+        event.opening,
+        event.image,
+        event.credential,
+    )
     return hashlib.blake2b(msgspec.msgpack.encode(said), digest_size=16).digest()

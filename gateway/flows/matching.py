@@ -267,6 +267,7 @@ def _read(row: Any, at: datetime, known: set[str]) -> Read:
         at=at,
         colour=PlateColour(row.plate_colour) if row.plate_colour else None,
         confidence=row.confidence,
+        certainties=tuple(one / 100 for one in row.certainties or b""),
         known=row.plate in known,
         picture=bool(row.picture),
     )
@@ -290,6 +291,7 @@ def _with_read(device: Any, event: Any) -> Any:
         _STAY.entry_event,
         _STAY.exit_event,
         _EVENT.confidence,
+        _EVENT.certainties,
         picture.label("picture"),
     )
     joined = and_(_EVENT.site_id == _STAY.site_id, _EVENT.device_id == device, _EVENT.event_id == event)

@@ -155,6 +155,7 @@ def event(one: NewEvent) -> dict[str, Any]:
         "reason": record.reason,
         "completed": record.completed,
         "went": record.went,
+        "certainties": bytes(round(100 * one) for one in said.certainties) or None,
     }
 
 

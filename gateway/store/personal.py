@@ -265,7 +265,7 @@ NOTHING: dict[str, str] = {
     "payment_refund": "site_id id order_id stay_id amount_fen off_stay_fen given_up_fen state proposed_at decided_at look_at looks"
     " sent_at done_at off_transaction_id idempotency_key",
     "personal_data_request": "site_id id about sites state asked_at decided_at done",
-    "plate_event": "site_id device_id event_id lane_id kind at device_at received_at plate_colour confidence vehicle for_event opening"
+    "plate_event": "site_id device_id event_id lane_id kind at device_at received_at plate_colour confidence certainties vehicle for_event opening"
     " buffered decision reason completed went",
     "policy_version": "policy_id version effective_from text digest applied_at",
     "posting": "site_id transaction_id line account amount_fen",

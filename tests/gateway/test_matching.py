@@ -157,3 +157,17 @@ def test_only_an_exit_without_an_entry_is_looked_for(parts: Parts) -> None:
 )
 def test_what_is_described_is_what_is_answered(record: type[msgspec.Struct], model: Any) -> None:
     assert [one.encode_name for one in msgspec.structs.fields(record)] == list(model.model_fields)
+
+
+def test_the_camera_itself_says_which_character_it_doubts(parts: Parts) -> None:
+    """Of two that are as like, the one whose difference lies where the camera was unsure."""
+    office = office_of(parts)
+    office.street.passes("in-1", TRULY, "09:00")
+    office.street.passes("in-1", TWIN, "09:10")
+    leaves_misread(office, certainties=(0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.4))
+    first, second = ranked(office)["candidates"]
+    assert (first["plate"], second["plate"]) == (TRULY, TWIN)
+    assert first["lead"] > 1
+    # It is beside the event: the same read, told again without it, is the same event.
+    outcome = office.street.deliver(office.street.read("out-1", MISREAD, local("11:10"), id="away"))
+    assert (outcome.repeats, office.street.quarantine()) == (1, [])

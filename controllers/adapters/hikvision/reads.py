@@ -45,8 +45,9 @@ from controllers.events import (
     PlateEvent,
     Undecodable,
 )
-from controllers.plate import PROVINCES, normalise
+from controllers.plate import PLATE_LENGTH_MAX, PROVINCES, normalise
 
+_PERCENT = re.compile(r"100|[1-9]?[0-9]", re.ASCII)
 _COLOUR_PREFIX = re.compile(rf"([蓝黄白绿](?=.)|黄绿(?=.)|黑(?=[{PROVINCES}]))(.+)")
 _POSITIONS = {"1": BarrierState.CLOSED, "2": BarrierState.OPEN}
 _CHANNEL = re.compile(r"/channels/(\d{1,4})/")
@@ -221,6 +222,7 @@ def _read(root: xml.Element, anpr: xml.Element, fitting: Fitting, now: datetime)
         # The camera has raised the barrier itself, by its own rules: its list is the only one that we give it.
         opening=Opening.LIST if anpr.word("barrierGateCtrlType") == "0" else None,
         buffered=history,
+        certainties=_of_each_character(anpr.word("plateCharBelieve"), raw),
     )
     more = anpr.word("hasMoreData").lower() == "true"
     return Heard(said=(event,), read=event_id, more_follows=more)
@@ -230,6 +232,12 @@ def _without_colour(raw: str) -> tuple[PlateColour | None, str]:
     """Some firmware writes the colour in front. 黑 is a province, too: it is a colour only in front of one."""
     found = _COLOUR_PREFIX.fullmatch(raw)
     return (colour_of(found[1]), found[2]) if found else (None, raw)
+
+
+def _of_each_character(text: str, raw: str) -> tuple[float, ...]:
+    """Percent by percent, from the left; nothing where they are not as many as the characters."""
+    found = tuple(int(one) / 100 for one in text.split(",")[:PLATE_LENGTH_MAX] if _PERCENT.fullmatch(one))
+    return found if len(found) == len(raw) == text.count(",") + 1 else ()
 
 
 def _percent(text: str) -> float | None:

@@ -17,7 +17,8 @@ class PlateEventRow(Base):
     `plate` is the vehicle the event concerns: read by a `plate` event, taken from the event that a `passed` or `reversed`
     completes. `decision` is `open`, `refuse` or `failed` (the barrier did not obey); null where nothing was decided.
     `completed`: a passage or its end without one is on record, so nobody waits for it any more. `went`: on a lane without a
-    passage sensor, the barrier reported that it opened.
+    passage sensor, the barrier reported that it opened. `certainties`: of each character of `plate_raw` in percent, a byte each; null where the
+    device does not say.
     """
 
     __tablename__ = "plate_event"
@@ -44,6 +45,7 @@ class PlateEventRow(Base):
     reason: Mapped[str | None] = mapped_column(String(32))
     completed: Mapped[bool] = mapped_column(Boolean, default=False)
     went: Mapped[bool] = mapped_column(Boolean, default=False)
+    certainties: Mapped[bytes | None] = mapped_column(LargeBinary(16))
     __table_args__ = (
         Index(
             "ix_plate_event_opened",

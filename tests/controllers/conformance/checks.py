@@ -302,9 +302,10 @@ def all_is_well_formed(heard: Heard, fitting: Fitting) -> bool:
         if isinstance(one, PlateEvent):
             assert one.lane in lanes
             assert one.plate in {None, normalise(one.plate_raw)}
-            wire = native.encode_event(msgspec.structs.replace(one, plate_raw=one.plate))
-            back = native.decode_event(native.Address(fitting.site, fitting.device, "event"), wire)
-            assert back == msgspec.structs.replace(one, plate_raw=one.plate)
+            assert all(0 <= certainty <= 1 for certainty in one.certainties)
+            said = msgspec.structs.replace(one, plate_raw=one.plate, certainties=())
+            back = native.decode_event(native.Address(fitting.site, fitting.device, "event"), native.encode_event(said))
+            assert back == said
             assert one.at.tzinfo is not None
         elif isinstance(one, DeviceStatus):
             assert set(one.barrier) <= lanes
