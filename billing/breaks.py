@@ -22,6 +22,7 @@ import msgspec
 
 from billing.cash import SAFE, drawer
 from billing.ledger import WRITTEN_OFF, Posting
+from billing.people import same_person
 
 State = Literal["open", "carried_over", "awaiting_approval", "cleared", "resolved"]
 How = Literal["matched", "adjusted", "written_off"]
@@ -120,11 +121,6 @@ class Rules(msgspec.Struct, frozen=True):
 def suspense(break_id: str) -> str:
     """The account in which its money stands."""
     return f"suspense:{break_id}"
-
-
-def same_person(one: str | None, other: str) -> bool:
-    """Names of accounts are compared as people read them."""
-    return one is not None and one.strip().casefold() == other.strip().casefold()
 
 
 def age_days(day: date, as_of: date) -> int:

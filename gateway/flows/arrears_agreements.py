@@ -14,11 +14,12 @@ from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from billing.money import FEN_MAX
 from gateway.flows import audit
-from gateway.flows.charges_books import By, another, reason_of
+from gateway.flows.charges_books import By, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided
 from gateway.flows.passes_terms import plate_of
 from gateway.flows.reading import Sites, Slice
 from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.two_people import undecided
 from gateway.runtime.ids import derive_in_site, random_token
 from gateway.store import tables as t
 from gateway.store.records import STREET
@@ -144,10 +145,7 @@ def agreements(
 def _decide(parts: Parts, agreement_id: str, by: By, state: str, reason: str) -> Agreement:
     with parts.store.writing() as connection:
         now = parts.clock.now()
-        row = _locked(connection, agreement_id)
-        if row.state != "proposed":
-            raise AlreadyDecided(f"the agreement was {row.state} by {row.decided_by}")
-        another(row.proposed_by, by)
+        row = undecided(_locked(connection, agreement_id), by, "agreement")
         return _change(connection, row, by, now, state=state, decided_at=now, decided_by=by.operator, reason=reason)
 
 

@@ -10,18 +10,19 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, insert, or_, select
 
 from billing.ledger import write_off
 from controllers.passages import State
 from gateway.flows import audit, stay_posting
 from gateway.flows.batch import Batch
-from gateway.flows.charges_books import By, another, reason_of
-from gateway.flows.charges_refusals import AlreadyDecided, AlreadyProposed
+from gateway.flows.charges_books import By, reason_of
+from gateway.flows.charges_refusals import AlreadyProposed
 from gateway.flows.payment import batch_of, vehicle_of
 from gateway.flows.reading import Sites, Slice, within
 from gateway.flows.refusals import AmountNotDue, NotFound
 from gateway.flows.saving import OutcomeWriter
+from gateway.flows.two_people import decide, undecided
 from gateway.flows.vehicle import Vehicle
 from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
@@ -95,7 +96,7 @@ def approve(parts: Parts, write_off_id: str, by: By) -> WriteOff:
         now = parts.clock.now()
         stay_id = _row(connection, write_off_id).stay_id
         batch, stay = _locked(parts, connection, stay_id, now)
-        row = _undecided(connection, write_off_id, by)
+        row = undecided(_row(connection, write_off_id), by, "write-off")
         try:
             kind, open_fen = _open(stay)
             if kind != row.kind:
@@ -115,7 +116,9 @@ def approve(parts: Parts, write_off_id: str, by: By) -> WriteOff:
             operator=by.operator,
         )
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
-        changed = _decide(connection, row, by, now, state="approved", transaction_id=transaction.id)
+        changed = decide(
+            connection, t.ArrearsWriteOff, row, by, now, state="approved", transaction_id=transaction.id
+        )._asdict()
         _audit(connection, "arrears.write_off.approve", changed, by, now, row.reason)
         connection.commit()
     return _document(changed)
@@ -127,8 +130,8 @@ def refuse(parts: Parts, write_off_id: str, reason: str, by: By) -> WriteOff:
     with parts.store.writing() as connection:
         now = parts.clock.now()
         _locked(parts, connection, _row(connection, write_off_id).stay_id, now)
-        row = _undecided(connection, write_off_id, by)
-        changed = _decide(connection, row, by, now, state="refused", decision=words)
+        row = undecided(_row(connection, write_off_id), by, "write-off")
+        changed = decide(connection, t.ArrearsWriteOff, row, by, now, state="refused", decision=words)._asdict()
         _audit(connection, "arrears.write_off.refuse", changed, by, now, words)
         connection.commit()
     return _document(changed)
@@ -177,24 +180,6 @@ def _row(connection: Connection, write_off_id: str) -> Any:
     if row is None:
         raise NotFound("there is no such write-off, or not for you")
     return row
-
-
-def _undecided(connection: Connection, write_off_id: str, by: By) -> Any:
-    row = _row(connection, write_off_id)
-    if row.state != "proposed":
-        raise AlreadyDecided(f"the write-off was {row.state} by {row.decided_by}")
-    another(row.proposed_by, by)
-    return row
-
-
-def _decide(connection: Connection, row: Any, by: By, now: datetime, **changed: Any) -> dict[str, Any]:
-    changed |= {"decided_at": now, "decided_by": by.operator}
-    connection.execute(
-        update(t.ArrearsWriteOff)
-        .where(t.ArrearsWriteOff.site_id == row.site_id, t.ArrearsWriteOff.id == row.id)
-        .values(**changed)
-    )
-    return {**row._asdict(), **changed}
 
 
 def _audit(connection: Connection, action: str, row: dict[str, Any], by: By, now: datetime, reason: str) -> None:

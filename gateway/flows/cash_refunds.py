@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select
 
 from billing.ledger import Posting, give_back
 from controllers.passages import State
 from gateway.flows import audit, stay_posting
-from gateway.flows.charges_books import By, another, reason_of
+from gateway.flows.charges_books import By, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided
 from gateway.flows.payment import batch_of, vehicle_of
 from gateway.flows.reading import Sites, Slice, at_each
@@ -25,6 +25,7 @@ from gateway.flows.shifts import CASH, account
 from gateway.flows.shifts_books import in_drawers
 from gateway.flows.shifts_refusals import ShiftClosed
 from gateway.flows.taking import key_of
+from gateway.flows.two_people import change, decide, undecided
 from gateway.flows.vehicle import Vehicle
 from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
@@ -142,10 +143,10 @@ def approve(parts: Parts, refund_id: str, amount_fen: int, by: By) -> CashRefund
     """It may be handed over. `amount_fen` is what the approver saw. Raises `SecondPersonNeeded`, `AlreadyDecided`, `AmountNotDue`, `NotFound`."""
     with parts.store.writing() as connection:
         now = parts.clock.now()
-        refund = _undecided(connection, refund_id, by)
+        refund = undecided(_row(connection, refund_id, locking=True), by, "refund")
         if refund.amount_fen != amount_fen:
             raise AmountNotDue(f"the refund is {refund.amount_fen} fen, not {amount_fen}")
-        decided = _change(connection, refund, state="approved", decided_at=now, decided_by=by.operator)
+        decided = decide(connection, t.CashRefund, refund, by, now, state="approved")
         _audit(connection, "cash_refund.approve", decided, by, now, refund.reason)
         connection.commit()
     return document(decided)
@@ -156,9 +157,8 @@ def refuse(parts: Parts, refund_id: str, reason: str, by: By) -> CashRefund:
     words = reason_of(reason)
     with parts.store.writing() as connection:
         now = parts.clock.now()
-        refund = _undecided(connection, refund_id, by)
-        said = {"state": "refused", "decided_at": now, "decided_by": by.operator, "decision": words}
-        decided = _change(connection, refund, **said)
+        refund = undecided(_row(connection, refund_id, locking=True), by, "refund")
+        decided = decide(connection, t.CashRefund, refund, by, now, state="refused", decision=words)
         _audit(connection, "cash_refund.refuse", decided, by, now, words)
         connection.commit()
     return document(decided)
@@ -189,7 +189,7 @@ def pay_out(parts: Parts, refund_id: str, by: By) -> CashRefund:
         given_up, transaction = _take_off(batch, stay, payment, refund, shift, by)
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
         said = {"shift_id": shift, "transaction_id": transaction, "given_up_fen": given_up}
-        paid = _change(connection, refund, state="paid", paid_at=now, paid_by=by.operator, **said)
+        paid = change(connection, t.CashRefund, refund, state="paid", paid_at=now, paid_by=by.operator, **said)
         _audit(connection, "cash_refund.pay", paid, by, now, refund.reason)
         connection.commit()
     return document(paid)
@@ -310,20 +310,6 @@ def _row(connection: Connection, refund_id: str, *, locking: bool = False) -> An
     if row is None:
         raise NotFound("there is no such refund, or not for you")
     return row
-
-
-def _undecided(connection: Connection, refund_id: str, by: By) -> Any:
-    refund = _row(connection, refund_id, locking=True)
-    if refund.state != "proposed":
-        raise AlreadyDecided(f"the refund was decided by {refund.decided_by}")
-    another(refund.proposed_by, by)
-    return refund
-
-
-def _change(connection: Connection, refund: Any, **changed: Any) -> Any:
-    mine = (REFUND.site_id == refund.site_id, REFUND.id == refund.id)
-    connection.execute(update(t.CashRefund).where(*mine).values(**changed))
-    return _row(connection, refund.id)
 
 
 def _audit(connection: Connection, action: str, refund: Any, by: By, now: datetime, reason: str) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from billing.ledger import Posting, Transaction
+from billing.people import same_person
 from gateway.flows import audit, shifts, taking
 from gateway.flows.charges_refusals import SecondPersonNeeded
 from gateway.flows.posting import book, business_day_for
@@ -238,7 +239,7 @@ def take(desk: Desk, purpose: str, subject: str, money: Money, asked: Asked, aga
 
 def another(proposed_by: str, by: By) -> None:
     """Four eyes: who proposed it does not decide it. Raises `SecondPersonNeeded`."""
-    if by.operator.strip().casefold() == proposed_by.strip().casefold():
+    if same_person(proposed_by, by.operator):
         raise SecondPersonNeeded
 
 

@@ -21,7 +21,6 @@ from gateway.flows.charges_books import (
     By,
     Desk,
     account_of,
-    another,
     hold_of,
     reason_of,
 )
@@ -31,6 +30,7 @@ from gateway.flows.passes_held import bring, held_of
 from gateway.flows.passes_records import SoldPass, SoldPeriod, load
 from gateway.flows.refusals import AmountNotDue, NotFound
 from gateway.flows.taking import check_channel
+from gateway.flows.two_people import undecided
 from gateway.runtime.ids import derive_in_site
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -231,10 +231,7 @@ def _credit(desk: Desk, period: SoldPeriod, fen: int) -> int:
 
 def _proposed(parts: Parts, connection: Connection, refund_id: str, by: By) -> tuple[Desk, Any, SoldPass]:
     desk = hold_of(parts, connection, "refund", refund_id, by)
-    row = _row(desk, refund_id)
-    if row.state != "proposed":
-        raise AlreadyDecided(f"the refund was {row.state} by {row.decided_by}")
-    another(row.proposed_by, by)
+    row = undecided(_row(desk, refund_id), by, "refund")
     return desk, row, load(connection, desk.site, row.pass_id)
 
 

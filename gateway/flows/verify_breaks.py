@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import Row, and_, exists, func, select, text
 
-from billing.breaks import same_person, suspense
+from billing.breaks import suspense
 from billing.ledger import WRITTEN_OFF
+from billing.people import same_person
 from gateway.flows.breaks_books import BREAK, STEP, Offer, offer_of
 from gateway.flows.reconciliation.standing import break_id
 from gateway.flows.verify_scope import Failure, Look, chunks

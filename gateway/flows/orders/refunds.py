@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert
 
 from billing.ledger import Posting, give_back
 from controllers.passages import State
 from gateway.flows import audit, stay_posting
 from gateway.flows.charges_books import REFUND as OWED_BACK
-from gateway.flows.charges_books import By, another, reason_of, share
+from gateway.flows.charges_books import By, reason_of, share
 from gateway.flows.charges_refusals import AlreadyDecided
 from gateway.flows.invoices.asking import money_went_back
 from gateway.flows.orders.records import (
-    REFUND,
     Refund,
     find_order,
     find_refund,
@@ -34,6 +33,7 @@ from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.shifts import account
 from gateway.flows.taking import key_of
+from gateway.flows.two_people import change, decide, undecided
 from gateway.flows.vehicle import Vehicle
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
@@ -115,7 +115,7 @@ def approve(parts: Parts, refund_id: str, amount_fen: int, by: By) -> Refund:
             stays = Vehicle(batch, (known.site_id, plate)).stays
             stay = next((one for one in stays if one.id == known.stay_id), None)
         order = lock_order(connection, known.site_id, known.order_id)
-        refund = _undecided(connection, known, by)
+        refund = undecided(lock_refund(connection, known.site_id, refund_id), by, "refund")
         if refund.amount_fen != amount_fen:
             raise AmountNotDue(f"the refund is {refund.amount_fen} fen, not {amount_fen}")
         off = max(0, amount_fen - held_fen(order, refunds_of(connection, order.site_id, order.id)))
@@ -130,7 +130,7 @@ def approve(parts: Parts, refund_id: str, amount_fen: int, by: By) -> Refund:
             lines = [Posting(account(order.channel, None), off), Posting(OWED_BACK, -off)]
             desk.post("refund", ("refund", refund.id), f"refund:{refund.id}", lines, at=now, operator=by.operator)
         changed = {"off_stay_fen": off, "given_up_fen": given_up, "off_transaction_id": transaction, "look_at": now}
-        decided = _decide(connection, refund, by, now, state="approved", **changed)
+        decided = decide(connection, t.PaymentRefund, refund, by, now, state="approved", **changed)
         _audit(connection, "refund.approve", decided, by, now, refund.reason)
         connection.commit()
     return refund_document(decided)
@@ -143,8 +143,8 @@ def refuse(parts: Parts, refund_id: str, reason: str, by: By) -> Refund:
         now = parts.clock.now()
         known = _known(connection, refund_id)
         lock_order(connection, known.site_id, known.order_id)
-        refund = _undecided(connection, known, by)
-        decided = _decide(connection, refund, by, now, state="refused", decision=words)
+        refund = undecided(lock_refund(connection, known.site_id, refund_id), by, "refund")
+        decided = decide(connection, t.PaymentRefund, refund, by, now, state="refused", decision=words)
         _audit(connection, "refund.refuse", decided, by, now, words)
         connection.commit()
     return refund_document(decided)
@@ -159,7 +159,7 @@ def again(parts: Parts, refund_id: str, by: By) -> Refund:
         refund = lock_refund(connection, known.site_id, refund_id)
         if refund.state != "failed":
             raise AlreadyDecided(f"the refund is {refund.state}, not failed")
-        changed = _change(connection, refund, state="approved", problem="", looks=0, look_at=now)
+        changed = change(connection, t.PaymentRefund, refund, state="approved", problem="", looks=0, look_at=now)
         _audit(connection, "refund.again", changed, by, now, "")
         connection.commit()
     return refund_document(changed)
@@ -191,24 +191,6 @@ def _known(connection: Connection, refund_id: str) -> Any:
     if found is None:
         raise NoSuchOrder("there is no such refund, or not for you")
     return found
-
-
-def _undecided(connection: Connection, known: Any, by: By) -> Any:
-    refund = lock_refund(connection, known.site_id, known.id)
-    if refund.state != "proposed":
-        raise AlreadyDecided(f"the refund was decided by {refund.decided_by}")
-    another(refund.proposed_by, by)
-    return refund
-
-
-def _decide(connection: Connection, refund: Any, by: By, now: Any, **changed: Any) -> Any:
-    return _change(connection, refund, decided_at=now, decided_by=by.operator, **changed)
-
-
-def _change(connection: Connection, refund: Any, **changed: Any) -> Any:
-    mine = (t.PaymentRefund.site_id == refund.site_id, t.PaymentRefund.id == refund.id)
-    connection.execute(update(t.PaymentRefund).where(*mine).values(**changed))
-    return connection.execute(select(*REFUND).where(*mine)).one()
 
 
 def _audit(connection: Connection, action: str, refund: Any, by: By, now: Any, reason: str) -> None:
