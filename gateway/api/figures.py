@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from gateway.api.reports import Reports
+from gateway.flows.public_figures import site_figures
 from gateway.flows.registers_classes import free_passages
 from gateway.runtime.clock import Clock
 from gateway.wiring import Parts
@@ -17,7 +21,7 @@ _KEPT_MAX = 500
 
 
 class Figures:
-    """Of months that are over: what is kept is at most ten minutes behind a correction."""
+    """What is kept is at most ten minutes behind a close or a correction."""
 
     def __init__(self, parts: Parts, wall: Clock) -> None:
         self._parts = parts
@@ -29,15 +33,22 @@ class Figures:
 
     def free_passages(self, site: str, month: str) -> dict[str, Any]:
         """A site's month, see the flow. Raises its refusals, and `TooMany`."""
+        return self._made((site, month), lambda connection: free_passages(self._parts, connection, site, month))
+
+    def site(self, site: str) -> dict[str, Any]:
+        """Prices, months and closes of a site, see the flow. Raises its refusals, and `TooMany`."""
+        return self._made((site, ""), lambda connection: site_figures(self._parts, connection, site))
+
+    def _made(self, key: tuple[str, str], make: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:
         now = self._wall.now()
         with self._lock:
-            made = self._kept.get((site, month))
+            made = self._kept.get(key)
         if made is not None and timedelta(0) <= now - made[0] < _KEPT_FOR:
             return made[1]
         with self._reports.reading() as connection:
-            found = free_passages(self._parts, connection, site, month)
+            found = make(connection)
         with self._lock:
-            self._kept[site, month] = now, found
+            self._kept[key] = now, found
             while len(self._kept) > _KEPT_MAX:
                 self._kept.popitem(last=False)
         return found

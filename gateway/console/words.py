@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from billing.exports.words import EXCEPTIONS
+from gateway.console.words_open import OPEN
 
 Language = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
@@ -14,6 +15,7 @@ BARRIER_ICONS: Final = {"open": "↑", "closed": "—", "moving": "↕", "fault"
 
 WORDS: Final[dict[Language, dict[str, str]]] = {
     "zh": {
+        **OPEN["zh"],
         "title": "智慧停车总控台",
         "board": "车道看板",
         "sign_in": "登录",
@@ -134,6 +136,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "pay.voucher.voucher-not-now": "此停车记录现在不能使用停车券。",
     },
     "en": {
+        **OPEN["en"],
         "title": "Parkgate console",
         "board": "Lane board",
         "sign_in": "Sign in",
