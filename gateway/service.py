@@ -41,6 +41,8 @@ PASS_INCOME_SECONDS = 3600.0
 CALENDAR_SECONDS = 3600.0
 ORDERS_SECONDS = 15.0
 STATEMENTS_SECONDS = 300.0
+RECONCILE_SECONDS = 300.0
+EXPORTS_SECONDS = 300.0
 OVERDUE_SECONDS = 300.0
 INVOICES_SECONDS = 15.0
 RED_INVOICES_SECONDS = 300.0
@@ -48,7 +50,9 @@ RED_INVOICES_SECONDS = 300.0
 
 def periodic(parts: Parts) -> list[Periodic]:
     """What the elected process does over and over, besides the daily close."""
-    from gateway.jobs.overdue import watch_closes  # noqa: PLC0415 - a bridge alone schedules nothing
+    from gateway.jobs.exporting import hand_on  # noqa: PLC0415 - a bridge alone schedules nothing
+    from gateway.jobs.overdue import watch_closes  # noqa: PLC0415
+    from gateway.jobs.reconciling import Reconciling  # noqa: PLC0415
     from gateway.jobs.statements import Statements  # noqa: PLC0415
 
     return [
@@ -59,6 +63,8 @@ def periodic(parts: Parts) -> list[Periodic]:
         ("invoices", INVOICES_SECONDS, lambda: invoices.tend(parts)),
         ("red-invoices", RED_INVOICES_SECONDS, lambda: invoices.watch(parts)),
         ("statements", STATEMENTS_SECONDS, Statements(parts).run),
+        ("reconcile", RECONCILE_SECONDS, Reconciling(parts).run),
+        ("exports", EXPORTS_SECONDS, lambda: hand_on(parts)),
         ("days-overdue", OVERDUE_SECONDS, lambda: watch_closes(parts)),
         ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),
         ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),

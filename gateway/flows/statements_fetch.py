@@ -221,13 +221,11 @@ def _theirs(connection: Connection, who: flow.Who) -> set[str]:
     return {one for one, sites in found.items() if sites and (who.only is None or who.only.issuperset(sites))}
 
 
-def missing(parts: Parts, begins: dict[tuple[str, str], date] | None = None) -> Iterator[Wanted]:
-    """What should be here by now and is not, the oldest day first.
+def missing(parts: Parts) -> Iterator[Wanted]:
+    """What should be here by now and is not, the oldest day first: of days that are not sealed as reconciled at all of an account's sites.
 
-    An account is asked from the day of its first order or statement on, of which `begins` keeps what was found; one that has neither, for
-    yesterday alone.
+    They wait for it. What was sealed before an account was used waits for nothing; where nothing is closed yet, only yesterday does.
     """
-    begins = {} if begins is None else begins
     now = parts.clock.now()
     yesterday = now.astimezone(parts.settings.zone).date() - timedelta(days=1)
     last = yesterday if now >= ready_at(parts, yesterday) else yesterday - timedelta(days=1)
@@ -236,24 +234,14 @@ def missing(parts: Parts, begins: dict[tuple[str, str], date] | None = None) -> 
     if not accounts:
         return
     with parts.store.reading() as connection:
-        in_use = _theirs(connection, flow.Who(operator=""))
         there = store.standing_since(connection, earliest)
-        for merchant, channel, _ in accounts:
-            if (merchant, channel) not in begins and merchant in in_use:
-                first = _first_used(parts, connection, merchant, channel)
-                if first is not None:
-                    begins[merchant, channel] = first
+        since = store.not_reconciled_since(connection)
+        begins = {}
+        for merchant in _theirs(connection, flow.Who(operator="")):
+            days = [since[site] for site in store.sites_of_merchant(connection, merchant) if site in since]
+            begins[merchant] = min(days, default=last)
     for back in range((last - earliest).days, -1, -1):
         day = last - timedelta(days=back)
         for merchant, channel, kind in accounts:
-            wanted = merchant in in_use and day >= begins.get((merchant, channel), last)
-            if wanted and (merchant, channel, kind, day) not in there:
+            if merchant in begins and day >= begins[merchant] and (merchant, channel, kind, day) not in there:
                 yield Wanted(day, merchant, channel, kind)
-
-
-def _first_used(parts: Parts, connection: Connection, merchant: str, channel: str) -> date | None:
-    """The day of an account's first order here or of its first statement, whichever is earlier."""
-    known = store.first_statement(connection, merchant, channel)
-    order = store.first_order(connection, merchant, channel)
-    days = [known, order.astimezone(parts.settings.zone).date() if order is not None else None]
-    return min((day for day in days if day is not None), default=None)

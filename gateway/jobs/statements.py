@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.flows import alarms
@@ -49,13 +49,12 @@ class Statements:
     parts: Parts
     sleep: Callable[[float], None] = time.sleep
     _asked: dict[Wanted, _Asked] = field(default_factory=dict)
-    _begins: dict[tuple[str, str], date] = field(default_factory=dict)
 
     def run(self) -> str:
         """Fetch what is due, the oldest day first, and keep the alarms. Returns what was done."""
         if not self.parts.channels:
             return ""
-        wanted = list(missing(self.parts, self._begins))
+        wanted = list(missing(self.parts))
         here = self._fetch(wanted)
         left = [one for one in wanted if one not in here]
         self._asked = {one: asked for one, asked in self._asked.items() if one in set(left)}

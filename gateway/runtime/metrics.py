@@ -108,6 +108,12 @@ class Metrics:
         self.days_overdue = Gauge(
             "parkgate_days_overdue", "Site days that should be closed by now and are not", registry=self.registry
         )
+        self.exports_delivered = Counter(
+            "parkgate_exports_delivered",
+            "Days' exports handed on, by where to and whether it went well",
+            ["target", "outcome"],
+            registry=self.registry,
+        )
         self.days_closed = Counter("parkgate_days_closed", "Site days closed", registry=self.registry)
         self.days_reconciled = Counter(
             "parkgate_days_reconciled", "Site days sealed as reconciled", registry=self.registry

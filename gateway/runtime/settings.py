@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.runtime.channel_settings import MerchantChannels
 from gateway.runtime.invoicing_settings import MerchantInvoicing
+from gateway.runtime.mail_settings import MailSettings
 
 DEFAULT_FILE = Path("parkgate.toml")
 _BROKER_SCHEMES = {"mqtt": 1883, "mqtts": 8883, "embedded": 1883}
@@ -171,6 +172,16 @@ class Settings(BaseSettings):
     statements_missed_at: str = Field(
         default="13:00",
         description="from when on somebody is told that a day before's statement has not come, local time",
+    )
+    export_folder: str = Field(
+        default="",
+        description="where a day's exports are dropped once it is closed, and again once reconciled; empty: nowhere",
+    )
+    export_formats: list[Literal["xlsx", "csv", "json", "beancount", "accounting", "pdf"]] = Field(
+        default=["xlsx"], min_length=1, description="in which formats exports are dropped and mailed"
+    )
+    mail: MailSettings | None = Field(
+        default=None, description="through whom mail is sent, and who of finance gets the exports"
     )
     payment_order_minutes: int = Field(
         default=5, ge=2, le=1440, description="how long an order of a payment channel can be paid"

@@ -9,10 +9,22 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, or_, select, true, update
 
 from gateway.store.bulk import BulkInsert
-from gateway.store.tables import ChannelStatement, ChannelStatementRow, Merchant, PaymentOrder, PaymentRefund, Site
+from gateway.store.tables import (
+    ChannelStatement,
+    ChannelStatementRow,
+    DayClose,
+    Merchant,
+    PaymentOrder,
+    PaymentRefund,
+    ReconciliationRun,
+    Site,
+)
 
 _ROWS = BulkInsert(ChannelStatementRow.__table__)  # type: ignore[arg-type]
 _S = ChannelStatement
+_RUN = ReconciliationRun
+_CLOSE = DayClose
+_BACK = timedelta(days=6)
 _ORDER_LIVES = timedelta(days=1, hours=1)
 
 
@@ -88,6 +100,32 @@ def merchant_of_site(connection: Connection, site: str) -> str | None:
     return connection.execute(select(Site.merchant_id).where(Site.id == site)).scalar()
 
 
+def not_reconciled_since(connection: Connection) -> dict[str, date]:
+    """The first day that is to be sealed as reconciled, by site in service; sites of which nothing is closed or told are left out.
+
+    It follows the last one that was sealed. Before the first seal it is where somebody has begun, with a statement or a run; else a week
+    before the last close, so that a house whose books are old need not go through all of them.
+    """
+    days = select(_CLOSE.site_id, func.min(_CLOSE.day), func.max(_CLOSE.day)).group_by(_CLOSE.site_id)
+    sealed = {site: last for site, _, last in connection.execute(days.where(_CLOSE.kind == "reconciled"))}
+    closed = {site: (first, last) for site, first, last in connection.execute(days.where(_CLOSE.kind == "close"))}
+    runs = select(_RUN.site_id, func.min(_RUN.day)).group_by(_RUN.site_id)
+    begun = {row[0]: row[1] for row in connection.execute(runs)}
+    found: dict[str, date] = {}
+    for site, merchant in connection.execute(select(Site.id, Site.merchant_id).where(Site.enabled)):
+        if site in sealed:
+            found[site] = sealed[site] + timedelta(days=1)
+            continue
+        first, last = closed.get(site, (None, None))
+        told = select(func.min(_S.day)).where(_S.merchant_id == merchant, _S.day >= first if first else true())
+        known = [day for day in (begun.get(site), connection.execute(told).scalar()) if day is not None]
+        if known:
+            found[site] = min(known)
+        elif first is not None and last is not None:
+            found[site] = max(first, last - _BACK)
+    return found
+
+
 def standing_since(connection: Connection, day: date) -> set[tuple[str, str, str, date]]:
     """The statements that stand from a day on: merchant, channel, kind, day."""
     found = connection.execute(
@@ -96,25 +134,10 @@ def standing_since(connection: Connection, day: date) -> set[tuple[str, str, str
     return {(row.merchant_id, row.channel, row.kind, row.day) for row in found}
 
 
-def first_statement(connection: Connection, merchant: str, channel: str) -> date | None:
-    return connection.execute(
-        select(func.min(_S.day)).where(_S.merchant_id == merchant, _S.channel == channel)
-    ).scalar()
-
-
-def first_order(connection: Connection, merchant: str, channel: str) -> datetime | None:
-    """When the first order of an account was placed. Goes through orders by site until it finds one."""
-    found = [
-        connection.execute(
-            select(PaymentOrder.quoted_at)
-            .where(PaymentOrder.site_id == site)
-            .where(PaymentOrder.merchant_id == merchant, PaymentOrder.channel == channel)
-            .order_by(PaymentOrder.quoted_at)
-            .limit(1)
-        ).scalar()
-        for site in sites_of_merchant(connection, merchant)
-    ]
-    return min((at for at in found if at is not None), default=None)
+def standing_ids(connection: Connection, day: date) -> list[tuple[date, str]]:
+    """The days and ids of the statements that stand from a day on."""
+    found = connection.execute(select(_S.day, _S.id).where(_S.day >= day, _S.replaced_by.is_(None)))
+    return [(row.day, row.id) for row in found]
 
 
 def paid_orders(connection: Connection, merchant: str, channel: str, within: tuple[datetime, datetime]) -> int:

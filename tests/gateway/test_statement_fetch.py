@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from gateway.channels.port import Declined
 from gateway.cli.main import main
+from gateway.flows.close import close_missed
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.statements import Who
 from gateway.flows.statements_fetch import Fetched, Outcome, fetch, missing
@@ -196,23 +197,37 @@ class TestWhatIsMissing:
     def days(self, morning: Morning) -> list[tuple[date, str, str]]:
         return [(one.day, one.channel, one.kind) for one in missing(morning.parts)]
 
-    def test_of_an_account_that_nobody_has_used_only_yesterday(self, morning: Morning) -> None:
-        assert self.days(morning) == [(DAY, "wechat", "trade"), (DAY, "wechat", "fund_flow"), (DAY, "alipay", "trade")]
+    def test_of_a_house_that_has_closed_nothing_only_yesterday(self, morning: Morning) -> None:
+        assert self.days(morning) == [(DAY, channel, kind) for channel, kind in EVERY]
         morning.clock.set(at("09:59"))
         assert {day for day, _, _ in self.days(morning)} == {DAY - timedelta(days=1)}
 
-    def test_from_the_first_statement_on_every_day_the_oldest_first(self, morning: Morning) -> None:
-        morning.fetches()
-        assert self.days(morning) == []
-        morning.clock.set(at("10:00", DAY + timedelta(days=3)))
-        found = self.days(morning)
-        assert [day for day, _, _ in found] == [DAY + timedelta(days=1)] * 3 + [DAY + timedelta(days=2)] * 3
+    def test_from_where_somebody_has_begun_the_oldest_first(self, morning: Morning) -> None:
+        morning.fetches(channel="wechat")
+        assert self.days(morning) == [(DAY, "alipay", "trade")]
+        morning.clock.set(at("10:00", DAY + timedelta(days=2)))
+        assert [one[0] for one in self.days(morning)] == [DAY] + [DAY + timedelta(days=1)] * 3
+
+    def test_a_house_whose_books_are_old_begins_a_week_before_its_last_close(self, morning: Morning) -> None:
+        list(close_missed(morning.parts, DAY))
+        assert {day for day, _, _ in self.days(morning)} == {DAY - timedelta(days=1), DAY}
+        morning.clock.set(at("10:00", DAY + timedelta(days=30)))
+        list(close_missed(morning.parts, DAY + timedelta(days=29)))
+        assert self.days(morning)[0][0] == DAY + timedelta(days=23)
+
+    def test_what_is_sealed_as_reconciled_waits_for_nothing(self, morning: Morning) -> None:
+        values = {"sequence": 1, "previous_hash": b"", "hash": b"", "canonical": b"", "lines": b""}
+        sealed = {"kind": "reconciled", "day": DAY, "sealed_at": at("11:00"), **values}
+        with morning.parts.store.writing() as connection:
+            connection.execute(insert(t.DayClose).values(site_id="xinyi", **sealed))
+            connection.commit()
+        morning.clock.set(at("10:00", DAY + timedelta(days=2)))
+        assert {day for day, _, _ in self.days(morning)} == {DAY + timedelta(days=1)}
 
     def test_no_further_back_than_the_channels_have_it(self, morning: Morning) -> None:
-        morning.fetches(channel="alipay")
+        morning.fetches()
         morning.clock.set(at("10:00", DAY + timedelta(days=200)))
-        first = self.days(morning)[0]
-        assert first[:2] == (DAY + timedelta(days=200 - 89), "alipay")
+        assert self.days(morning)[0][0] == DAY + timedelta(days=200 - 89)
 
 
 class TestDoors:
