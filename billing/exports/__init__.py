@@ -18,7 +18,7 @@ from billing.exports.cells import Cell, Column, Table, Yuan, csv_bytes, looks_li
 from billing.exports.days import DAYS_MAX, File, NotAPeriod, Period, SiteDay, adds_up, month_of, period_of
 from billing.exports.mapping import AccountMapping, MappingNotUsable, read_mapping
 from billing.exports.sealed import csv_files, csv_to, json_file, json_to, written
-from billing.exports.tables import tables
+from billing.exports.tables import InvoiceLine, tables
 from billing.exports.vouchers import accounting_to
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Cell",
     "Column",
     "File",
+    "InvoiceLine",
     "MappingNotUsable",
     "NotAPeriod",
     "NotForAudience",

@@ -14,7 +14,7 @@ from billing.close import Record
 from billing.exports.audience import NotForAudience, open_to_all
 from billing.exports.cells import write_table
 from billing.exports.days import File, SiteDay
-from billing.exports.tables import Days, tables
+from billing.exports.tables import Days, InvoiceLine, tables
 
 
 def json_to(stem: str, days: Days, *, audience: str = "finance") -> list[File]:
@@ -46,11 +46,13 @@ def _said(record: Record) -> dict[str, Any]:
     }
 
 
-def csv_to(stem: str, days: Days, zone: ZoneInfo, *, audience: str = "finance") -> list[File]:
+def csv_to(
+    stem: str, days: Days, zone: ZoneInfo, *, audience: str = "finance", invoices: Iterable[InvoiceLine] = ()
+) -> list[File]:
     """One file a table."""
     return [
         (f"{stem}-{table.name}.csv", partial(write_table, table=table, zone=zone))
-        for table in tables(days, audience=audience)
+        for table in tables(days, audience=audience, invoices=invoices)
     ]
 
 

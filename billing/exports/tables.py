@@ -6,8 +6,11 @@ Of a longer period each table adds its days up, and `by-day` has them singly.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TypeAlias
+
+import msgspec
 
 from billing.close import Document, LaneTotals
 from billing.exports.audience import merge_accounts, merge_benefits, merge_postings, open_to_all
@@ -25,6 +28,8 @@ from billing.exports.words import (
     name_of,
 )
 from billing.ledger import Posting, Transaction
+from billing.reconciled import Total
+from billing.reconciled import read_document as read_reconciled
 
 Days: TypeAlias = Sequence[SiteDay]
 
@@ -34,11 +39,29 @@ _AMOUNT = Column("金额", "amount", "fen")
 _PASSAGES = (Column("入场", "entries", "count"), Column("离场", "exits", "count"))
 _SEQUENCE = Column("日结序号", "sequence", "count")
 _HASH = Column("日结哈希", "close_hash")
+_NO_TOTAL = Total("", "", "", "", 0, 0)
 _SUMS = tuple(Column(heading.split()[0], heading.split()[1], "fen") for _, heading in SUMS)
 
 
-def tables(days: Days, *, audience: str = "finance") -> list[Table]:
-    """summary, by-day (of more than one), by-site, by-channel, by-shift, by-lane, benefits, breaks, transactions."""
+class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """An electronic invoice that was issued, or (`of_number`) a red one, whose amounts are negative. Never who it is for."""
+
+    at: datetime
+    site: str
+    merchant: str
+    number: str
+    of_number: str | None
+    stay: str
+    amount_fen: int
+    tax_fen: int
+    rate: str
+
+
+def tables(days: Days, *, audience: str = "finance", invoices: Iterable[InvoiceLine] = ()) -> list[Table]:
+    """summary, by-day (of more than one), by-site, by-channel, by-shift, by-lane, benefits, breaks, reconciled, transactions.
+
+    And `invoices`, for those to whom nothing is merged.
+    """
     merged = open_to_all(audience)
     several = len({one.day for one in days}) > 1
     return [
@@ -57,7 +80,9 @@ def tables(days: Days, *, audience: str = "finance") -> list[Table]:
         _by_lane(days),
         _benefits(days, merged=merged),
         _breaks(days),
+        _reconciled(days),
         _transactions(days, merged=merged),
+        *([] if merged else [_invoices(invoices)]),
     ]
 
 
@@ -218,6 +243,55 @@ def _breaks(days: Days) -> Table:
         *(Column("账龄(天)", "age_days", "count"), Column("数量", "count", "count"), Column("金额", "amount", "fen")),
     )
     return Table("breaks", "挂账", columns, rows)
+
+
+def _reconciled(days: Days) -> Table:
+    """What books and channels each had, once a day's statements had come and were matched; a day that waits for one is not there."""
+    sides = (("books", "账面"), ("channel", "渠道"))
+
+    def rows() -> Iterator[Sequence[Cell]]:
+        for one in days:
+            for record in one.records:
+                if record.kind != "reconciled":
+                    continue
+                found: dict[tuple[str, str, str], dict[str, Total]] = {}
+                for total in read_reconciled(record.canonical).totals:
+                    found.setdefault((total.channel, total.merchant, total.state), {})[total.side] = total
+                for (channel, merchant, state), by_side in sorted(found.items()):
+                    figures = [by_side.get(side, _NO_TOTAL) for side, _ in sides]
+                    yield (
+                        *(one.day, one.site, channel, name_of(CHANNELS, channel), merchant, state),
+                        *(cell for total in figures for cell in (total.rows, total.fen)),
+                        *(figures[1].fen - figures[0].fen, record.hash.hex()),
+                    )
+
+    columns = (
+        *(Column("营业日", "business_day", "day"), _SITE, Column("支付渠道", "channel"), _NAME),
+        *(Column("收款主体", "merchant"), Column("状态", "state")),
+        *(
+            column
+            for side, word in sides
+            for column in (Column(f"{word}笔数", f"{side}_rows", "count"), Column(f"{word}金额", side, "fen"))
+        ),
+        *(Column("渠道减账面", "difference", "fen"), Column("对账哈希", "reconciled_hash")),
+    )
+    return Table("reconciled", "渠道对账", columns, rows())
+
+
+def _invoices(lines: Iterable[InvoiceLine]) -> Table:
+    columns = (
+        *(Column("开票时间", "at", "instant"), _SITE, Column("收款主体", "merchant"), Column("发票号码", "number")),
+        *(Column("红冲蓝字号码", "of_number"), Column("停车记录", "stay"), Column("税率", "rate")),
+        *(Column("金额(不含税)", "net", "fen"), Column("税额", "tax", "fen"), Column("价税合计", "amount", "fen")),
+    )
+    rows = (
+        (
+            *(one.at, one.site, one.merchant, one.number, one.of_number, one.stay, one.rate),
+            *(one.amount_fen - one.tax_fen, one.tax_fen, one.amount_fen),
+        )
+        for one in lines
+    )
+    return Table("invoices", "开票", columns, rows)
 
 
 def _transactions(days: Days, *, merged: bool) -> Table:

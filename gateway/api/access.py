@@ -98,6 +98,13 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/cash-refunds/{refund_id}/approval"): frozenset({FINANCE, MANAGER}),
     ("POST", "/api/v1/cash-refunds/{refund_id}/refusal"): frozenset({FINANCE, MANAGER}),
     ("POST", "/api/v1/cash-refunds/{refund_id}/payout"): _TILL | {FINANCE},
+    ("POST", "/api/v1/stays/{stay_id}/invoices"): _TILL | {FINANCE},
+    # Titles and tax numbers of drivers: for who hands invoices out and who answers for them.
+    ("GET", "/api/v1/invoices"): _TILL | {FINANCE, AUDITOR},
+    ("GET", "/api/v1/invoices/{invoice_id}"): _TILL | {FINANCE, AUDITOR},
+    ("GET", "/api/v1/invoices/{invoice_id}/file"): _TILL | {FINANCE, AUDITOR},
+    ("POST", "/api/v1/invoices/{invoice_id}/reversal"): frozenset({FINANCE}),
+    ("POST", "/api/v1/invoices/{invoice_id}/again"): _TILL | {FINANCE},
     # Another plate may make a stay free: nobody who takes money at a gate, or opens one, corrects a record.
     ("POST", "/api/v1/stays/{stay_id}/corrections"): frozenset({FINANCE, MANAGER}),
     # Four eyes: the flow refuses whoever proposed it.

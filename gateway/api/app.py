@@ -22,6 +22,7 @@ from gateway.api import (
     explain,
     exports,
     images,
+    invoices,
     jobs,
     lanes,
     monitor,
@@ -50,7 +51,7 @@ from gateway.api.live import Hub, LiveSource
 from gateway.api.ports import Flows
 from gateway.api.reports import Reports
 from gateway.api.sessions import Tokens
-from gateway.console import driver, lane, pages
+from gateway.console import driver, invoice, lane, pages
 from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.wiring import Parts
@@ -61,6 +62,7 @@ _ROUTERS = (
     stays,
     orders,
     cash_refunds,
+    invoices,
     corrections,
     explain,
     policies,
@@ -145,7 +147,15 @@ def _served() -> APIRouter:
     served = APIRouter()
     for module in _ROUTERS:
         served.include_router(module.router, prefix=PREFIX)
-    for router in (monitor.router, pages.router, notify.router, driver.router, lane.router, public.router):
+    for router in (
+        monitor.router,
+        pages.router,
+        notify.router,
+        driver.router,
+        invoice.router,
+        lane.router,
+        public.router,
+    ):
         served.include_router(router)
     return served
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from billing.invoices import Buyer
 from gateway.api.context import Context, With, address_of
 from gateway.console.qr import qr_code
 from gateway.console.rendering import language_of, render, script_data
 from gateway.flows import arrears, help_calls
+from gateway.flows.invoices import asking as invoices
+from gateway.flows.invoices.refusals import BuyerWrong
 from gateway.flows.orders import looking, placing, within
 from gateway.flows.orders.refusals import ChannelAway
-from gateway.flows.pay_token import stay_of
+from gateway.flows.pay_token import invoice_token, stay_of
 from gateway.flows.refusals import Refused
 from gateway.flows.vouchers import redeem
 from gateway.wiring import Parts
@@ -138,6 +141,32 @@ def call(request: Request, context: With, token: Token) -> Response:
     return _page(request, context, token, help_notice="called")
 
 
+@router.post("/pay/{token}/invoice")
+def ask_for_invoice(
+    request: Request,
+    context: With,
+    token: Token,
+    *,
+    kind: Annotated[Literal["person", "company"], Form()] = "person",
+    title: Annotated[str, Form(max_length=400)] = "",
+    tax_number: Annotated[str, Form(max_length=60)] = "",
+    email: Annotated[str, Form(max_length=400)] = "",
+) -> Response:
+    """Ask for an invoice over what was paid; its own page is for whoever asked."""
+    parts = context.parts
+    stay = stay_of(parts.settings.secret(), token)
+    if stay is None:
+        return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    buyer = Buyer(kind=kind, title=title, tax_number=tax_number if kind == "company" else "", email=email)
+    try:
+        made = invoices.ask(parts, stay, buyer, origin=address_of(request))
+    except BuyerWrong as refused:
+        return _page(request, context, token, status=refused.status, invoice_notice=refused.fields[0])
+    except Refused as refused:
+        return _page(request, context, token, status=refused.status, invoice_notice=refused.slug)
+    return RedirectResponse(f"/invoice/{invoice_token(parts.settings.secret(), made.id)}", 303)
+
+
 _REFUSALS = frozenset({"voucher-not-valid", "voucher-used", "voucher-not-issued", "voucher-over", "voucher-not-now"})
 
 
@@ -151,6 +180,7 @@ def _page(
     channel_notice: str | None = None,
     help_notice: str | None = None,
     call: dict[str, str] | None = None,
+    invoice_notice: str | None = None,
 ) -> Response:
     """The page, with a word on the voucher that was just presented, or on the channel that was just asked."""
     parts = context.parts
@@ -183,6 +213,8 @@ def _page(
         and within.offered(parts, stay, "wechat") is not None,
         qr=qr_code(shown["code"]) if shown else None,
         help_notice=help_notice,
+        invoice=invoices.offered(parts, stay),
+        invoice_notice=invoice_notice,
         channel_notice=None if channel_notice == "waiting" and bill["due_fen"] <= 0 else channel_notice,
     )
 

@@ -17,6 +17,7 @@ from controllers.passages import State
 from gateway.flows import audit, stay_posting
 from gateway.flows.charges_books import By, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided
+from gateway.flows.invoices.asking import money_went_back
 from gateway.flows.payment import batch_of, vehicle_of
 from gateway.flows.reading import Sites, Slice, at_each
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound, Refused
@@ -188,6 +189,7 @@ def pay_out(parts: Parts, refund_id: str, by: By) -> CashRefund:
         shift = _drawer(connection, site, by, refund.amount_fen)
         given_up, transaction = _take_off(batch, stay, payment, refund, shift, by)
         OutcomeWriter(connection).save(batch.outcome, batch.facts, now, None)
+        money_went_back(connection, site, refund.stay_id, stay.paid_fen, now)
         said = {"shift_id": shift, "transaction_id": transaction, "given_up_fen": given_up}
         paid = change(connection, t.CashRefund, refund, state="paid", paid_at=now, paid_by=by.operator, **said)
         _audit(connection, "cash_refund.pay", paid, by, now, refund.reason)

@@ -5,7 +5,7 @@ A day of one site is in memory at a time, however long the period is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from billing.close import Passage, Record, read_lines
 from billing.exports import (
     File,
+    InvoiceLine,
     NotForAudience,
     Period,
     SiteDay,
@@ -31,6 +32,8 @@ from billing.ledger import Transaction
 from gateway.flows.accounting import accounting_mapping
 from gateway.flows.export_scope import Scope, scope_of
 from gateway.flows.export_writing import write_together
+from gateway.flows.invoices.records import Lines
+from gateway.flows.posting import day_bounds
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store import books
 from gateway.store.tables import DayClose, LedgerTransaction
@@ -97,6 +100,7 @@ def _files(
 ) -> Iterator[list[File]]:
     if wanted.form not in FORMATS:
         raise Invalid(f"format {wanted.form!r} is not known; one of {', '.join(FORMATS)}")
+    zone = parts.settings.zone
     with parts.store.reading() as connection:
         scope = scope_of(connection, wanted.site, wanted.merchant)
         progress = _Progress()
@@ -117,10 +121,14 @@ def _files(
         if wanted.form in _WITHOUT_THE_LEDGER:
             for one in days:
                 iter(one.transactions)
-        yield _made(parts, wanted, scope, days)
+        start, end = day_bounds(wanted.period.first, zone)[0], day_bounds(wanted.period.last, zone)[1]
+        lines = Lines(connection, tuple(scope.sites), start, end)
+        yield _made(parts, wanted, scope, days, lines)
 
 
-def _made(parts: Parts, wanted: _Wanted, scope: Scope, days: Sequence[SiteDay]) -> list[File]:
+def _made(
+    parts: Parts, wanted: _Wanted, scope: Scope, days: Sequence[SiteDay], invoices: Iterable[InvoiceLine]
+) -> list[File]:
     """What writes each file of a format; libraries are loaded by the format that needs them."""
     stem, form, audience = f"{scope.name}-{wanted.period.label}", wanted.form, wanted.audience
     try:
@@ -132,7 +140,8 @@ def _made(parts: Parts, wanted: _Wanted, scope: Scope, days: Sequence[SiteDay]) 
     if form == "xlsx":
         from gateway.flows.export_workbook import xlsx_to  # noqa: PLC0415 - the library is for those who ask for it
 
-        return xlsx_to(stem, _title(days), days[-1].day, tables(days, audience=audience), zone)
+        found = tables(days, audience=audience, invoices=invoices)
+        return xlsx_to(stem, _title(days), days[-1].day, found, zone)
     if form == "beancount":
         return beancount_to(stem, _title(days), days, zone, audience=audience)
     if form == "accounting":
@@ -140,7 +149,7 @@ def _made(parts: Parts, wanted: _Wanted, scope: Scope, days: Sequence[SiteDay]) 
         return accounting_to(stem, days, mapping, zone, audience=audience, before=scope.before)
     if form == "pdf":
         return _printed(parts, stem, days)
-    return csv_to(stem, days, zone, audience=audience)
+    return csv_to(stem, days, zone, audience=audience, invoices=invoices)
 
 
 def _printed(parts: Parts, stem: str, days: Sequence[SiteDay]) -> list[File]:

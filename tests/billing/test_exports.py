@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing import breaks, reconciled
 from billing.close import FIRST_PREVIOUS, BreakAt, seal
-from billing.exports import NotForAudience, SiteDay, csv_bytes, csv_files, json_file, yuan
+from billing.exports import NotForAudience, SiteDay, csv_bytes, csv_files, json_file, words, yuan
 from billing.ledger import Posting
 from tests.billing.test_close import DAY, a_day, a_transaction
 
@@ -58,7 +59,9 @@ def test_the_tables_of_a_day() -> None:
         "by-lane",
         "benefits",
         "breaks",
+        "reconciled",
         "transactions",
+        "invoices",
     ]
     assert [row["小区 site"] for row in found["by-site"]] == ["xinyi", "b1"]
     assert found["by-site"][0]["应收总额(分) earned_fen"] == "1750"
@@ -81,6 +84,34 @@ def test_breaks_that_are_carried_over_stand_with_their_age_and_how_much_is_in_qu
     (row,) = [row for row in rows if row["类型 kind"] == "book_only"]
     assert (row["名称 name"], row["状态 state"]) == ("账面有渠道无", "挂账")
     assert (row["账龄(天) age_days"], row["数量 count"]) == ("2", "2")
+
+
+def test_what_books_and_channels_each_had_is_a_table() -> None:
+    sealed = seal(a_day(), sequence=1, previous_hash=FIRST_PREVIOUS)
+    matched = reconciled.DayMatched(
+        site="xinyi",
+        day=DAY,
+        close=sealed.record.hash,
+        run=1,
+        statements=[],
+        totals=[
+            reconciled.Total("books", "wechat", "hushu", "done", 3, 3000),
+            reconciled.Total("channel", "wechat", "hushu", "done", 2, 2200),
+            reconciled.Total("books", "cash", "", "done", 1, 500),
+        ],
+        breaks=[],
+    )
+    record = reconciled.seal(matched, sequence=1, previous_hash=FIRST_PREVIOUS).record
+    found = tables(SiteDay("xinyi", "信义坊", (sealed.record, record), [a_transaction()]))
+    cash, wechat = found["reconciled"]
+    assert (cash["账面金额(分) books_fen"], cash["渠道减账面(分) difference_fen"]) == ("500", "-500")
+    assert (wechat["账面笔数 books_rows"], wechat["渠道笔数 channel_rows"]) == ("3", "2")
+    assert (wechat["渠道减账面(分) difference_fen"], wechat["对账哈希 reconciled_hash"]) == ("-800", record.hash.hex())
+
+
+def test_every_kind_and_state_of_a_break_has_a_word() -> None:
+    assert set(words.BREAKS) == set(breaks.KINDS)
+    assert set(words.BREAK_STATES) == set(breaks.UNSETTLED)
 
 
 def test_finance_sees_each_benefit_and_others_see_residents() -> None:

@@ -9,14 +9,16 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
+from billing.invoices import Buyer
 from gateway.flows import passes, policies, registers, shifts_work
 from gateway.flows.charges_books import By
+from gateway.flows.invoices import asking, records
 from gateway.flows.passes_terms import Wanted
 from gateway.flows.registers_kinds import REGISTERS
 from gateway.flows.vouchers import books, register
-from gateway.runtime.ids import derive_in_site
+from gateway.runtime.ids import derive, derive_in_site
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.statements import cash_count
@@ -98,6 +100,7 @@ PATHS: dict[str, str] = {
     "shift_id": derive_in_site("xinyi", "shift", "key:shift"),
     "order_id": "pgexample",
     "break_id": derive_in_site("xinyi", "break", "example"),
+    "invoice_id": derive("iv", "xinyi", "xinyi.a", "0", MORNING.isoformat()).replace("-", ""),
 }
 
 # What a route is sent, where it takes a body: a document, or bytes for a file.
@@ -173,6 +176,7 @@ _QUERIES = {
     "/allowances/draws": "?site=xinyi&household=101",
     "/statements/import": "?channel=cash&day=2026-03-02",
     "/reports/breaks": "?month=2026-03",
+    "/exports": "?format=csv&day=2026-03-02",
 }
 
 
@@ -237,6 +241,7 @@ def trade_in_everything(parts: Parts) -> None:
             )
         )  # fmt: skip
         _break(connection)
+        _invoice(connection)
         connection.execute(
             insert(t.PaymentOrder).values(
                 site_id="xinyi", id="pgexample", stay_id="xinyi.a", merchant_id="hushu", channel="wechat", amount_fen=800,
@@ -245,6 +250,25 @@ def trade_in_everything(parts: Parts) -> None:
             )
         )  # fmt: skip
         connection.commit()
+
+
+def _invoice(connection: Connection) -> None:
+    """An invoice of the stay, issued."""
+    stay = connection.execute(select(*t.Stay.__table__.c).where(t.Stay.id == PATHS["stay_id"])).one()
+    row = asking.put(connection, stay, "hushu", Buyer(kind="person", title="王小明"), MORNING, count=0)
+    assert row.id == PATHS["invoice_id"]
+    records.change(
+        connection,
+        row,
+        state="issued",
+        amount_fen=800,
+        tax_fen=66,
+        rate="0.09",
+        number="2633" + "9" * 16,
+        issued_at=MORNING,
+    )
+    file = {"site_id": "xinyi", "invoice_id": row.id, "part": "blue", "pdf": b"%PDF-1.4", "received_at": MORNING}
+    connection.execute(insert(t.InvoiceFile).values(**file))
 
 
 def _break(connection: Connection) -> None:

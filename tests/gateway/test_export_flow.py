@@ -71,7 +71,7 @@ def test_every_format_of_two_days(street: Books, tmp_path: Path) -> None:
     assert set(made) == {
         *(".json", ".xlsx", ".beancount", ".pdf", "-yonyou.txt", "-kingdee.csv", "-memorandum.csv"),
         *(f"-{name}.csv" for name in ("summary", "by-day", "by-site", "by-channel", "by-shift", "by-lane")),
-        *("-benefits.csv", "-breaks.csv", "-transactions.csv"),
+        *("-benefits.csv", "-breaks.csv", "-reconciled.csv", "-transactions.csv", "-invoices.csv"),
     }
     assert {path.name for path in out.iterdir()} == {path.name for path in made.values()}
     assert len(json.loads(made[".json"].read_bytes())) == 4
@@ -194,7 +194,7 @@ def test_ranges_and_months_through_the_api(street: Books, tmp_path: Path, monkey
         assert again.content == answer.content
     with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
         assert packed.testzip() is None
-        assert len(packed.namelist()) == 9
+        assert len(packed.namelist()) == 11
     assert "b1-2026-03-02_" in aud.get("/api/v1/exports", format="csv", **two).headers["content-disposition"]
     assert aud.get("/api/v1/exports", format="csv", merchant="hushu", **two).status_code == 403
     assert fin.get("/api/v1/exports", format="csv", merchant="hushu", day="2026-03-02").status_code == 200

@@ -17,7 +17,18 @@ from gateway.flows.export_workbook import xlsx_to
 from tests.billing.test_close import DAY
 from tests.billing.test_exports import ZONE, a_site
 
-SHEETS = ["汇总", "按小区", "按支付渠道", "按班次", "按车道", "优免", "挂账", "流水"]
+SHEETS = [
+    "汇总",
+    "按小区",
+    "按支付渠道",
+    "按班次",
+    "按车道",
+    "优免",
+    "挂账",
+    "渠道对账",
+    "流水",
+    "开票",
+]
 
 
 def content(days: Sequence[SiteDay], *, audience: str = "finance", **more: Any) -> bytes:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from billing.invoices import Buyer
-from gateway.flows import estate, payment
+from gateway.flows import cash_refunds, estate, payment
+from gateway.flows.charges_books import By
+from gateway.flows.close import close_day
+from gateway.flows.export import export_day
 from gateway.flows.invoices import asking, records, sending
 from gateway.flows.invoices.refusals import (
     BuyerWrong,
@@ -76,7 +82,9 @@ def test_the_same_again_is_the_same_and_until_it_is_sent_the_buyer_may_be_put_ri
     stay = office.pays_and_leaves()
     first = office.asks(stay)
     assert office.asks(stay).id == first.id
-    assert office.asks(stay, PERSON).title == PERSON.title
+    with pytest.raises(InvoiceUnderWay):
+        office.asks(stay, PERSON)  # whoever stood at the exit's display has the page, too
+    assert office.asks(stay, PERSON, WANG).title == PERSON.title
     sending.tend(office.parts)
     assert office.asks(stay, PERSON).id == first.id
     with pytest.raises(InvoiceUnderWay):
@@ -106,7 +114,7 @@ def test_who_has_no_provider_offers_none(office: Office) -> None:
     office.parts = replace(office.parts, invoicing=Invoicing({}))
     with pytest.raises(InvoiceNotOffered):
         office.asks(stay)
-    assert not asking.offered(office.parts, "xinyi")
+    assert asking.offered(office.parts, stay) is None
     with pytest.raises(NotFound):
         office.asks("xinyi.nobody")
 
@@ -262,6 +270,26 @@ def office_due(office: Office, stay: str) -> int:
 
 
 @on_one_database
+def test_cash_that_goes_back_reverses_it_as_well(office: Office) -> None:
+    li, chen = By(operator="li", role="cashier"), By(operator="chen", role="manager")
+    stay = office.parks()
+    office.waits()
+    paid = payment.take(office.parts, stay_id=stay, channel="cash", amount_fen=1000, operator="li", role="cashier")
+    office.goes("out-1", "11:11", after="out")
+    first = office.asks(stay)
+    office.time_passes()
+    refund = cash_refunds.propose(office.parts, paid.id, "收费有误", li, 400)
+    cash_refunds.approve(office.parts, refund.id, 400, chen)
+    assert office.invoice(first.id).state == "issued"
+    cash_refunds.pay_out(office.parts, refund.id, li)
+    assert office.invoice(first.id).state == "red_requested"
+    office.holds()
+    office.time_passes(6)
+    assert [(row.state, row.amount_fen) for row in office.invoices()] == [("red_issued", 1000), ("issued", 600)]
+    office.holds()
+
+
+@on_one_database
 def test_whatever_takes_money_back_is_noticed(office: Office) -> None:
     first = office.issued()
     office.change("UPDATE stay SET paid_fen = 600")
@@ -308,3 +336,22 @@ def test_two_who_ask_at_once_make_one(office: Office) -> None:
         thread.join()
     assert len(made) == 4
     assert len(set(made)) == 1 == len(office.invoices())
+
+
+def test_a_months_invoices_are_a_table_of_finances_exports(office: Office) -> None:
+    first = office.issued()
+    office.refunds_of(first.stay, 400)
+    office.time_passes(6)
+    (red, rest) = office.invoices()
+    office.clock.advance(days=1)
+    for day in (date(2026, 3, 1), date(2026, 3, 2)):
+        close_day(office.parts, day)
+    made = dict(export_day(office.parts, date(2026, 3, 2), "csv"))
+    lines = list(csv.DictReader(io.StringIO(made["street-2026-03-02-invoices.csv"].decode("utf-8-sig"))))
+    said = [(one["发票号码 number"], one["红冲蓝字号码 of_number"], one["价税合计(分) amount_fen"]) for one in lines]
+    assert said == [(red.number, "", "1000"), (red.red_number, red.number, "-1000"), (rest.number, "", "600")]
+    assert sum(int(one["税额(分) tax_fen"]) for one in lines) == rest.tax_fen
+    assert COMPANY.title not in repr(made)
+    assert not any(
+        "invoices" in name for name, _ in export_day(office.parts, date(2026, 3, 2), "csv", audience="auditor")
+    )

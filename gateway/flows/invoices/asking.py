@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, insert, select
 
 from billing.invoices import UNDER_WAY, Buyer, open_fen, problems_of_buyer, tidy, to_reverse
@@ -43,17 +44,32 @@ SERVICE = By(operator="service")
 INVOICES_MAX = 20
 
 
-def offered(parts: Parts, site: str) -> bool:
-    """Whether invoices are issued for stays of a site."""
+class Offer(msgspec.Struct, frozen=True):
+    """What the page of a stay says of invoices. `state`: of the newest one; None where nobody has asked."""
+
+    may_ask: bool
+    state: str | None
+
+
+def offered(parts: Parts, stay_id: str) -> Offer | None:
+    """None where the stay's merchant issues no invoices, or there is no such stay."""
     if not parts.invoicing:
-        return False
+        return None
+    site = stay_id.partition(".")[0]
     with parts.store.reading() as connection:
-        merchant = connection.execute(select(t.Site.merchant_id).where(t.Site.id == site)).scalar()
-    return parts.invoicing.offers(merchant or "")
+        paid = connection.execute(select(t.Stay.paid_fen).where(t.Stay.site_id == site, t.Stay.id == stay_id)).scalar()
+        if paid is None or not parts.invoicing.offers(merchant_of(connection, site, stay_id)):
+            return None
+        rows = of_stay(connection, site, stay_id)
+    under_way = any(row.state in UNDER_WAY for row in rows)
+    may_ask = not under_way and open_fen(paid, held(rows)) > 0
+    return Offer(may_ask, rows[-1].state if rows else None)
 
 
 def ask(parts: Parts, stay_id: str, buyer: Buyer, by: By | None = None, origin: str = "") -> Invoice:
-    """An invoice over what was paid and none covers yet; the one that was asked for before, as long as it was not sent, with this buyer.
+    """An invoice over what was paid and none covers yet; asked for again it is the same one.
+
+    Until it is sent staff may put its buyer right; a driver may not, for a stay's page is open to who stood at the exit's display.
 
     Raises `BuyerWrong`, `InvoiceNotOffered`, `NothingToInvoice`, `InvoiceUnderWay`, `NotFound`.
     """
@@ -72,7 +88,7 @@ def ask(parts: Parts, stay_id: str, buyer: Buyer, by: By | None = None, origin: 
         rows = of_stay(connection, site, stay_id)
         under_way = next((one for one in rows if one.state in UNDER_WAY), None)
         if under_way is not None:
-            made = _again(connection, under_way, buyer)
+            made = _again(connection, under_way, buyer, by)
         elif open_fen(stay.paid_fen, held(rows)) <= 0 or len(rows) >= INVOICES_MAX:
             raise NothingToInvoice
         else:
@@ -213,11 +229,11 @@ def merchant_of(connection: Connection, site: str, stay_id: str) -> str:
     return str(connection.execute(select(t.Site.merchant_id).where(t.Site.id == site)).scalar_one())
 
 
-def _again(connection: Connection, row: Any, buyer: Buyer) -> Any:
-    """One that is under way: the same again is the same, and until it is sent its buyer may be put right."""
+def _again(connection: Connection, row: Any, buyer: Buyer, by: By | None) -> Any:
+    """One that is under way. Raises `InvoiceUnderWay`."""
     if buyer_of(row) == buyer:
         return row
-    if row.state != "requested":
+    if row.state != "requested" or by is None:
         raise InvoiceUnderWay
     return change(connection, row, **_buyer(buyer))
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, and_, func, or_, select, text, update
+from sqlalchemy import Connection, String, and_, cast, func, null, or_, select, text, union_all, update
 
+from billing.exports import InvoiceLine
 from billing.invoices import Buyer, Content, Goods, Held, Premises, Seller
 from gateway.flows.invoices.refusals import NoSuchInvoice
 from gateway.flows.reading import Sites, Slice, at_each
-from gateway.runtime.logs import logger
 from gateway.store import tables as t
 from gateway.store.personal import PERSONAL
 from gateway.store.tables.invoices import ASKED_ABOUT
@@ -26,7 +26,7 @@ _FILE = t.InvoiceFile.__table__.c
 _NOT_HASHED: Final = frozenset({"look_at", "looks", "row_hash", *PERSONAL["invoice"]})
 _HASHED: Final = tuple(column.name for column in INVOICE if column.name not in _NOT_HASHED)
 _LOOK_SECONDS_MAX: Final = 3600
-_log = logger(__name__)
+_ROWS_AT_A_TIME: Final = 1_000
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +193,42 @@ def invoices(
         .limit(page.limit + 1)
     )
     return [((row.requested_at, row.id), document(row)) for row in rows]
+
+
+class Lines:
+    """What was issued and reversed at some sites in [start, end), by instant and number; read when it is gone through."""
+
+    def __init__(self, connection: Connection, sites: Sequence[str], start: datetime, end: datetime) -> None:
+        self._connection = connection
+        self._sites = sites
+        self._within = (start, end)
+
+    def __iter__(self) -> Iterator[InvoiceLine]:
+        red = _lines(INVOICE.red_number, INVOICE.red_issued_at, INVOICE.number, self._sites, self._within)
+        blue = _lines(INVOICE.number, INVOICE.issued_at, null(), self._sites, self._within)
+        both = union_all(blue, red).subquery()
+        found = self._connection.execute(
+            select(both).order_by(both.c.at, both.c.number).execution_options(yield_per=_ROWS_AT_A_TIME)
+        )
+        for row in found:
+            sign = 1 if row.of_number is None else -1
+            yield InvoiceLine(
+                at=row.at,
+                site=row.site_id,
+                merchant=row.merchant_id,
+                number=row.number,
+                of_number=row.of_number,
+                stay=row.stay_id,
+                amount_fen=sign * row.amount_fen,
+                tax_fen=sign * row.tax_fen,
+                rate=row.rate,
+            )
+
+
+def _lines(number: Any, at: Any, of_number: Any, sites: Sequence[str], within: tuple[datetime, datetime]) -> Any:
+    own = (INVOICE.site_id, INVOICE.merchant_id, INVOICE.stay_id, INVOICE.amount_fen, INVOICE.tax_fen, INVOICE.rate)
+    query = select(number.label("number"), at.label("at"), cast(of_number, String).label("of_number"), *own)
+    return query.where(INVOICE.site_id.in_(sites), at >= within[0], at < within[1])
 
 
 def due_for_a_look(connection: Connection, now: datetime, most: int) -> list[tuple[str, str, str]]:
