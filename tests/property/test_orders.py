@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from controllers.events import Kind
-from gateway.flows import payment
+from gateway.flows import cash_refunds, help_calls, payment
 from gateway.flows.charges_books import By
 from gateway.flows.close import close_missed
 from gateway.flows.orders import refunds
@@ -26,6 +27,7 @@ from gateway.flows.refusals import Refused
 from gateway.flows.verify import verify
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.channels.provider import Provider
 from tests.cheap import open_store
@@ -55,6 +57,11 @@ steps = st.lists(
         st.tuples(st.just("refund_is_approved"), which),
         st.tuples(st.just("refund_is_refused"), which),
         st.tuples(st.just("refund_is_sent"), which),
+        st.tuples(st.just("cash_goes_back"), which, st.sampled_from([None, 100, 300])),
+        st.tuples(st.just("cash_refund_is_approved"), which),
+        st.tuples(st.just("cash_refund_is_handed_out"), which),
+        st.tuples(st.just("calls_for_help"), plates),
+        st.tuples(st.just("is_let_out_owing"), which),
         st.tuples(st.just("refunds_become"), st.sampled_from(["done", "pending", "failed"])),
         st.tuples(st.just("refunds_settle"), st.sampled_from(["done", "failed"])),
         st.tuples(st.just("channel_stumbles"), st.sampled_from(CHANNELS), st.sampled_from(["broken", "deaf"])),
@@ -135,6 +142,26 @@ class Days:
             refunds.again(self.street.parts, refund.id, By(operator="wang"))
         send(self.street.parts, refund.id)
 
+    def cash_goes_back(self, number: int, fen: int | None) -> None:
+        payment = self._one([one for one in self.street.payments() if one.channel == "cash"], number)
+        cash_refunds.propose(self.street.parts, payment.id, "多收", By(operator="li"), fen)
+
+    def cash_refund_is_approved(self, number: int) -> None:
+        refund = self._one(self._cash_refunds(), number)
+        cash_refunds.approve(self.street.parts, refund.id, refund.amount_fen, By(operator="wang"))
+
+    def cash_refund_is_handed_out(self, number: int) -> None:
+        cash_refunds.pay_out(self.street.parts, self._one(self._cash_refunds(), number).id, By(operator="li"))
+
+    def calls_for_help(self, plate: str) -> None:
+        help_calls.call_from_page(self.street.parts, self._stay(plate))
+
+    def is_let_out_owing(self, number: int) -> None:
+        call = self._one(
+            self.street._all(select(t.ExceptionItem.id).where(t.ExceptionItem.kind == "help_call")), number
+        )
+        help_calls.pay_later(self.street.parts, call.id, "没有手机", By(operator="wang", role="console"))
+
     def refunds_become(self, state: Any) -> None:
         for channel in CHANNELS:
             self.street.till(channel).refunds_become = state
@@ -171,6 +198,9 @@ class Days:
         for _ in range(12):
             self.street.clock.advance(minutes=61)
             tend(self.street.parts)
+
+    def _cash_refunds(self) -> list[Any]:
+        return list(self.street._all(select(t.CashRefund.__table__).order_by(t.CashRefund.id)))
 
     def _stay(self, plate: str) -> str:
         found = [stay for stay in self.street.stays() if stay.plate == plate and stay.state != "void"]
@@ -245,10 +275,36 @@ def once_in_the_books(street: Phones) -> None:
         for refund in till.refunds.values():
             assert refund.state == "done"
     assert books.get("liability:refund", 0) <= 0
+    handed_out = street._all(select(t.CashRefund.amount_fen).where(t.CashRefund.state == "paid"))
+    taken = sum(one.amount_fen for one in street.payments() if one.channel == "cash")
+    drawer = sum(fen for account, fen in books.items() if account.startswith("assets:cash:"))
+    assert drawer == taken - sum(one.amount_fen for one in handed_out) >= 0
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps)
+@example(
+    [
+        ("enters", PLATES[0]),
+        ("waits", 70),
+        ("orders", PLATES[0], "wechat"),
+        ("pays", 0),
+        ("comes_to_the_exit", PLATES[0]),
+        ("calls_for_help", PLATES[0]),
+        ("is_let_out_owing", 0),
+        ("is_told", 0),
+        ("passes", PLATES[0]),
+        ("enters", PLATES[1]),
+        ("waits", 70),
+        ("comes_to_the_exit", PLATES[1]),
+        ("pays_cash", PLATES[1]),
+        ("cash_goes_back", 0, 300),
+        ("cash_refund_is_approved", 0),
+        ("night",),
+        ("cash_refund_is_handed_out", 0),
+        ("night",),
+    ]
+)
 @example(
     [
         ("enters", PLATES[0]),
