@@ -9,9 +9,10 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from gateway.api.answers import Key, SiteName, json
+from gateway.api.answers import Key, json
 from gateway.api.context import Asking, With
 from gateway.api.lists import ByTime, ListOf, page
+from gateway.api.orders import Of
 from gateway.api.orders_shapes import RefundApproved, RefundAsked
 from gateway.api.passes import by, plain
 from gateway.api.passes_shapes import Reason
@@ -75,16 +76,14 @@ def propose(
 
 @router.get("/cash-refunds", responses={200: {"model": ListOf[CashRefund]}})
 def listed(
-    staff: Asking,
     context: With,
     part: ByTime,
-    site: SiteName = None,
-    stay: Annotated[str | None, Query(max_length=64, description="only of this stay")] = None,
+    of: Of,
     state: Annotated[Literal["proposed", "approved", "refused", "paid"] | None, Query()] = None,
 ) -> Response:
     """Newest first; those that wait for a second person are `proposed`, those that may be handed over `approved`."""
     with context.reports.reading() as connection:
-        found = cash_refunds.refunds(connection, staff.only(site), part, stay=stay, state=state)
+        found = cash_refunds.refunds(connection, of.sites, part, stay=of.stay, state=state)
     return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 

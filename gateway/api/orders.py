@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from gateway.api import orders_shapes as shapes
@@ -14,7 +14,7 @@ from gateway.api.lists import ByTime, ListOf, page
 from gateway.api.passes import by, plain
 from gateway.api.passes_shapes import Reason
 from gateway.flows.orders import looking, placing, records, refunds, sending
-from gateway.flows.reading import site_of
+from gateway.flows.reading import Sites, site_of
 from gateway.wiring import Parts
 
 router = APIRouter(tags=["payment orders"])
@@ -22,7 +22,24 @@ router = APIRouter(tags=["payment orders"])
 StayId = Annotated[str, Path(max_length=64)]
 OrderId = Annotated[str, Path(max_length=32)]
 RefundId = Annotated[str, Path(max_length=32)]
-StayQuery = Annotated[str | None, Query(max_length=64, description="only of this stay")]
+
+
+class Narrowed(NamedTuple):
+    """Of what a list of money is: sites that the asker sees, perhaps one of them, perhaps of one stay."""
+
+    sites: Sites
+    stay: str | None
+
+
+async def _narrowed(
+    staff: Asking,
+    site: SiteName = None,
+    stay: Annotated[str | None, Query(max_length=64, description="only of this stay")] = None,
+) -> Narrowed:
+    return Narrowed(staff.only(site), stay)
+
+
+Of = Annotated[Narrowed, Depends(_narrowed)]
 OrderState = Annotated[shapes.OrderState | None, Query()]
 RefundState = Annotated[shapes.RefundState | None, Query()]
 
@@ -36,19 +53,10 @@ def place(staff: Asking, context: With, stay_id: StayId, asked: shapes.OrderAske
 
 
 @router.get("/orders", responses={200: {"model": ListOf[shapes.Order]}})
-def orders(
-    staff: Asking,
-    context: With,
-    part: ByTime,
-    *,
-    site: SiteName = None,
-    stay: StayQuery = None,
-    state: OrderState = None,
-) -> Response:
+def orders(context: With, part: ByTime, of: Of, state: OrderState = None) -> Response:
     """Orders, newest first."""
-    allowed = staff.only(site)
     with context.reports.reading() as connection:
-        found = records.orders(connection, allowed, part, stay=stay, state=state)
+        found = records.orders(connection, of.sites, part, stay=of.stay, state=state)
     return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 
@@ -76,19 +84,10 @@ def propose(
 
 
 @router.get("/order-refunds", responses={200: {"model": ListOf[shapes.Refund]}})
-def listed(
-    staff: Asking,
-    context: With,
-    part: ByTime,
-    *,
-    site: SiteName = None,
-    stay: StayQuery = None,
-    state: RefundState = None,
-) -> Response:
+def listed(context: With, part: ByTime, of: Of, state: RefundState = None) -> Response:
     """Refunds, newest first; those that wait for a second person are `proposed`."""
-    allowed = staff.only(site)
     with context.reports.reading() as connection:
-        found = records.refunds(connection, allowed, part, stay=stay, state=state)
+        found = records.refunds(connection, of.sites, part, stay=of.stay, state=state)
     return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 
