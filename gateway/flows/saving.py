@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, delete, or_, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -15,7 +15,7 @@ from gateway.flows import rows_of
 from gateway.flows.outcome import Outcome, Situation
 from gateway.flows.posting import rows
 from gateway.store import tables as t
-from gateway.store.bulk import Bulk, BulkInsert
+from gateway.store.bulk import Bulk, BulkInsert, Given
 from gateway.store.facts import Corrected, Facts
 from gateway.store.prepared import prepared
 from gateway.store.records import StayRecord
@@ -36,6 +36,15 @@ _EVENT_CHANGES = ("plate", "for_event", "decision", "reason", "completed", "went
 _UNANSWERED = or_(_COMMAND.c.state == "planned", _COMMAND.c.state == "sent")
 _OPEN_TO_ANSWERS = or_(_UNANSWERED, _COMMAND.c.state == "expired")
 
+
+def _of_event(given: Given) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _EVENT.c.site_id == given("of_site_id"),
+        _EVENT.c.device_id == given("of_device_id"),
+        _EVENT.c.event_id == given("of_event_id"),
+    )
+
+
 _NEW_EVENTS, _NEW_STAYS, _NEW_COMMANDS = BulkInsert(_EVENT), BulkInsert(_STAY), BulkInsert(_COMMAND)
 _NEW_BILLS, _NEW_DRAWS = BulkInsert(_BILL), BulkInsert(_DRAW)
 _NEW_STEPS = BulkInsert(cast("Table", t.VoucherMovement.__table__))
@@ -43,26 +52,12 @@ _NEW_TRANSACTIONS, _NEW_POSTINGS = BulkInsert(_LEDGER), BulkInsert(_POSTING)
 _CHANGED_EVENTS = Bulk(
     _EVENT,
     lambda given: (
-        update(_EVENT)
-        .where(
-            _EVENT.c.site_id == given("of_site_id"),
-            _EVENT.c.device_id == given("of_device_id"),
-            _EVENT.c.event_id == given("of_event_id"),
-        )
-        .values({name: given(f"is_{name}") for name in _EVENT_CHANGES})
+        update(_EVENT).where(*_of_event(given)).values({name: given(f"is_{name}") for name in _EVENT_CHANGES})
     ),
 )
 _SHIFTED_EVENTS = Bulk(
     _EVENT,
-    lambda given: (
-        update(_EVENT)
-        .where(
-            _EVENT.c.site_id == given("of_site_id"),
-            _EVENT.c.device_id == given("of_device_id"),
-            _EVENT.c.event_id == given("of_event_id"),
-        )
-        .values(at=given("is_at"))
-    ),
+    lambda given: update(_EVENT).where(*_of_event(given)).values(at=given("is_at")),
 )
 _NEW_CORRECTED = BulkInsert(cast("Table", t.StayCorrectionRead.__table__))
 _LOOKS_OUT = Bulk(

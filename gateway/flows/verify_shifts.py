@@ -96,6 +96,8 @@ def _wrong_move(step: Row[Any], posted: Accounts, rows: dict[str, Row[Any]]) -> 
     fen = step.amount_fen or 0
     mine = drawer(step.shift_id)
     if step.place is not None:
+        if step.place not in _PLACES:
+            return f"there is no place {step.place:.20} for cash"
         out = step.kind in {"deposit", "close"}
         expected = {mine: -fen if out else fen, account_of(_PLACES[step.place]): fen if out else -fen}
     elif step.kind == "handover":

@@ -185,12 +185,14 @@ def _of_stay(look: Look, policies: Policies, stay: Row[Any], around: Around) -> 
         why = f"it is said to be put right {stay.corrections} times, {around.corrected[stay.id]} corrections name it"
     if why is not None:
         yield Failure("stay", stay.id, why)
+        return
     look.checked["payments"] += len(around.received.get(stay.id, {}))
     bills = around.bills.get(stay.id, [])
     for bill in bills:
         why = wrong_bill(policies, bill, bills)
         if why is not None:
             yield Failure("bill", f"{bill.stay}:{bill.sequence}", why)
+            return  # what stands cannot be read out of a bill that does not hold
         look.count("bills")
     why = _wrong_standing(policies, stay, bills, around)
     if why is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from sqlalchemy import select
 
 from billing.vouchers import code
+from gateway.flows import payment
+from gateway.flows.close import close_missed
 from gateway.flows.verify import verify
 from gateway.flows.vouchers import books, redeem, register
 from gateway.flows.vouchers.day import steps, stocks
@@ -86,3 +89,18 @@ class Desk:
     def holds(self) -> None:
         report = verify(self.parts)
         assert report.ok, report.first_failure
+
+
+def close_until(desk: Desk, until: date) -> None:
+    """Close every day of the street up to one, that one included."""
+    list(close_missed(desk.parts, until))
+
+
+def uses(desk: Desk, code: str, plate: str, day: str = "2026-03-02") -> str:
+    """Three hours and a voucher; what is left is paid."""
+    desk.street.passes("in-1", plate, f"{day} 09:00")
+    desk.street.arrives("out-1", plate, f"{day} 12:00")
+    said = desk.present(plate, code)
+    if said.due_fen:
+        payment.take(desk.parts, stay_id=said.stay, channel="wechat", amount_fen=said.due_fen)
+    return said.stay
