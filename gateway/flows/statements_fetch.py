@@ -29,7 +29,6 @@ from gateway.wiring import Parts
 DAYS_BACK = 89
 """WeChat Pay hands a day out for three months; Alipay for longer."""
 TRIES = 3
-_UNPACKED_MAX = 512 * 1024 * 1024
 
 
 class Outcome(StrEnum):
@@ -139,9 +138,7 @@ def _fetched(
     from_ = ready_at(parts, wanted.day)
     if parts.clock.now() < from_:
         raise NotReady(f"it is there from {from_:%F %R} on")
-    account = parts.channels.get(wanted.merchant, wanted.channel)
-    if account is None:
-        raise Declined(f"merchant {wanted.merchant} has no account at {wanted.channel} in the settings")
+    account = _account(parts, wanted)
     with tempfile.TemporaryFile(prefix="parkgate-statement-") as file:
         if not _asked(account, wanted, file, tries, sleep):
             return _nothing(parts, wanted, who)
@@ -154,9 +151,21 @@ def _fetched(
             merchant=wanted.merchant,
             day=wanted.day,
             kind=wanted.kind,
-            unpacked_max=_UNPACKED_MAX,
         )
     return Outcome.KNOWN if made.known else Outcome.IMPORTED, made, ""
+
+
+def _account(parts: Parts, wanted: Wanted) -> Channel:
+    """Raises `Declined` for an account that cannot be used, whatever its library says of its keys."""
+    try:
+        account = parts.channels.get(wanted.merchant, wanted.channel)
+    except SecretMissing:
+        raise
+    except Exception as problem:
+        raise Declined(f"the keys of {wanted.channel} cannot be used: {type(problem).__name__}") from None
+    if account is None:
+        raise Declined(f"merchant {wanted.merchant} has no account at {wanted.channel} in the settings")
+    return account
 
 
 def _asked(account: Channel, wanted: Wanted, into: BinaryIO, tries: int, sleep: Callable[[float], None]) -> bool:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import email.policy
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 from sqlalchemy import select, update
 
 from gateway.flows.close import close_missed
 from gateway.flows.deliveries import DAYS_BACK, deliver_due
-from gateway.flows.mailing import MailNotSent
+from gateway.flows.mailing import MailNotSent, send
 from gateway.jobs.exporting import hand_on
 from gateway.jobs.reconciling import Reconciling
 from gateway.runtime.mail_settings import MailSettings
@@ -94,10 +101,40 @@ class Post(socketserver.StreamRequestHandler):
                 self.wfile.write(b"250 well\r\n")
 
 
+def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Of this machine, made here: whoever believes it, and the server that has it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the post")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - ONE, now + ONE)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    file = folder / "post.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(secret + made.public_bytes(Encoding.PEM))
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(file)
+    return ssl.create_default_context(cadata=made.public_bytes(Encoding.PEM).decode()), own
+
+
+class Office(socketserver.ThreadingTCPServer):
+    """`tls`: what it proves itself with, where it speaks TLS from the first byte."""
+
+    daemon_threads = True
+    tls: ssl.SSLContext | None = None
+
+    def get_request(self) -> tuple[Any, Any]:
+        connection, address = super().get_request()
+        return (self.tls.wrap_socket(connection, server_side=True) if self.tls else connection), address
+
+
 @contextmanager
-def post_office(refuses: str = "nobody@nowhere") -> Iterator[Any]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Post) as server:
-        server.daemon_threads = True
+def post_office(refuses: str = "nobody@nowhere", tls: ssl.SSLContext | None = None) -> Iterator[Any]:
+    with Office(("127.0.0.1", 0), Post) as server:
+        server.tls = tls
         server.got, server.refuses = [], refuses  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -209,6 +246,15 @@ class TestMail:
             with pytest.raises(MailNotSent, match="1 of 2 addresses"):
                 deliver_due(dawn.parts)
         assert dawn.handed_on() == []
+
+    def test_over_tls_to_who_is_known_and_to_nobody_else(self, dawn: Dawn, tmp_path: Path) -> None:
+        believed, own = certificate(tmp_path)
+        with post_office(tls=own) as server:
+            mail = to_finance(server).model_copy(update={"security": "tls"})
+            with pytest.raises(MailNotSent, match="SSLCertVerificationError"):
+                send(mail, dawn.clock, mail.finance, "日结", "text")
+            send(mail, dawn.clock, mail.finance, "日结", "text", id_="1", context=believed)
+            assert len(server.got) == 1
 
     @pytest.mark.parametrize(
         "wrong",

@@ -193,6 +193,19 @@ def test_a_statement_is_fetched_from_its_channel_and_nowhere_else(morning: Morni
             real._download_address(strange)
 
 
+def test_keys_that_cannot_be_used_hold_nobody_else_up(morning: Morning, tmp_path: Path) -> None:
+    morning.took("P1")
+    (tmp_path / "keys" / "wechat-private-key.pem").write_text("no key")
+    (tmp_path / "keys" / "alipay-public-key.pem").unlink()
+    found = {(one.channel, one.kind): (one.outcome, one.why) for one in morning.fetches()}
+    outcome, why = found["wechat", "trade"]
+    assert outcome is Outcome.DECLINED
+    assert why.startswith("the keys of wechat cannot be used: ")
+    outcome, why = found["alipay", "trade"]
+    assert outcome is Outcome.DECLINED
+    assert why.endswith("alipay-public-key.pem cannot be read: FileNotFoundError")
+
+
 class TestWhatIsMissing:
     def days(self, morning: Morning) -> list[tuple[date, str, str]]:
         return [(one.day, one.channel, one.kind) for one in missing(morning.parts)]
