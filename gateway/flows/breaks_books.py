@@ -6,7 +6,7 @@ A step takes its site's books alone, as a run does that finds or clears breaks: 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from gateway.flows.breaks_refusals import BreakChanged
 from gateway.flows.charges_books import Asked, By, Desk, hold
 from gateway.flows.reading import site_of
 from gateway.flows.refusals import KeyReused, NotFound
+from gateway.flows.taking import content_of
 from gateway.store import tables as t
 from gateway.wiring import Parts
 
@@ -181,9 +182,25 @@ def write(
     desk.connection.execute(insert(t.ReconciliationStep).values(**step))
     mine = (BREAK.site_id == desk.site, BREAK.id == row.id)
     desk.connection.execute(update(t.ReconciliationBreak).where(*mine).values(**changed))
-    detail = {"kind": row.kind, "version": version, "state": now_is.state}
+    detail = {"kind": row.kind, "version": version, "state": now_is.state, "digest": digest_of(step)}
     desk.audit(f"break.{action}", row.id, reason=reason, **detail, **({"owner": now_is.owner} if now_is.owner else {}))
     return step_of(step)
+
+
+_SAID = ("action", "state", "operator", "resolution", "other_id", "amount_fen", "difference_fen", "moved_fen")
+
+
+def digest_of(row: Any) -> str:
+    """What a step says but for its words, as the audit trail keeps it (SHA-256, hex): a person is taken out of words."""
+    found = dict(row) if isinstance(row, dict) else row._asdict()
+    offer, until = offer_of(found.get("offer")), found.get("carried_to")
+    return content_of(
+        found["at"].astimezone(UTC).isoformat(),
+        *(found.get(name) for name in (*_SAID, "transaction_id")),
+        sorted(offer.to.items()),
+        [(one.kind, one.id) for one in offer.with_],
+        None if until is None else until.isoformat(),
+    ).hex()
 
 
 def step_of(row: Any) -> Step:

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Row, and_, exists, func, select, text
 
-from billing.breaks import suspense
+from billing.breaks import UNSETTLED, suspense
 from billing.ledger import WRITTEN_OFF
 from billing.people import same_person
-from gateway.flows.breaks_books import BREAK, STEP, Offer, offer_of
+from gateway.flows.breaks_books import BREAK, STEP, Offer, digest_of, offer_of
 from gateway.flows.reconciliation.standing import break_id
 from gateway.flows.verify_scope import Failure, Look, chunks
 from gateway.store import tables as t
@@ -62,13 +62,12 @@ def _wrong_state(row: Row[Any], steps: Sequence[Row[Any]]) -> str | None:
     last = steps[-1] if steps else None
     if last is None or last.state != row.state:
         return f"it is {row.state}, its last step left it {last.state if last else 'nowhere'}"
-    if (row.ended_at is None) != (row.state in {"open", "carried_over", "awaiting_approval"}):
+    ends = next((step.at for step in reversed(steps) if step.state == row.state and step.action != "note"), None)
+    if row.ended_at != (None if row.state in UNSETTLED else ends):
         return f"it is {row.state} and says that it ended {row.ended_at or 'never'}"
     settled = next((step for step in reversed(steps) if step.action in _SETTLES), None)
-    if row.state == "resolved" and (settled is None or settled.resolution != row.resolution):
-        return (
-            f"it is resolved as {row.resolution}, its steps say {settled.resolution if settled else 'nothing of that'}"
-        )
+    if row.resolution != (settled.resolution if settled and row.state == "resolved" else None):
+        return f"it is {row.state} as {row.resolution}, its steps say {settled.resolution if settled else 'nothing of that'}"
     return None
 
 
@@ -84,6 +83,8 @@ def _wrong_row(row: Row[Any], steps: Sequence[Row[Any]], told: dict[Told, Row[An
     if row.id != break_id(row.site_id, row.kind, row.shift_id or f"{row.key} {row.day}"):
         return "its id is not that of its kind, its key and its day"
     last, first = steps[-1], steps[0]
+    if row.about == "shift" and row.key != f"{row.kind}:{row.site_id}:{row.shift_id}":
+        return f"its key is not that of shift {row.shift_id}"
     if (row.amount_fen, row.difference_fen) != (last.amount_fen, last.difference_fen):
         return f"{row.amount_fen} fen are in question, {row.difference_fen} differ; its last step says otherwise"
     if row.found_at != first.at:
@@ -101,6 +102,9 @@ def _wrong_row(row: Row[Any], steps: Sequence[Row[Any]], told: dict[Told, Row[An
 def _untold(step: Row[Any], told: dict[Told, Row[Any]]) -> str | None:
     """What people did left a line in the audit trail that says the same. Words are not compared: a person is taken out of them."""
     if step.action in _RUNS:
+        said = (step.resolution, step.offer, step.other_id, step.carried_to, step.idempotency_key, step.content_hash)
+        if any(one is not None for one in said) or (step.action == "cleared") != (step.state == "cleared"):
+            return f"it is of a match and says that people made it {step.state}"
         return None
     line = told.get(_key(step))
     if line is None:
@@ -109,7 +113,9 @@ def _untold(step: Row[Any], told: dict[Told, Row[Any]]) -> str | None:
         return (
             f"the audit trail says that {step.action} was done by somebody else, at another time, or left it otherwise"
         )
-    return None
+    if line.detail.get("digest") != digest_of(step):
+        return "the audit trail says that something else was done by it"
+    return f"it is of staff and of run {step.run}" if step.run is not None else None
 
 
 def _key(step: Row[Any]) -> Told:
