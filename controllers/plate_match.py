@@ -105,9 +105,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     pictures: tuple[bool, bool]
 
 
-def propose(exit_: Read, inside: Iterable[Inside]) -> tuple[Candidate, ...]:
+def propose(exit_: Read, inside: Iterable[Inside], among: int = 0) -> tuple[Candidate, ...]:
     """The candidates, the likeliest first, at most five; those likelier than nothing at all may be few or none.
 
+    `among`: how many are inside, where only those are handed in whose `differences` are few.
     `lead` of the first is how far it is ahead of the next explanation; that of the others is negative, how far they are behind the first.
     """
     everybody = [one for one in inside if one.read.at < exit_.at and one.read.plate != exit_.plate]
@@ -115,7 +116,7 @@ def propose(exit_: Read, inside: Iterable[Inside]) -> tuple[Candidate, ...]:
         return ()
     chances = _chances(exit_)
     unknown = _as_a_stranger(exit_)
-    prior = log10((1 - _ENTRY_MISSED) / len(everybody))
+    prior = log10((1 - _ENTRY_MISSED) / max(among, len(everybody)))
     found: list[Candidate] = []
     for one in everybody:
         changes = differences(one.read.plate, exit_.plate)

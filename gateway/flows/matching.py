@@ -32,6 +32,7 @@ FRESH = timedelta(minutes=5)
 
 _ITEMS_MAX = 50
 _INSIDE_MAX = 20_000
+_NEAR_MAX = 500
 _LONGEST_DAYS = 7
 _BY = By(operator="parkgate", origin="matching")
 _STAY = t.Stay.__table__.c
@@ -241,9 +242,10 @@ def _found(parts: Parts, connection: Connection, stay_id: str) -> _Found:
         raise NotFound("there is no such stay, or not for you")
     if row.state != State.NO_ENTRY or row.exit_at is None or row.plate.startswith("#"):
         return _Found(row, Read(plate=row.plate, at=row.started_at), (), {})
-    rows = connection.execute(_inside(site, row.exit_at)).all()
-    near = {one.plate for one in rows if differences(one.plate, row.plate) is not None}
-    known = _known(connection, site, {*near, row.plate}, {stay_id, *(one.id for one in rows)})
+    inside_then = connection.execute(_inside(site, row.exit_at)).all()
+    near = [one for one in inside_then if differences(one.plate, row.plate) is not None]
+    rows = connection.execute(_entries(site, [one.id for one in near[:_NEAR_MAX]])).all()
+    known = _known(connection, site, {row.plate, *(one.plate for one in rows)}, {stay_id, *(one.id for one in rows)})
     zone = parts.settings.zone
     exit_ = _read(row, row.exit_at, known)
     inside = [
@@ -255,7 +257,7 @@ def _found(parts: Parts, connection: Connection, stay_id: str) -> _Found:
         )
         for one in rows
     ]
-    candidates = propose(exit_, inside)
+    candidates = propose(exit_, inside, len(inside_then))
     wanted = {one.stay for one in candidates}
     entries = {one.id: _Entry(one.entry_at, one.entry_event, bool(one.picture)) for one in rows if one.id in wanted}
     return _Found(row, exit_, candidates, entries)
@@ -302,10 +304,14 @@ def _one(site: str, stay_id: str) -> Any:
     return _with_read(_STAY.exit_device, _STAY.exit_event).where(_STAY.site_id == site, _STAY.id == stay_id)
 
 
+def _entries(site: str, stays: list[str]) -> Any:
+    return _with_read(_STAY.entry_device, _STAY.entry_event).where(_STAY.site_id == site, _STAY.id.in_(stays))
+
+
 def _inside(site: str, at: datetime) -> Any:
     """Who was inside then, or is thought to have left without being seen. Longer ago than a week nobody is a candidate."""
     return (
-        _with_read(_STAY.entry_device, _STAY.entry_event)
+        select(_STAY.id, _STAY.plate)
         .where(
             _STAY.site_id == site,
             _STAY.started_at < at,
@@ -313,7 +319,7 @@ def _inside(site: str, at: datetime) -> Any:
             _STAY.entry_at.is_not(None),
             or_(_STAY.state == State.INSIDE, _STAY.state == State.MISSING_EXIT),
         )
-        .order_by(_STAY.started_at.desc())
+        .order_by(_STAY.started_at.desc(), _STAY.id)
         .limit(_INSIDE_MAX)
     )
 

@@ -137,6 +137,12 @@ def test_differences_are_few_or_it_is_another_plate(stands: str, read_: str, cou
     assert (None if found is None else len(found)) == count
 
 
+def test_only_those_who_come_into_question_need_be_handed_in() -> None:
+    exit_, one = read("浙A1234B"), inside("浙A12348")
+    assert propose(exit_, [one], 1 + len(OTHERS)) == propose(exit_, [*OTHERS, one])
+    assert propose(exit_, [one], 3000)[0].score < propose(exit_, [one])[0].score - 3
+
+
 def test_who_came_later_or_has_the_very_plate_is_no_candidate() -> None:
     exit_ = read("浙A1234B")
     assert propose(exit_, [inside("浙A12348", hours=-1), inside("浙A1234B")]) == ()
