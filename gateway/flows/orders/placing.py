@@ -181,10 +181,13 @@ def _open(parts: Parts, wanted: Any, payer_address: str, payer: str) -> Order:
             _change(parts, wanted, "created", state="closing", look_at=parts.clock.now())
         raise ChannelAway from None
     _change(parts, wanted, "created", state="open", code=within.code_for(parts, payer, code) if payer else code)
+    mine = select(*ORDER).where(ORDER.site_id == wanted.site_id, ORDER.id == wanted.id)
     with parts.store.reading() as connection:
-        return order_document(
-            connection.execute(select(*ORDER).where(ORDER.site_id == wanted.site_id, ORDER.id == wanted.id)).one()
-        )
+        row = connection.execute(mine).one()
+    if row.state in {"closing", "closed"}:
+        # Replaced while the channel opened it: closed there before it was known there, it would stay open with nobody to look after it.
+        settle_unpaid(parts, row)
+    return order_document(row)
 
 
 def _change(parts: Parts, wanted: Any, only: str, **changed: Any) -> None:
