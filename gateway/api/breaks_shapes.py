@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from gateway.api import orders_shapes
 from gateway.api.passes_shapes import Asked, Words
-from gateway.api.shapes import Stay
+from gateway.api.shapes import ExceptionShape, Stay
 from gateway.api.shifts_shapes import WholeShift
 
 Kind = Literal[
@@ -183,6 +183,7 @@ class Evidence(BaseModel):
 
     told: dict[str, Any]
     stay: Stay | None
+    exception: ExceptionShape | None = Field(description="what a person is asked about the same thing")
     pictures: list[Picture]
     order: orders_shapes.Order | None
     refund: orders_shapes.Refund | None

@@ -1,4 +1,4 @@
-"""What a break is told by: the stay with its pictures, the order, what the books and the channel say line by line, the shift's count.
+"""What a break is told by: the stay and what was asked of it, with pictures, the order, what the books and the channel say line by line, the shift's count.
 
 Read when somebody looks: of a stay whose plate was taken out, or whose pictures have ended, there is no more than that here.
 """
@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, and_, or_, select
 
 from gateway.flows.orders.records import ORDER, REFUND, Order, Refund, order_document, refund_document
-from gateway.flows.reading import Document, stay_document
+from gateway.flows.reading import Document, exception_document, stay_document
 from gateway.flows.refusals import NotFound
 from gateway.flows.shifts_reading import Seen, shift
 from gateway.store import books
@@ -21,6 +21,7 @@ from gateway.store import tables as t
 
 _ROWS_MAX = 200
 _STAY = t.Stay.__table__.c
+_ITEM = t.ExceptionItem.__table__.c
 _LINE = t.ChannelStatementRow.__table__.c
 _STATEMENT = t.ChannelStatement.__table__.c
 
@@ -82,6 +83,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     told: Document
     stay: Document | None
+    exception: Document | None
     pictures: list[Picture]
     order: Order | None
     refund: Refund | None
@@ -96,11 +98,12 @@ def evidence_of(connection: Connection, row: Any) -> Evidence:
     """Of a row of `reconciliation_break`."""
     site, told = row.site_id, dict(row.evidence)
     ids, names = told.pop("books", []), told.pop("lines", [])
-    stay = connection.execute(select(*_STAY).where(_STAY.site_id == site, _STAY.id == row.stay_id)).one_or_none()
+    stay, item = _stay(connection, row), _exception(connection, row)
     return Evidence(
         told=told,
         stay=None if stay is None else stay_document(stay),
-        pictures=[] if stay is None else _pictures(connection, stay),
+        exception=None if item is None else exception_document(item),
+        pictures=_pictures(connection, site, stay, item),
         order=_order(connection, site, row.order_number),
         refund=_refund(connection, site, row.refund_number),
         booked=_booked(connection, site, ids[:_ROWS_MAX]),
@@ -112,11 +115,9 @@ def evidence_of(connection: Connection, row: Any) -> Evidence:
 
 
 def picture(connection: Connection, row: Any, device: str, event: str) -> bytes:
-    """The picture of one of the events of its stay. Raises `NotFound`."""
-    stay = connection.execute(select(*_STAY).where(_STAY.site_id == row.site_id, _STAY.id == row.stay_id)).one_or_none()
-    image = t.Image.__table__.c
-    found = None
-    if stay is not None and (device, event) in _events(stay):
+    """The picture of one of the events that it is about. Raises `NotFound`."""
+    image, found = t.Image.__table__.c, None
+    if (device, event) in _events(connection, row.site_id, _stay(connection, row), _exception(connection, row)):
         found = connection.execute(
             select(image.jpeg).where(image.site_id == row.site_id, image.device_id == device, image.event_id == event)
         ).scalar_one_or_none()
@@ -125,27 +126,47 @@ def picture(connection: Connection, row: Any, device: str, event: str) -> bytes:
     return bytes(found)
 
 
-def _events(stay: Any) -> list[tuple[str, str]]:
-    both = ((stay.entry_device, stay.entry_event), (stay.exit_device, stay.exit_event))
-    return [(device, event) for device, event in both if device and event]
+def _stay(connection: Connection, row: Any) -> Any:
+    wanted = select(*_STAY).where(_STAY.site_id == row.site_id, _STAY.id == row.stay_id)
+    return connection.execute(wanted).one_or_none()
 
 
-def _pictures(connection: Connection, stay: Any) -> list[Picture]:
+def _exception(connection: Connection, row: Any) -> Any:
+    """What a person was asked about the same thing, at its lane; answered there, the next match no longer finds the break."""
+    about = [_ITEM.event_id == row.subject, _ITEM.id == row.subject] if row.subject else []
+    about += [_ITEM.stay_id == row.stay_id] if row.stay_id else []
+    if not about:
+        return None
+    wanted = select(*_ITEM).where(_ITEM.site_id == row.site_id, _ITEM.kind == row.kind, or_(*about))
+    return connection.execute(wanted.order_by(_ITEM.opened_at.desc(), _ITEM.id.desc()).limit(1)).one_or_none()
+
+
+def _events(connection: Connection, site: str, stay: Any, item: Any) -> list[tuple[str, str]]:
+    """The events of a stay and of an exception, by device and id."""
+    found = [] if stay is None else [(stay.entry_device, stay.entry_event), (stay.exit_device, stay.exit_event)]
+    if item is not None and item.event_id and item.lane_id:
+        lane = t.Lane.__table__.c
+        device = connection.execute(
+            select(lane.device_id).where(lane.site_id == site, lane.id == item.lane_id)
+        ).scalar()
+        found.append((device, item.event_id))
+    return [(device, event) for device, event in dict.fromkeys(found) if device and event]
+
+
+def _pictures(connection: Connection, site: str, stay: Any, item: Any) -> list[Picture]:
     event, image = t.PlateEventRow.__table__.c, t.Image.__table__.c
-    wanted = [and_(image.device_id == device, image.event_id == name) for device, name in _events(stay)]
-    if not wanted:
+    events = _events(connection, site, stay, item)
+    if not events:
         return []
     same = and_(image.site_id == event.site_id, image.device_id == event.device_id, image.event_id == event.event_id)
+    mine = or_(*(and_(image.device_id == device, image.event_id == name) for device, name in events))
     rows = connection.execute(
         select(event.device_id, event.event_id, event.lane_id, event.at)
         .join_from(t.PlateEventRow, t.Image, same)
-        .where(event.site_id == stay.site_id, or_(*wanted))
+        .where(event.site_id == site, mine)
         .order_by(event.at)
     )
-    return [
-        Picture(device=row.device_id, event=row.event_id, lane=f"{stay.site_id}.{row.lane_id}", at=row.at)
-        for row in rows
-    ]
+    return [Picture(device=row.device_id, event=row.event_id, lane=f"{site}.{row.lane_id}", at=row.at) for row in rows]
 
 
 def _order(connection: Connection, site: str, number: str) -> Order | None:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from billing.breaks import UNSETTLED
 from gateway.flows.breaks_books import BREAK
@@ -92,12 +92,13 @@ def month_of(connection: Connection, allowed: Sites, month: str, zone: ZoneInfo)
 
 def _places(connection: Connection, rows: Sequence[Any]) -> Iterator[tuple[Any, str, str]]:
     """Each break with everything that it may have in common with others."""
-    stays, shifts, operators = _stays(connection, rows), _shifts(connection, rows), _operators(connection, rows)
+    stays, rises = _stays(connection, rows), _rises(connection, rows)
+    shifts, operators = _shifts(connection, rows), _operators(connection, rows)
     for row in rows:
         yield row, "site", row.site_id
         if row.channel:
             yield row, "channel", row.channel
-        for lane in stays.get((row.site_id, row.stay_id), ()):
+        for lane in stays.get((row.site_id, row.stay_id), ()) or rises.get((row.site_id, row.subject), ()):
             yield row, "lane", f"{row.site_id}.{lane}"
         if row.shift_id:
             yield row, "shift", row.shift_id
@@ -124,6 +125,20 @@ def _stays(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str],
         )
     )
     return {(row.site_id, row.id): tuple(one for one in (row.exit_lane or row.entry_lane,) if one) for row in found}
+
+
+def _rises(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By (site, subject) the lane whose barrier rose."""
+    item = t.ExceptionItem.__table__.c
+    wanted = sorted({row.subject for row in rows if row.about == "opening"})
+    found = connection.execute(
+        select(item.site_id, item.id, item.event_id, item.lane_id).where(
+            item.site_id.in_({row.site_id for row in rows}),
+            item.kind == "opened_without_event",
+            or_(item.event_id.in_(wanted), item.id.in_(wanted)),
+        )
+    )
+    return {(row.site_id, row.event_id or row.id): (row.lane_id,) for row in found if row.lane_id}
 
 
 def _shifts(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str], str]:

@@ -14,7 +14,7 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.asking import is_a_problem
 from tests.gateway.breaks_desk import WHY, Breaks
-from tests.gateway.house import House, later
+from tests.gateway.house import House, a_read, an_exception, later
 from tests.gateway.till import LI, PASSWORD
 from tests.gateway.trade import local
 
@@ -114,6 +114,32 @@ def test_one_break_shows_what_it_is_told_by(office: Office) -> None:
     drawer = desk.short(100)
     shift = office.as_("zhao").get(f"/api/v1/breaks/{drawer}").json()["evidence"]["shift"]
     assert (shift["cashier"], shift["difference_fen"], shift["code"]) == ("li", -100, "cash_short")
+
+
+def test_a_barrier_that_rose_by_itself_shows_what_its_lane_was_asked(office: Office) -> None:
+    desk = office.desk_of_breaks
+    names = []
+    for number in range(2):
+        event = f"rose-{number}"
+        a_read(desk.parts, "xinyi", event, None, at=local("2026-03-02 12:00"), lane_id="out-1", kind="passed")
+        an_exception(desk.parts, "xinyi", f"x-{number}", "opened_without_event", event_id=event)
+        with desk.parts.store.writing() as connection:
+            image = {"site_id": "xinyi", "device_id": "d1", "event_id": event, "received_at": desk.clock.now()}
+            connection.execute(insert(t.Image).values(**image, jpeg=b"\xff\xd8\xff\xd9"))
+            connection.commit()
+        names.append(desk.found("opened_without_event", 0, channel="", about="opening", subject=event))
+    finance = office.as_("zhao")
+    evidence = finance.get(f"/api/v1/breaks/{names[0]}").json()["evidence"]
+    assert (evidence["exception"]["id"], evidence["exception"]["lane"], evidence["stay"]) == (
+        "x-0",
+        "xinyi.out-1",
+        None,
+    )
+    assert [one["event"] for one in evidence["pictures"]] == ["rose-0"]
+    assert finance.get(f"/api/v1/breaks/{names[0]}/pictures/d1/rose-0").content == b"\xff\xd8\xff\xd9"
+    is_a_problem(finance.get(f"/api/v1/breaks/{names[0]}/pictures/d1/rose-1"), 404)
+    (repeat,) = finance.get("/api/v1/reports/breaks", month="2026-03").json()["items"]
+    assert (repeat["by"], repeat["value"], repeat["count"]) == ("lane", "xinyi.out-1", 2)
 
 
 def test_whoever_is_at_a_gate_sees_none(office: Office) -> None:
