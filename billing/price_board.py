@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from billing.free_classes import rule_of
 from billing.money import yuan
 from billing.policy import Policy
 from billing.policy_parts import PassOffer, Tariff
@@ -35,10 +36,10 @@ def price_board(policy: Policy, language: Language) -> list[Section]:
     """Everything that the policy charges and lets off, tariffs in their order first."""
     sections = [_tariff(policy, tariff, language) for tariff in policy.tariffs]
     rules = [f"free_day.{name}" for name in sorted(policy.free_day)]
-    rules += [f"free_class.{one.id}" for one in policy.free_classes]
     rules += ["relative_allowance"] if policy.relative_allowance else []
     rules += [f"discount.{one.id}" for one in policy.discounts]
-    lines = [words for rule in rules if (words := _named(policy, rule, language))]
+    lines = [_in(language, rule.zh, rule.en) for rule in map(rule_of, policy.free_classes)]
+    lines += [words for rule in rules if (words := _named(policy, rule, language))]
     if policy.low_income is not None:
         lines.append(
             _in(

@@ -1,4 +1,4 @@
-"""The console for now: signing in, and the lane board."""
+"""Signing in, and the lane board. The working pages: `gateway.console.desk`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from gateway.api.access import SEES_THE_BOARD
 from gateway.api.context import With, address_of, staff_of
-from gateway.api.problems import NotSignedIn, WrongCredentials
+from gateway.api.problems import WrongCredentials
 from gateway.api.sessions import COOKIE, FORM_COOKIE, LIFETIME, same
 from gateway.api.token import Waiting, sign_in
+from gateway.console.desk import door
 from gateway.console.rendering import render, secure
 from gateway.console.words import BARRIER_ICONS
 from gateway.runtime.ids import random_token
@@ -73,18 +73,14 @@ def logout(request: Request, context: With, csrf: Text = "") -> Response:
 @router.get("/")
 def lane_board(request: Request, context: With) -> Response:
     """Every lane of the sites that the user may see. Complete without script, live with it."""
-    staff = staff_of(request, context)
-    if staff is None or staff.csrf is None:
-        if staff is None and not request.headers.get("authorization"):
-            return RedirectResponse("/login", 303)
-        raise NotSignedIn("the console takes a cookie session; sign in at /login")
-    if staff.role not in SEES_THE_BOARD:
-        return render(request, "notice.html", 403, staff=staff, message="not_for_role")
+    staff = door.staff_at(request, context, ("GET", "/live"))
+    if isinstance(staff, Response):
+        return staff
     board = context.hub.snapshot(staff.sites)
     lanes_of: dict[str, list[dict[str, object]]] = {}
     for lane in board["lanes"]:
         lanes_of.setdefault(lane["site"], []).append(lane)
-    return render(request, "board.html", staff=staff, board=board, lanes_of=lanes_of, icons=BARRIER_ICONS)
+    return door.page(request, staff, "board.html", board=board, lanes_of=lanes_of, icons=BARRIER_ICONS)
 
 
 def _form(request: Request, message: str | None = None, status: int = 200, username: str = "") -> Response:

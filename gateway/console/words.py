@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from billing.exports.words import EXCEPTIONS
+from gateway.console.words_desk import DESK
 from gateway.console.words_open import OPEN
 
 Language = Literal["zh", "en"]
@@ -15,6 +16,7 @@ BARRIER_ICONS: Final = {"open": "↑", "closed": "—", "moving": "↕", "fault"
 
 WORDS: Final[dict[Language, dict[str, str]]] = {
     "zh": {
+        **DESK["zh"],
         **OPEN["zh"],
         "title": "智慧停车总控台",
         "board": "车道看板",
@@ -46,7 +48,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "no_read": "尚无识别",
         "no_plate": "无牌车",
         "none_sites": "没有可显示的小区。",
-        "not_for_role": "您的角色不能查看车道看板。",
+        "not_for_role": "您的角色不能查看此页面。",
         "times": "次",
         "site_without_lanes": "无道闸的小区：",
         "main": "大门",
@@ -162,6 +164,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "pay.voucher.voucher-not-now": "此停车记录现在不能使用停车券。",
     },
     "en": {
+        **DESK["en"],
         **OPEN["en"],
         "title": "Parkgate console",
         "board": "Lane board",
@@ -193,7 +196,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "no_read": "nothing read yet",
         "no_plate": "no plate",
         "none_sites": "There is no site to show.",
-        "not_for_role": "Your role does not see the lane board.",
+        "not_for_role": "Your role does not see this page.",
         "times": "times",
         "site_without_lanes": "Sites without gates:",
         "main": "main gate",

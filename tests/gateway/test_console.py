@@ -161,7 +161,7 @@ class TestBoard:
         house.hires("com", "committee")
         answer = signed_in(house, "com").get("/")
         assert answer.status_code == 403
-        assert "您的角色不能查看车道看板" in answer.text
+        assert "您的角色不能查看此页面" in answer.text
 
     def test_its_parts_are_served(self, house: House) -> None:
         for name, kind in (("board.js", "javascript"), ("console.css", "text/css"), ("icon.svg", "image/svg")):

@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from billing import free_classes
+from billing.free_classes import rule_of
 from billing.policy import FreeClass
 from controllers.commands import Reason
 from controllers.plate import PlateClass
 from gateway.api.app import create_app
-from gateway.flows import offline_list, registers, registers_classes, registers_edit
+from gateway.flows import offline_list, registers, registers_edit
 from gateway.flows.posting import month_bounds
 from gateway.flows.refusals import Invalid, NotFound
-from gateway.flows.registers_classes import free_passages, rule_of
+from gateway.flows.registers_classes import free_passages
 from gateway.flows.registers_edit import Request
 from gateway.flows.verify import verify
 from gateway.store.estate import load_estate
@@ -205,4 +207,4 @@ def test_a_class_says_its_rule(one: FreeClass, zh: str) -> None:
 
 
 def test_every_class_of_plates_has_its_words() -> None:
-    assert set(registers_classes._PLATES) == {one.value for one in PlateClass} - {"civil"}
+    assert set(free_classes._PLATES) == {one.value for one in PlateClass} - {"civil"}

@@ -1,0 +1,94 @@
+"""A lane: how its barrier stands, what staff did there, and the commands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Path, Request
+from fastapi.responses import Response
+
+from controllers.commands import Action
+from gateway.api.access import HOLDS_OPEN
+from gateway.api.context import Context, Staff, With
+from gateway.api.live import in_zone
+from gateway.api.passes import by, plain
+from gateway.console.desk import door
+from gateway.console.words import BARRIER_ICONS
+from gateway.flows import emergencies, reading, staff_commands
+from gateway.flows.refusals import NotFound, Refused
+from gateway.runtime.ids import random_token
+
+router = APIRouter(include_in_schema=False)
+
+_SEE, _DO = ("GET", "/lanes"), ("POST", "/lanes/{lane_id}/commands")
+_SHOWN = 20
+_HOLDS = ("hold_open", "release")
+LaneId = Annotated[str, Path(max_length=81)]
+Text = Annotated[str, Form(max_length=2000)]
+
+
+@router.get("/lanes/{lane_id}")
+def lane(request: Request, context: With, lane_id: LaneId) -> Response:
+    """A lane, with what may be done there."""
+    staff = door.staff_at(request, context, _SEE)
+    return staff if isinstance(staff, Response) else _page(request, context, staff, lane_id)
+
+
+@router.post("/lanes/{lane_id}")
+def command(
+    request: Request,
+    context: With,
+    lane_id: LaneId,
+    *,
+    action: Annotated[Literal["open", "close", "hold_open", "release"], Form()],
+    csrf: Text = "",
+    once: Annotated[str, Form(max_length=64)] = "",
+    reason: Text = "",
+    note: Text = "",
+) -> Response:
+    """Command it. The page's own key makes one command of a form that is sent twice."""
+    staff = door.staff_at(request, context, _DO)
+    if isinstance(staff, Response):
+        return staff
+    where = f"/lanes/{lane_id}"
+    if door.from_elsewhere(staff, csrf) or (action in _HOLDS and staff.role not in HOLDS_OPEN):
+        return door.back_to("/")
+    asked = staff_commands.Asked(action=Action(action), reason=reason, note=note)
+    try:
+        staff.own(reading.site_of(lane_id))
+        staff_commands.command(context.parts, lane_id, asked, by(staff), once or None)
+    except Refused as why:
+        return door.refused(request, staff, why, where)
+    return door.back_to(where)
+
+
+def _page(request: Request, context: Context, staff: Staff, lane_id: str) -> Response:
+    site, _, name = lane_id.partition(".")
+    try:
+        staff.own(site)
+        with context.parts.store.reading() as connection:
+            now = context.parts.clock.now()
+            part = reading.Slice(None, 200)
+            here = reading.lanes(connection, frozenset({site}), part, now, disabled=False)
+            found = next((one for one in here if one["id"] == lane_id), None)
+            declared = emergencies.declared(connection, frozenset({site}))
+        if found is None:
+            raise NotFound(f"there is no lane {name:.40} in service here, or not for you")
+    except Refused as why:
+        return door.refused(request, staff, why, "/")
+    zone = context.parts.settings.zone
+    sees = door.may(staff, "GET", "/lanes/{lane_id}/commands")
+    given = staff_commands.newest(context.parts, lane_id, _SHOWN) if sees else []
+    actions = [one for one in ("open", "close", *_HOLDS) if one not in _HOLDS or staff.role in HOLDS_OPEN]
+    return door.page(
+        request,
+        staff,
+        "desk_lane.html",
+        here="board",
+        lane=in_zone(found, zone),
+        icons=BARRIER_ICONS,
+        given=[in_zone(plain(one), zone) for one in given],
+        declared=[in_zone(plain(one), zone) for one in declared],
+        actions=actions if door.may(staff, *_DO) else [],
+        once=random_token(18),
+    )

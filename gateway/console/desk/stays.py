@@ -1,0 +1,91 @@
+"""Stays: found by a part of the plate, and told as a story."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from gateway.api.access import SEES_LOW_INCOME
+from gateway.api.answers import instant
+from gateway.api.context import With
+from gateway.api.lists import ByTime
+from gateway.api.lists import page as sliced
+from gateway.api.live import in_zone
+from gateway.api.stays import plate_part
+from gateway.console.desk import door
+from gateway.console.rendering import language_of
+from gateway.flows import explain, reading
+from gateway.flows.refusals import Invalid, Refused
+
+router = APIRouter(include_in_schema=False)
+
+_SEE = ("GET", "/stays")
+Text = Annotated[str, Query(max_length=40)]
+
+
+@router.get("/stays")
+def stays(
+    request: Request,
+    context: With,
+    part: ByTime,
+    *,
+    plate: Text = "",
+    site: Text = "",
+    state: Text = "",
+    since: Annotated[str, Query(alias="from", max_length=40)] = "",
+    until: Annotated[str, Query(alias="to", max_length=40)] = "",
+) -> Response:
+    """Stays, the newest start first."""
+    staff = door.staff_at(request, context, _SEE)
+    if isinstance(staff, Response):
+        return staff
+    zone = context.parts.settings.zone
+    try:
+        if state and state not in reading.STAY_STATES:
+            raise Invalid(f"state: one of {', '.join(reading.STAY_STATES)}")
+        wanted = reading.StayFilter(
+            site=site or None,
+            plate=plate_part(plate) if plate else None,
+            state=state or None,
+            since=instant("from", since, zone),
+            until=instant("to", until, zone, end=True),
+        )
+        allowed = staff.only(site or None)
+    except Refused as why:
+        return door.refused(request, staff, why, "/stays")
+    with context.reports.reading() as connection:
+        found = reading.stays(connection, allowed, wanted, part)
+        sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
+    return door.page(
+        request,
+        staff,
+        "desk_stays.html",
+        here="stays",
+        found=in_zone(sliced(found, part.limit), zone),
+        sites=sites,
+        states=reading.STAY_STATES,
+        asked={"plate": plate, "site": site, "state": state, "from": since, "to": until},
+    )
+
+
+@router.get("/stays/{stay_id}")
+def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_length=64)]) -> Response:
+    """One stay: what it was, and why it cost what it did."""
+    staff = door.staff_at(request, context, ("GET", "/stays/{stay_id}"))
+    if isinstance(staff, Response):
+        return staff
+    try:
+        staff.own(reading.site_of(stay_id))
+        with context.parts.store.reading() as connection:
+            found = reading.stay(connection, staff.sites, stay_id)
+        told = explain.stay_explanation(
+            context.parts, stay_id, language=language_of(request), truly=staff.role in SEES_LOW_INCOME
+        )
+    except Refused as why:
+        return door.refused(request, staff, why, "/stays")
+    zone = context.parts.settings.zone
+    return door.page(
+        request, staff, "desk_stay.html", here="stays", stay=in_zone(found, zone), told=in_zone(told, zone)
+    )
