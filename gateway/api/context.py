@@ -44,7 +44,7 @@ class Context:
     voucher_guesses_of_address: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
     # Whoever photographed a lane's code can ask from anywhere, and in vain.
     lane_refusals: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
-    help_calls: Throttle = field(default_factory=lambda: Throttle(failures_max=20))
+    help_calls: Throttle = field(default_factory=lambda: Throttle(failures_max=120))
 
 
 @dataclass(frozen=True)
