@@ -231,6 +231,15 @@ def test_days_are_sealed_in_order_as_their_statements_come(street: Morning) -> N
     street.holds()
 
 
+def test_a_day_before_the_first_close_holds_nothing_up(street: Morning) -> None:
+    street.pays()
+    street.tells()
+    street.night()
+    street.reconciles(DAY - 30 * ONE)
+    assert street.reconciles().sealed
+    street.holds()
+
+
 def test_a_refund_that_both_sides_have(parts: Any, tmp_path: Path) -> None:
     """Through the real flows, to a simulated channel and back; its statement is its own."""
     with channels(parts.clock) as provider:

@@ -62,7 +62,7 @@ def _follows(desk: Desk, site: str, day: date, previous: Record | None) -> bool:
     merchant = select(_SITE.merchant_id).where(_SITE.id == site).scalar_subquery()
     first = books.first_close_day(desk.connection, site) or day
     told = exists().where(_STATEMENT.merchant_id == merchant, _STATEMENT.day < day, _STATEMENT.day >= first)
-    begun = exists().where(_RUN.site_id == site, _RUN.day < day)
+    begun = exists().where(_RUN.site_id == site, _RUN.day < day, _RUN.day >= first)
     return not desk.connection.execute(select(told | begun)).scalar_one()
 
 
