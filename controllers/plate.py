@@ -127,7 +127,7 @@ def _tractor(text: str) -> bool:
     return len(text) == 8 and text[1:3].isdigit()
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def plate_class(plate: str, colour: PlateColour | None = None) -> PlateClass:
     """What the plate (normalised) itself shows. Green plates of eight characters are new energy."""
     green = colour in {PlateColour.GREEN, PlateColour.YELLOW_GREEN}
