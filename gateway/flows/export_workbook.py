@@ -23,7 +23,29 @@ ROWS_MAX: Final = 1_048_575
 _FEN_MAX: Final = 10**15
 _A4: Final = 9
 _WIDTHS: Final = {"text": 18, "count": 10, "fen": 15, "day": 12, "instant": 20}
-_WIDER: Final = {"close_hash": 68, "id": 40, "reference": 40, "reverses": 40, "account": 34, "item": 34, "section": 28}
+# By the columns' names, in characters: what a page of A4 should hold beside the rest. A hash takes two lines.
+_OWN_WIDTHS: Final = {
+    "site": 14,
+    "merchant": 14,
+    "kind": 14,
+    "reference_kind": 12,
+    "operator": 12,
+    "rate": 8,
+    "state": 12,
+    "id": 25,
+    "reverses": 25,
+    "reference": 32,
+    "stay": 32,
+    "number": 23,
+    "of_number": 23,
+    "account": 32,
+    "item": 34,
+    "section": 28,
+    "close_hash": 35,
+    "reconciled_hash": 35,
+}
+_TWO_LINES: Final = 30
+_WRAPPED: Final = frozenset({"close_hash", "reconciled_hash"})
 
 
 def xlsx_to(
@@ -57,7 +79,11 @@ class _Sheets:
         self._zone = zone
         self._rows_max = rows_max
         # No colour says anything alone; a heading is bold and has a line below it.
-        self._heading = workbook.add_format({"bold": True, "bottom": 1, "bg_color": "#DDEBF7", "text_wrap": True})
+        heading = {"bold": True, "bottom": 1, "bg_color": "#DDEBF7", "text_wrap": True, "valign": "vcenter"}
+        self._heading = workbook.add_format(heading)
+        # Above figures, where they stand.
+        self._heading_of_figures = workbook.add_format({**heading, "align": "right"})
+        self._wrapped = workbook.add_format({"text_wrap": True, "valign": "top", "indent": 1})
         # What looks like a formula stays text, also when somebody edits the cell.
         self._quoted = workbook.add_format({"quote_prefix": True})
         self._formats = {
@@ -99,13 +125,19 @@ class _Sheets:
         sheet.set_header(f"&C&B{self._title.replace('&', '&&')}　{name}")
         sheet.set_footer("&C第 &P 页，共 &N 页")
         for place, column in enumerate(columns):
-            sheet.set_column(place, place, _WIDER.get(column.english, _WIDTHS[column.kind]))
+            sheet.set_column(place, place, _OWN_WIDTHS.get(column.english, _WIDTHS[column.kind]))
+        # Said, since not every program works out the height of what is wrapped.
+        sheet.set_row(0, _TWO_LINES)
         for place, column in enumerate(columns):
             unit = "(元)" if column.kind == "fen" else ""
-            sheet.write_string(0, place, column.chinese + unit, self._heading)
+            figures = column.kind in {"fen", "count"}
+            heading = self._heading_of_figures if figures else self._heading
+            sheet.write_string(0, place, column.chinese + unit, heading)
         return sheet
 
     def _write(self, sheet: Any, line: int, columns: Sequence[Column], row: Sequence[Cell]) -> None:
+        if any(column.english in _WRAPPED for column in columns):
+            sheet.set_row(line, _TWO_LINES)
         for place, (column, cell) in enumerate(zip(columns, row, strict=True)):
             if cell is None:
                 continue
@@ -115,7 +147,8 @@ class _Sheets:
             elif isinstance(cell, date):
                 sheet.write_datetime(line, place, cell, style)
             elif isinstance(cell, str):
-                sheet.write_string(line, place, cell, self._quoted if looks_like_a_formula(cell) else None)
+                plain = self._wrapped if column.english in _WRAPPED else None
+                sheet.write_string(line, place, cell, self._quoted if looks_like_a_formula(cell) else plain)
             else:
                 sheet.write_number(line, place, _yuan(cell) if column.kind == "fen" else cell, style)
 

@@ -129,7 +129,12 @@ def _printed(content: Content, number: str, at: datetime, zone: ZoneInfo, font: 
     period = [when.astimezone(zone).strftime("%Y-%m-%d %H:%M") for when in (content.entry_at, content.exit_at)]
     net = content.amount_fen - content.tax_fen
     buyer, seller = content.buyer, content.seller
-    bank = f"开户行及账号：{seller.bank} {seller.bank_account}".rstrip()
+    rate = (content.goods.rate * 100).normalize()
+    said = (
+        ("地址", seller.address),
+        ("电话", seller.phone),
+        ("开户行及账号", f"{seller.bank} {seller.bank_account}".strip()),
+    )
     return _page(
         "电子发票（普通发票）",
         "不动产经营租赁服务",
@@ -138,12 +143,12 @@ def _printed(content: Content, number: str, at: datetime, zone: ZoneInfo, font: 
             f"开票日期：{at.astimezone(zone):%Y年%m月%d日}",
             f"购买方：{buyer.title}　统一社会信用代码/纳税人识别号：{buyer.tax_number or '—'}",
             f"销售方：{seller.title}　统一社会信用代码/纳税人识别号：{seller.tax_number}",
-            f"项目名称：{content.line}　金额 {yuan(net)}　税率 {content.goods.rate * 100:f}%　税额 {yuan(content.tax_fen)}",
+            f"项目名称：{content.line}　金额 {yuan(net)}　税率 {rate:f}%　税额 {yuan(content.tax_fen)}",
             f"价税合计（大写）：{in_words(content.amount_fen)}　（小写）¥{yuan(content.amount_fen)}",
             f"不动产地址：{content.premises.region} {content.premises.address}　产权证书：{content.premises.certificate}",
             f"租赁期起止：{period[0]} 至 {period[1]}　跨地（市）：否　车牌号：{content.plate}",
             f"备注：{content.remark(zone)}",
-            f"{seller.address} {seller.phone}　{bank}".strip(),
+            "　".join(["销售方", *(f"{word}：{value}" for word, value in said if value)]),
         ],
         font,
     )

@@ -138,3 +138,15 @@ def test_what_fails_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="went away"):
         write_together(tmp_path, files)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_stand_under_their_headings_and_a_hash_fits_on_the_page() -> None:
+    sheet = book([a_site()])["按小区"]
+    headings = {cell.value: cell for cell in sheet[1]}
+    assert headings["实收(元)"].alignment.horizontal == "right"
+    assert headings["名称"].alignment.horizontal != "right"
+    sealed = sheet.cell(2, headings["日结哈希"].column)
+    assert len(str(sealed.value)) == 64
+    assert sealed.alignment.wrap_text
+    assert sheet.column_dimensions[sealed.column_letter].width * 2 > 64
+    assert sheet.row_dimensions[2].height == 30
