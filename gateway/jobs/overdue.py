@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.flows import alarms
 from gateway.flows.close import next_days
+from gateway.jobs.alerting import tell
 from gateway.jobs.daily_close import due_day
 from gateway.runtime.logs import logger
 from gateway.wiring import Parts
@@ -37,4 +38,5 @@ def watch_closes(parts: Parts) -> str:
     )
     for site, subject in new:
         _log.error("a day is not closed; docs/operations.md says what to do", site=site, day=subject)
+    tell(parts, "未能日结", [(one, lasting[one]) for one in new])
     return f"{overdue} site days are not closed" if overdue else ""

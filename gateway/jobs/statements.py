@@ -11,6 +11,7 @@ from typing import Final
 from gateway.flows import alarms
 from gateway.flows.statements import Who
 from gateway.flows.statements_fetch import Fetched, Outcome, Wanted, fetch_one, missing, next_day_at
+from gateway.jobs.alerting import tell
 from gateway.runtime.logs import logger
 from gateway.store import statements as store
 from gateway.wiring import Parts
@@ -111,6 +112,7 @@ class Statements:
         )
         for site, subject in new:
             _log.error("a statement is missed; docs/operations.md says what to do", site=site, statement=subject)
+        tell(self.parts, "渠道账单未到", [(one, lasting[one]) for one in new])
         return len(late)
 
     def _detail(self, one: Wanted) -> str:

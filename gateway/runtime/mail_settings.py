@@ -1,4 +1,4 @@
-"""Mail as settings: through which server, from whom, and who gets the street's figures."""
+"""Mail as settings: through which server, from whom, who gets the street's figures, and who is told of what does not go by itself."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ MailAddress = Annotated[str, AfterValidator(_address)]
 class MailSettings(BaseModel):
     """`finance` get a day's exports, with every figure in them. Always over TLS, but to a server on this machine.
 
+    `alerts` are told of days that are not closed and statements that have not come: no figure, no plate.
+
     `security`: `tls` from the first byte (port 465), `starttls` (587), or `none`, on loopback alone.
     """
 
@@ -36,6 +38,7 @@ class MailSettings(BaseModel):
     password: Secret | None = None
     sender: MailAddress
     finance: list[MailAddress] = Field(default_factory=list, max_length=50)
+    alerts: list[MailAddress] = Field(default_factory=list, max_length=50)
 
     @model_validator(mode="after")
     def _no_open_letters(self) -> MailSettings:

@@ -28,6 +28,7 @@ from gateway.flows.close import close_missed
 from gateway.flows.deliveries import DAYS_BACK, deliver_due
 from gateway.flows.mailing import MailNotSent, send
 from gateway.jobs.exporting import hand_on
+from gateway.jobs.overdue import watch_closes
 from gateway.jobs.reconciling import Reconciling
 from gateway.runtime.mail_settings import MailSettings
 from gateway.store import tables as t
@@ -246,6 +247,29 @@ class TestMail:
             with pytest.raises(MailNotSent, match="1 of 2 addresses"):
                 deliver_due(dawn.parts)
         assert dawn.handed_on() == []
+
+    def test_who_is_to_be_told_gets_one_mail_for_what_is_new_and_no_figure(self, dawn: Dawn) -> None:
+        with post_office() as server:
+            mail = to_finance(server).model_copy(update={"finance": [], "alerts": ["night@hushu.example"]})
+            dawn.with_settings(mail=mail)
+            dawn.clock.set(at("13:00"))
+            dawn.bills("wechat").late.add(DAY)
+            watch_closes(dawn.parts)
+            dawn.job().run()
+            dawn.job().run()
+            told = [email.message_from_bytes(raw, policy=email.policy.default) for raw in server.got]
+        assert [one["Subject"] for one in told] == ["Parkgate: 未能日结 (1)", "Parkgate: 渠道账单未到 (2)"]
+        assert {one["To"] for one in told} == {"night@hushu.example"}
+        body = told[1].get_content()
+        assert "parkgate statement fetch --day 2026-03-02 --channel wechat --merchant hushu" in body
+
+    def test_an_alert_that_is_not_taken_stops_nothing(self, dawn: Dawn) -> None:
+        with post_office(refuses="night@hushu.example") as server:
+            mail = to_finance(server).model_copy(update={"finance": [], "alerts": ["night@hushu.example"]})
+            dawn.with_settings(mail=mail)
+            dawn.clock.set(at("13:00"))
+            assert watch_closes(dawn.parts) == "1 site days are not closed"
+        assert len(dawn.items("day_not_closed")) == 1
 
     def test_over_tls_to_who_is_known_and_to_nobody_else(self, dawn: Dawn, tmp_path: Path) -> None:
         believed, own = certificate(tmp_path)
