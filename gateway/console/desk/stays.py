@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
+from controllers.passages import State
 from gateway.api.access import SEES_LOW_INCOME
 from gateway.api.answers import instant
 from gateway.api.context import With
@@ -16,12 +19,13 @@ from gateway.api.live import in_zone
 from gateway.api.stays import plate_part
 from gateway.console.desk import door
 from gateway.console.rendering import language_of
-from gateway.flows import explain, reading
+from gateway.flows import explain, matching, reading
 from gateway.flows.refusals import Invalid, Refused
 
 router = APIRouter(include_in_schema=False)
 
 _SEE = ("GET", "/stays")
+_ODDS_MAX = 100_000
 Text = Annotated[str, Query(max_length=40)]
 
 
@@ -83,9 +87,26 @@ def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_lengt
         told = explain.stay_explanation(
             context.parts, stay_id, language=language_of(request), truly=staff.role in SEES_LOW_INCOME
         )
+        whose = _whose(context, stay_id) if found["state"] == State.NO_ENTRY else None
     except Refused as why:
         return door.refused(request, staff, why, "/stays")
     zone = context.parts.settings.zone
     return door.page(
-        request, staff, "desk_stay.html", here="stays", stay=in_zone(found, zone), told=in_zone(told, zone)
+        request,
+        staff,
+        "desk_stay.html",
+        here="stays",
+        stay=in_zone(found, zone),
+        told=in_zone(told, zone),
+        whose=in_zone(whose, zone),
     )
+
+
+def _whose(context: With, stay_id: str) -> list[dict[str, Any]]:
+    """The stays that an exit without an entry may belong to; `odds` against that its entry was missed."""
+    found = matching.ranked(context.parts, stay_id).candidates
+    return [{**msgspec.to_builtins(one, builtin_types=(datetime,)), "odds": _odds(one.score)} for one in found]
+
+
+def _odds(score: float) -> str:
+    return f"{min(10**score, _ODDS_MAX):.0f} : 1" if score >= 0 else f"1 : {min(10**-score, _ODDS_MAX):.0f}"
