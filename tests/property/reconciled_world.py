@@ -14,15 +14,18 @@ from random import Random
 from typing import Any
 
 from controllers.events import Kind, Opening
+from gateway.channels.port import RefundSaid, RefundState
 from gateway.flows import payment, shifts_work, users
 from gateway.flows.charges_books import By
+from gateway.flows.orders import refunds, sending
 from gateway.runtime.channel_settings import AlipayAccount, Fee, MerchantChannels, WechatAccount
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.discrepancies import RATE_PPM, fee
 from simulators.statements import Deal
 from tests.gateway.reconciling import ACCOUNT, DAY, ONE, Morning
-from tests.gateway.till import LI, PASSWORD, pieces
+from tests.gateway.till import BOSS, LI, PASSWORD, pieces
+from tests.gateway.till import MONEY as MONEY_DESK
 from tests.gateway.trade import local
 
 Truth = Counter[tuple[str, str]]
@@ -171,6 +174,27 @@ def _refund_there(w: World, place: int, at: datetime) -> None:
     w.truth["refund_mismatch", deal.order] += 1
 
 
+def _back(w: World, deal: Deal) -> Deal:
+    """Half of it goes back, by two persons, and the channel says at once that it is done. As the channel should have it."""
+    fen = deal.amount_fen // 2
+    number = refunds.propose(w.parts, deal.order, "付错", MONEY_DESK, fen).id
+    refunds.approve(w.parts, number, fen, BOSS)
+    sending._about_to_send(w.parts, number)
+    sending.conclude(w.parts, RefundSaid(number=number, state=RefundState.DONE, amount_fen=fen))
+    return replace(deal, refund=number, refund_id=f"50{number[2:]}", at=w.clock.now(), amount_fen=fen, fee_fen=fee(fen))
+
+
+def _refund_here(w: World, place: int, at: datetime) -> None:
+    deal = w.phone(place, at)
+    _back(w, deal)
+    w.truth["refund_mismatch", deal.order] += 1
+
+
+def _refund_agreed(w: World, place: int, at: datetime) -> None:
+    deal = w.phone(place, at)
+    w.adds(w.channel_of(deal), _back(w, deal))
+
+
 def _revoked(w: World, place: int, at: datetime) -> None:
     deal = w.phone(place, at)
     channel = w.channel_of(deal)
@@ -204,7 +228,8 @@ def _cash(w: World, place: int, at: datetime) -> None:
 
 
 MONEY: tuple[Wrong, ...] = (
-    *(_agreed, _agreed, _cash, _cash, _book_only, _channel_only, _amount, _twice, _refund_there, _revoked, _fee, _flow),
+    *(_agreed, _agreed, _cash, _cash, _book_only, _channel_only, _amount, _twice, _refund_there, _refund_here),
+    *(_refund_agreed, _revoked, _fee, _flow),
 )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Connection, Select, String, and_, func, literal, select
+from sqlalchemy import BigInteger, Connection, Select, String, and_, cast, func, literal, select
 
 from billing.cash import CASH as CASH_ACCOUNT
 from billing.cash import MOVES, drawer
@@ -168,7 +168,7 @@ def cash(connection: Connection, shifts: Collection[tuple[str, str]], zone: str)
                     _POSTING.account,
                     _POSTING.transaction_id,
                     _LEDGER.at,
-                    func.sum(_POSTING.amount_fen),
+                    cast(func.sum(_POSTING.amount_fen), BigInteger),  # a sum of them is a decimal on PostgreSQL
                 )
                 .join(
                     t.LedgerTransaction,
