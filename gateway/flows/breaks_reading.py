@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, or_, select, text
 
 from billing.breaks import UNSETTLED, age_days
 from gateway.flows.breaks_books import BREAK, STEP, Step, break_row, moved, step_of
@@ -15,6 +15,7 @@ from gateway.flows.breaks_evidence import Evidence, evidence_of
 from gateway.flows.reading import Sites, Slice, site_of, within
 from gateway.flows.refusals import NotFound
 from gateway.store import tables as t
+from gateway.store.tables.reconciliation import UNSETTLED as IN_THE_QUEUE
 
 STEPS_MAX = 1000
 NOBODY = "-"
@@ -78,7 +79,9 @@ def breaks(
     """Newest first, each with its key for paging. `now` in the sites' zone."""
     conditions: list[Any] = [within(t.ReconciliationBreak.site_id, allowed)]
     if wanted.states is not None:
-        conditions.append(BREAK.state.in_(wanted.states))
+        # In the words of the index `ix_reconciliation_break_unsettled`: what was settled long ago is not gone through.
+        queue = wanted.states == UNSETTLED
+        conditions.append(text(IN_THE_QUEUE) if queue else BREAK.state.in_(wanted.states))
     for column, value in ((BREAK.kind, wanted.kind), (BREAK.day, wanted.day), (BREAK.channel, wanted.channel)):
         if value is not None:
             conditions.append(column == value)
