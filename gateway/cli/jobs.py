@@ -15,7 +15,8 @@ from gateway.cli.common import config_option, metrics_of, open_parts
 @click.command()
 @config_option
 def jobs(config: Path | None) -> None:
-    """Close the days when they are due, catch up on what was missed, and look after what no event will tell.
+    """Close the days when they are due, fetch statements, reconcile, hand exports on; catch up on what was missed, and look
+    after what no event will tell.
 
     Any number of these may run: a lease in the database elects the one that works, another takes over when it dies.
     """
