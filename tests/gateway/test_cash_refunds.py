@@ -16,6 +16,7 @@ from gateway.flows.charges_refusals import AlreadyDecided, SecondPersonNeeded
 from gateway.flows.close import close_day
 from gateway.flows.payment import Taken, take
 from gateway.flows.reading import Slice
+from gateway.flows.reconciliation import money
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
 from gateway.flows.shifts_reading import Seen
 from gateway.flows.shifts_refusals import ShiftClosed
@@ -73,7 +74,8 @@ def street(parts: Parts) -> Till:
 
 
 def drawer(street: Till) -> str:
-    return next(name for name in street.accounts() if name.startswith("assets:cash:"))
+    """The drawer with the most in it."""
+    return max((fen, name) for name, fen in street.accounts().items() if name.startswith("assets:cash:"))[1]
 
 
 def test_what_goes_back_leaves_the_drawer_and_the_stay(street: Till) -> None:
@@ -93,6 +95,20 @@ def test_what_goes_back_leaves_the_drawer_and_the_stay(street: Till) -> None:
     with pytest.raises(AmountNotDue):
         street.proposed(paid, 1)
     street.holds()
+
+
+def test_the_days_reconciliation_sees_it_in_the_drawer_it_left(street: Till) -> None:
+    """What came in and what went back, each in its own shift; nothing stands in the drawer that had taken it."""
+    paid = street.paid()
+    shifts_work.open_at(street.parts, "xinyi", "west", {"1000": 1}, "bank", WANG)
+    refund = street.given(paid, 400, WANG)
+    assert refund.shift is not None
+    took = drawer(street).removeprefix("assets:cash:")
+    assert took != refund.shift
+    with street.parts.store.reading() as connection:
+        frame = money.cash(connection, [("xinyi", took), ("xinyi", refund.shift)], "Asia/Shanghai")
+    seen = {(row["shift"], row["kind"], row["amount_fen"]) for row in frame.iter_rows(named=True)}
+    assert seen == {(took, "payment", 1000), (refund.shift, "refund", 400)}
 
 
 def test_out_of_another_cashiers_drawer(street: Till) -> None:
