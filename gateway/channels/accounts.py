@@ -59,9 +59,6 @@ class Accounts:
         found: WithinApp | None = getattr(self.get(merchant, channel), "within", None)
         return found
 
-    def at(self, channel: str) -> Iterator[tuple[str, Channel]]:
-        """All merchants' accounts at a channel. Raises `SecretMissing`."""
-        for merchant in self._settings:
-            found = self.get(merchant, channel)
-            if found is not None:
-                yield merchant, found
+    def merchants_at(self, channel: str) -> tuple[str, ...]:
+        """Those that can be paid through a channel."""
+        return tuple(merchant for merchant in self._settings if channel in self.channels_of(merchant))

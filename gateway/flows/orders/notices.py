@@ -9,11 +9,10 @@ from sqlalchemy import select
 
 from gateway.channels.port import Forged, Notice, OrderSaid, OrderState, RefundSaid
 from gateway.flows.orders.receiving import money_came
-from gateway.flows.orders.records import find_order, find_refund
+from gateway.flows.orders.records import account_of, find_order, find_refund
 from gateway.flows.orders.refusals import ChannelAway, NotTheChannels
 from gateway.flows.orders.sending import conclude
 from gateway.flows.refusals import Refused
-from gateway.runtime.channel_settings import SecretMissing
 from gateway.runtime.logs import logger
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -45,19 +44,19 @@ def hear(parts: Parts, channel: str, headers: Mapping[str, str], body: bytes) ->
 
 
 def _hear(parts: Parts, channel: str, headers: Mapping[str, str], body: bytes) -> Became:
-    why, probe = "there is no account at this channel", False
+    why, probe, away = "there is no account at this channel", False, False
     now = parts.clock.now()
-    try:
-        for merchant, account in parts.channels.at(channel):
-            try:
-                notice = account.notice(headers, body, now)
-            except Forged as forged:
-                why, probe = str(forged), probe or forged.probe
-                continue
+    for merchant in parts.channels.merchants_at(channel):
+        try:
+            notice = account_of(parts, merchant, channel).notice(headers, body, now)
+        except Forged as forged:
+            why, probe = str(forged), probe or forged.probe
+        except ChannelAway:
+            away = True  # one merchant's keys hold no other's up
+        else:
             return _believe(parts, merchant, channel, notice)
-    except SecretMissing as problem:
-        _log.error("a payment account cannot be used", channel=channel, problem=str(problem))
-        raise ChannelAway from None
+    if away:
+        raise ChannelAway  # it may be of that account: then it comes again
     raise NotTheChannels(why, probe=probe)
 
 
