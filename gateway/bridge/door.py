@@ -52,7 +52,7 @@ _FITTINGS_EVERY_SECONDS = 5.0
 _DUE_EVERY_SECONDS = 0.25
 _QUARANTINED_BYTES_MAX = 64 * 1024
 _METHODS = ["GET", "POST", "PUT"]
-# Until a site file can say how a device is set: whoever comes by HTTP is told in answers, where its vendor has both.
+# Where a vendor has both, whoever comes in here is told in answers, whether its site file says so or not.
 _BY_HTTP = "http"
 
 

@@ -158,7 +158,12 @@ def _gate_row(entry: GateEntry) -> Row:
 
 
 def _device_row(entry: DeviceEntry, hashes: dict[Key, str]) -> Row:
-    return {"vendor": entry.vendor, "password_hash": hashes[entry.site, entry.id]}
+    return {
+        "vendor": entry.vendor,
+        "password_hash": hashes[entry.site, entry.id],
+        "serial": entry.serial,
+        "features": " ".join(entry.features),
+    }
 
 
 def _lane_row(entry: LaneEntry) -> Row:
@@ -169,6 +174,9 @@ def _lane_row(entry: LaneEntry) -> Row:
         "loop": entry.loop,
         "passage_sensor": entry.passage_sensor,
         "offline_exit": entry.offline_exit,
+        "channel": entry.channel,
+        "relay": entry.relay,
+        "close_relay": entry.close_relay,
     }
 
 

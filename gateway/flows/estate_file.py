@@ -10,6 +10,7 @@ import msgspec
 
 from billing.invoices import Premises, Seller, problems_of_seller
 from controllers.adapters.native import valid_name
+from controllers.adapters.registry import ADAPTERS
 
 VENDORS = (
     "native", "vzenith", "hikvision", "dahua", "qianyi", "huaxia", "xinlutong", "frigate", "platerecognizer", "openalpr",
@@ -18,6 +19,9 @@ TIERS = ("main", "middle", "small")
 DIRECTIONS = ("in", "out")
 CAPACITY_MAX = 1_000_000
 ENTRIES_MAX = 100_000
+SERIAL_MAX = 64
+CHANNEL_MAX = 9_999
+RELAY_MAX = 15
 _TEXT_MAX = 200
 
 
@@ -41,6 +45,8 @@ class MerchantEntry(msgspec.Struct, frozen=True, kw_only=True):
 class LaneEntry(msgspec.Struct, frozen=True, kw_only=True):
     """`offline_exit` is what the file says, else true for an exit where nobody is on site."""
 
+    """`channel`, `relay`, `close_relay`: see `controllers.adapters.port.FittedLane`; they say nothing of a native device."""
+
     site: str
     id: str
     gate: str
@@ -49,6 +55,9 @@ class LaneEntry(msgspec.Struct, frozen=True, kw_only=True):
     loop: bool
     passage_sensor: bool
     offline_exit: bool
+    channel: int | None
+    relay: int
+    close_relay: int | None
 
 
 class GateEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +69,14 @@ class GateEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """`serial`: how it calls itself, empty where nobody says so; `features`: words of its vendor's adapter."""
+
     site: str
     id: str
     vendor: str
     password: str | None
+    serial: str
+    features: tuple[str, ...]
 
 
 class SiteEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +138,23 @@ class _Table:
         if value is not None and not isinstance(value, bool):
             self.wrong(key, "not true or false")
         return value if isinstance(value, bool) else default
+
+    def optional_number(self, key: str, largest: int) -> int | None:
+        return self.number(key, largest) if key in self.values else None
+
+    def words(self, key: str, known: frozenset[str]) -> tuple[str, ...]:
+        """A list of words that are known, in order of the alphabet."""
+        value = self._take(key)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            self.wrong(key, 'not a list of words, such as ["a", "b"]')
+            return ()
+        for word in sorted(set(value) - known):
+            self.wrong(
+                key, f"{word!r:.60} is none of {', '.join(sorted(known)) or 'none: this vendor has no features'}"
+            )
+        return tuple(sorted(set(value) & known))
 
     def number(self, key: str, largest: int) -> int:
         value = self._take(key)
@@ -266,12 +296,20 @@ def _site(table: _Table, merchants: set[str]) -> Estate:
     _unique(table.problems, f"{table.where}, [[site.device]]", [device.id for device in devices])
     # Lanes are named "{site}.{lane}" on the wire and in the API, so two gates of a site cannot share one.
     _unique(table.problems, f"{table.where}, [[site.gate.lane]]", [lane.id for lane in lanes])
+    channels = [f"{lane.device}, channel {lane.channel}" for lane in lanes if lane.device and lane.channel is not None]
+    _unique(table.problems, f"{table.where}, [[site.gate.lane]]", channels)
     return Estate(merchants=(), sites=(site,), gates=tuple(gates), lanes=tuple(lanes), devices=devices)
 
 
 def _device(site: str, table: _Table) -> DeviceEntry:
+    vendor = table.one_of("vendor", VENDORS)
     device = DeviceEntry(
-        site=site, id=table.name(), vendor=table.one_of("vendor", VENDORS), password=table.optional_text("password")
+        site=site,
+        id=table.name(),
+        vendor=vendor,
+        password=table.optional_text("password"),
+        serial=table.text("serial", SERIAL_MAX) if "serial" in table.values else "",
+        features=table.words("features", ADAPTERS[vendor].features if vendor in ADAPTERS else frozenset()),
     )
     table.done()
     return device
@@ -304,7 +342,12 @@ def _lane(gate: GateEntry, table: _Table, devices: set[str]) -> LaneEntry:
         loop=table.flag("loop", default=True),
         passage_sensor=table.flag("passage_sensor", default=True),
         offline_exit=table.flag("offline_exit", default=direction == "out" and not gate.staffed),
+        channel=table.optional_number("channel", CHANNEL_MAX),
+        relay=table.optional_number("relay", RELAY_MAX) or 0,
+        close_relay=table.optional_number("close_relay", RELAY_MAX),
     )
+    if lane.close_relay == lane.relay:
+        table.wrong("close_relay", "the same output as relay: it would raise what it is to lower")
     table.done()
     return lane
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from controllers.adapters.port import FittedLane, Fitting
@@ -13,7 +14,18 @@ from gateway.store import tables as t
 NATIVE = "native"
 
 _LANES = (
-    select(t.Device.site_id, t.Device.id, t.Device.vendor, t.Lane.id.label("lane"), t.Lane.direction)
+    select(
+        t.Device.site_id,
+        t.Device.id,
+        t.Device.vendor,
+        t.Device.serial,
+        t.Device.features,
+        t.Lane.id.label("lane"),
+        t.Lane.direction,
+        t.Lane.channel,
+        t.Lane.relay,
+        t.Lane.close_relay,
+    )
     .join(t.Site, t.Site.id == t.Device.site_id)
     .join(
         t.Lane,
@@ -32,12 +44,27 @@ class Fitted(NamedTuple):
 
 def load_fittings(connection: Connection, zone: tzinfo) -> dict[tuple[str, str], Fitted]:
     """Every device in service that is not of our own protocol, with its lanes, by site and device."""
-    lanes: dict[tuple[str, str, str], list[FittedLane]] = {}
+    found: dict[tuple[str, str], Fitted] = {}
     for row in connection.execute(_LANES):
-        fitted = lanes.setdefault((row.site_id, row.id, row.vendor), [])
+        vendor, fitting = found.get((row.site_id, row.id)) or Fitted(
+            row.vendor,
+            Fitting(
+                site=row.site_id,
+                device=row.id,
+                lanes=(),
+                zone=zone,
+                serial=row.serial,
+                features=frozenset(row.features.split()),
+            ),
+        )
         if row.lane is not None:
-            fitted.append(FittedLane(id=row.lane, inward=row.direction == "in"))
-    return {
-        (site, device): Fitted(vendor, Fitting(site=site, device=device, lanes=tuple(of), zone=zone))
-        for (site, device, vendor), of in lanes.items()
-    }
+            lane = FittedLane(
+                id=row.lane,
+                inward=row.direction == "in",
+                channel=row.channel,
+                relay=row.relay,
+                close_relay=row.close_relay,
+            )
+            fitting = replace(fitting, lanes=(*fitting.lanes, lane))
+        found[row.site_id, row.id] = Fitted(vendor, fitting)
+    return found

@@ -152,6 +152,10 @@ def told(answer: httpx.Response) -> dict[str, Any]:
     return said
 
 
+def told_nothing(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json() == {"status": "ok"}
+
+
 def test_the_decision_is_in_the_answer(bench: Bench) -> None:
     answer = bench.send("cam-in", "vzenith", vzenith.PUSH)
     assert told(answer) | {"content": ""} == {
@@ -314,6 +318,25 @@ def test_a_device_that_says_nothing_of_lists_is_not_behind(bench: Bench) -> None
     assert keeper.behind() == []
     (state,) = bench.rows(t.DeviceState)
     assert (state.device_id, state.online, state.list_version) == ("dah", True, 0)
+
+
+@on_one_database
+def test_the_site_file_says_what_the_device_is_and_can(parts: Parts) -> None:
+    bench = Bench(parts)
+    told_more = SITE.replace('id = "cam-in"', 'id = "cam-in"\n  serial = "{}"\n  features = ["led_board"]')
+    estate.apply(parts, told_more.format(vzenith.SN))
+    bench.door.look()
+    bench.work()
+    try:
+        said = told(bench.send("cam-in", "vzenith", vzenith.PUSH))
+        assert said["info"] == "ok"
+        assert len(said["serialData"]) == 1
+        estate.apply(parts, told_more.format("another"))
+        bench.door.look()
+        assert told_nothing(bench.send("cam-in", "vzenith", vzenith.PUSH))
+        assert bench.street.quarantine() == ["other_device"]
+    finally:
+        bench.close()
 
 
 @on_one_database

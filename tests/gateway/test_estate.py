@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from controllers.adapters.port import FittedLane, Fitting
 from gateway.flows import estate
 from gateway.flows.credentials import DeviceCredentials
 from gateway.flows.estate import EstateInvalid
 from gateway.flows.estate_file import parse
 from gateway.store import tables as t
+from gateway.store.fittings import load_fittings
 from gateway.wiring import Parts
 from tests.gateway.house import DEVICE_PASSWORD, LANES, site_file
 
@@ -104,6 +106,10 @@ WRONG = {
     "staffed = true": ("staffed = 1", "[[site.gate]] east: staffed: not true or false"),
     'id = "xinyi"': ('id = "street"', "[[site]] street: id"),
     'id = "east"': ('id = "east"\ncolour = "red"', "[[site.gate]] east: colour: unknown key"),
+    'id = "d1"\n': ('id = "d1"\nfeatures = ["led_board"]\n', "d1: features: 'led_board' is none of none"),
+    'vendor = "native"\n': ('vendor = "vzenith"\nfeatures = "http"\n', "d1: features: not a list of words"),
+    'id = "in-1"': ('id = "in-1"\nrelay = 99', "in-1: relay: not a whole number from 0 to 15"),
+    'id = "in-1"\n': ('id = "in-1"\nclose_relay = 0\n', "in-1: close_relay: the same output as relay"),
     "[[merchant]]": ("[[merchants]]", "file: merchants: unknown key"),
     'name = "湖墅街道"': ("name = ", "not TOML"),
 }
@@ -135,3 +141,39 @@ def test_every_change_leaves_an_audit_line_without_a_password(parts: Parts) -> N
     assert (line.operator, line.action, line.subject) == ("kim", "site.apply", "sites.toml")
     assert "lane xinyi.in-1" in line.detail["added"]
     assert DEVICE_PASSWORD not in str(line)
+
+
+def test_how_a_device_is_built_in_reaches_its_adapter(parts: Parts) -> None:
+    plain = site_file("xinyi")
+    told = plain.replace(
+        'vendor = "native"', 'vendor = "vzenith"\nserial = "5e1f-7c3d"\nfeatures = ["led_board", "http"]'
+    )
+    for number, lane in enumerate(("in-1", "out-1"), 1):
+        told = told.replace(f'id = "{lane}"', f'id = "{lane}"\nchannel = {number}\nrelay = 2\nclose_relay = 3')
+    estate.apply(parts, told)
+    with parts.store.reading() as connection:
+        (fitted,) = load_fittings(connection, parts.settings.zone).values()
+    assert fitted.vendor == "vzenith"
+    assert fitted.fitting == Fitting(
+        site="xinyi",
+        device="d1",
+        zone=parts.settings.zone,
+        serial="5e1f-7c3d",
+        features=frozenset({"led_board", "http"}),
+        lanes=(
+            FittedLane(id="in-1", inward=True, channel=1, relay=2, close_relay=3),
+            FittedLane(id="out-1", inward=False, channel=2, relay=2, close_relay=3),
+        ),
+    )
+    assert estate.apply(parts, told).changed == 0
+    assert estate.apply(parts, plain).changed == 3
+    with parts.store.reading() as connection:
+        assert load_fittings(connection, parts.settings.zone) == {}
+
+
+def test_two_lanes_of_a_device_have_two_channels(parts: Parts) -> None:
+    told = site_file("xinyi")
+    for lane in ("in-1", "out-1"):
+        told = told.replace(f'id = "{lane}"', f'id = "{lane}"\nchannel = 1')
+    with pytest.raises(EstateInvalid, match="'d1, channel 1' stands there twice"):
+        parse(told)

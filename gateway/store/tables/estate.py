@@ -48,19 +48,27 @@ class Gate(Base):
 
 
 class Device(Base):
-    """设备: a controller with credentials of its own (user name `{site}.{device}`)."""
+    """设备: a controller with credentials of its own (user name `{site}.{device}`).
+
+    `serial`: what it calls itself; `features`: what this one can, in its adapter's words, with spaces between them.
+    """
 
     __tablename__ = "device"
     site_id: Mapped[SiteId]
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     vendor: Mapped[str] = mapped_column(String(20))
     password_hash: Mapped[str] = mapped_column(Text)
+    serial: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    features: Mapped[str] = mapped_column(Text, default="", server_default="")
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
     __table_args__ = (ForeignKeyConstraint(["site_id"], ["site.id"]),)
 
 
 class Lane(Base):
-    """车道: one direction through a gate, with one barrier."""
+    """车道: one direction through a gate, with one barrier.
+
+    `channel`: its device's number of it; `relay`, `close_relay`: the outputs that raise and lower it. None: nobody says so.
+    """
 
     __tablename__ = "lane"
     site_id: Mapped[SiteId]
@@ -71,6 +79,9 @@ class Lane(Base):
     loop: Mapped[bool]
     passage_sensor: Mapped[bool]
     offline_exit: Mapped[bool]
+    channel: Mapped[int | None] = mapped_column(Integer)
+    relay: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    close_relay: Mapped[int | None] = mapped_column(Integer)
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
     __table_args__ = (
         ForeignKeyConstraint(["site_id", "gate_id"], ["gate.site_id", "gate.id"]),
