@@ -338,6 +338,8 @@ def _put(connection: Connection, made: Imported, old: list[Any], who: Who, name:
             "rows": made.rows,
             "digest": made.digest,
             "replaces": [row.id for row in old],
+            "account": made.account,
+            "orphans": made.orphans,
             "content": content,
         },
     )

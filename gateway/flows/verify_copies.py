@@ -38,6 +38,7 @@ def failures(look: Look) -> Iterator[Failure]:
     yield from _policies(look)
     yield from _limits(look)
     yield from _taken(look)
+    yield from _orders(look)
     yield from _given_up(look)
     yield from _paid_back(look)
     yield from _drawers(look)
@@ -116,6 +117,27 @@ def _taken(look: Look) -> Iterator[Failure]:
         yield from _first(look, table.__tablename__, "its transaction is of another time or by somebody else", query)
 
 
+def _orders(look: Look) -> Iterator[Failure]:
+    """Cash is in a drawer and nothing else is; what an order brought is a payment of that instant, and no order is lost."""
+    order = t.PaymentOrder.__table__.c
+    for table in (t.Payment, t.ChargePayment):
+        row = table.__table__.c
+        lies = select(row.id).where((row.channel == "cash") != row.shift_id.is_not(None), *look.scope.instants(row.at))
+        yield from _first(look, table.__tablename__, "cash is in no drawer, or a drawer holds what is no cash", lies)
+    row = t.Payment.__table__.c
+    brought = and_(order.site_id == row.site_id, order.payment_id == row.id, order.paid_at == row.at)
+    alone = select(row.id).where(row.idempotency_key.startswith("order:", autoescape=True))
+    alone = alone.where(~select(order.id).where(brought).exists(), *look.scope.instants(row.at))
+    yield from _first(look, "payment", "no order that was paid then brought it", alone)
+    named = select(order.id).where((order.applied_fen > 0) != order.payment_id.is_not(None))
+    yield from _first(look, "order", "it names a payment and has none, or has one unnamed", named)
+    charged = t.ChargePayment.__table__.c
+    for purpose, found in (("pass", _PERIOD), ("charge", _CHARGE)):
+        there = select(found.id).where(found.site_id == charged.site_id, found.id == charged.subject)
+        lost = select(charged.id).where(charged.purpose == purpose, ~there.exists(), *look.scope.instants(charged.at))
+        yield from _first(look, "charge_payment", f"there is no {purpose} that it is for", lost)
+
+
 def _given_up(look: Look) -> Iterator[Failure]:
     """A write-off that was approved is one transaction, by who approved it and then, of its amount; and no other gives anything up."""
     row = t.ArrearsWriteOff.__table__.c
@@ -191,6 +213,9 @@ def _drawers(look: Look) -> Iterator[Failure]:
         .having(or_(func.max(_STEP.sequence) != func.count(), func.min(_STEP.sequence) != 1))
     )
     yield from _first(look, "shift", "a step of it is missing", gap)
+    came = and_(_STEP.site_id == _SHIFT.site_id, _STEP.shift_id == _SHIFT.from_shift, _STEP.next_shift == _SHIFT.id)
+    alone = select(_SHIFT.id).where(_SHIFT.from_shift.is_not(None), ~select(_STEP.sequence).where(came).exists())
+    yield from _first(look, "shift", "nobody handed it over", alone)
     unsaid = (
         select(_STEP.shift_id, _STEP.sequence)
         .where(_STEP.transaction_id.is_not(None))

@@ -48,10 +48,11 @@ def _wrong(look: Look, statement: Row[Any], told: Row[Any] | None) -> str | None
         return "the audit trail has no import of it at that time"
     said = {"merchant": statement.merchant_id, "kind": statement.kind, "day": statement.day.isoformat()}
     said |= {"rows": statement.rows, "digest": bytes(statement.digest).hex()}
+    said |= {"account": statement.account, "orphans": statement.orphans}
     if told.site_id != statement.site_id or told.operator[:64] != statement.imported_by:
         return "the audit trail says that it is of another site, or that somebody else imported it"
     for name, value in said.items():
-        if told.detail.get(name) != value:
+        if told.detail.get(name, value) != value:  # the first lines said less
             return f"its {name} is {value}, it was imported as {told.detail.get(name)}"
     return _wrong_rows(look, statement, told.detail.get("content")) or _wrong_place(look, statement, told)
 

@@ -40,11 +40,14 @@ class Kept(NamedTuple):
     steps: Callable[[Row[Any]], Iterator[Step | str]]
     at: str
     actions: tuple[str, ...]
+    each: bool = True
+    """Whether each row must have its lines. Else its lines, where it has any, must be about it."""
 
 
 def failures(look: Look) -> Iterator[Failure]:
     for kept in _KEPT:
-        yield from _rows(look, kept)
+        if kept.each:
+            yield from _rows(look, kept)
     yield from _lines(look)
 
 
@@ -109,7 +112,15 @@ def _unknown(look: Look, kept: Kept, lines: list[Row[Any]]) -> Iterator[Failure]
     rows = (
         look.connection.execute(select(*table.c).where(table.c.site_id.in_(sites), table.c.id.in_(ids))) if ids else ()
     )
-    known = {(row.site_id, row.id, step.action) for row in rows for step in kept.steps(row) if isinstance(step, Step)}
+    said = [(row, step) for row in rows for step in kept.steps(row)]
+    if not kept.each:
+        lines_of = {(line.site_id or STREET, line.action, _about(line, kept)): line for line in lines}
+        for row, step in said:
+            if isinstance(step, str) or (row.site_id, step.action, row.id) in lines_of:
+                why = _wrong(step, row, lines_of)
+                if why is not None:
+                    yield Failure(kept.what, row.id, why)
+    known = {(row.site_id, row.id, step.action) for row, step in said if isinstance(step, Step)}
     for _, name, action in sorted(told - known):
         yield Failure(kept.what, name, f"the audit trail tells of {action}, and it is not there, or says nothing of it")
 
@@ -200,6 +211,17 @@ def _agreement(row: Row[Any]) -> Iterator[Step | str]:
         yield Step("agreement.ended", row.ended_at, row.ended_by or "", row.id, detail)
 
 
+def _order(row: Row[Any]) -> Iterator[Step | str]:
+    detail = {"order": row.id, "channel": row.channel, "amount_fen": row.amount_fen}
+    yield Step("order.place", row.quoted_at, row.ordered_by or "service", row.stay_id, detail)
+    if row.paid_at is not None and row.told_at is not None:
+        beyond = {"owed_back_fen": row.paid_fen - row.applied_fen}
+        yield Step("order.paid", row.told_at, "service", row.stay_id, detail | beyond)
+    refunded = 0 < row.paid_fen == row.refunded_fen
+    if (row.state == "refunded") != refunded or (row.state in {"paid", "refunded"}) != (row.paid_fen > 0):
+        yield f"it is {row.state}, with {row.paid_fen} fen paid and {row.refunded_fen} fen paid back"
+
+
 _STEP_OF_CORRECTION = {
     (1, "made"): "stay.correct",
     (1, "proposed"): "stay.correction.propose",
@@ -254,6 +276,11 @@ _KEPT = (
     Kept(
         *("correction", t.StayCorrection, "correction", _correction, "at"),
         tuple(_STEP_OF_CORRECTION.values()),
+    ),
+    Kept(
+        *("order", t.PaymentOrder, "order", _order, "quoted_at"),
+        ("order.place", "order.paid"),
+        each=False,
     ),
     Kept(*("voucher_book", t.VoucherBook, None, _book, "made_at"), ("voucher.book",)),
     Kept(*("voucher_issue", t.VoucherIssue, None, _issue, "at"), ("voucher.issue",)),

@@ -9,6 +9,7 @@ from sqlalchemy import and_, func, or_, select
 
 from billing.close import read_document
 from billing.vouchers import MOVES, NOWHERE, Stock, number, owed_on, waived_by_place
+from gateway.flows.refusals import Invalid
 from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
 from gateway.flows.vouchers.counting import counted
 from gateway.flows.vouchers.day import steps, stocks
@@ -196,7 +197,12 @@ def _statements(look: Look) -> Iterator[Failure]:
     """A buyer's month is what was used in it, and what is posted for it."""
     rows = look.connection.execute(select(*VoucherStatement.__table__.c).order_by(VoucherStatement.made_at)).all()
     for row in rows:
-        used, waived = worth(look.connection, row.site_id, row.buyer_id, *month_bounds(row.month))
+        try:
+            month = month_bounds(row.month)
+        except Invalid as problem:
+            yield Failure("voucher_statement", row.id, str(problem))
+            continue
+        used, waived = worth(look.connection, row.site_id, row.buyer_id, *month)
         posted = look.connection.execute(
             select(func.coalesce(func.sum(Posting.amount_fen), 0)).where(
                 Posting.site_id == row.site_id,
