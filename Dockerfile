@@ -18,7 +18,8 @@ RUN /opt/parkgate/bin/pip install --no-cache-dir --disable-pip-version-check --n
 FROM python:3.12-slim
 # Chinese for printed sheets; without it they name a font that the reader of the PDF must have.
 RUN apt-get update && apt-get install --yes --no-install-recommends fonts-wqy-microhei && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 10001 --home-dir /var/lib/parkgate --create-home parkgate
+RUN useradd --system --uid 10001 --home-dir /var/lib/parkgate --create-home parkgate \
+    && install --directory --owner=10001 --mode=0700 /exports
 COPY --from=build /opt/parkgate /opt/parkgate
 ENV PATH=/opt/parkgate/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from gateway.runtime.settings import DEFAULT_FILE, Settings, load
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -58,6 +61,49 @@ def test_our_own_processes_are_nobody_and_write_nowhere(name: str) -> None:
     assert service["user"] == "10001:10001"
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
+
+
+OURS = [name for name in SERVICES if "build" in SERVICES[name]]
+# What a house has or has not; no process knows it by itself.
+OF_THE_HOUSE = {"channels", "mail", "invoicing", "export_folder", "export_formats", "statements_at", "timezone"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_a_house_sets_reaches_each_of_our_processes(name: str) -> None:
+    given = SERVICES[name]["environment"]
+    assert {one for one in given if one.removeprefix("PARKGATE_").lower() not in Settings.model_fields} == set()
+    # Without a value Compose hands on what .env says, and nothing where it says nothing: an empty one would be refused.
+    handed_on = {one.removeprefix("PARKGATE_").lower() for one, value in given.items() if value is None}
+    assert handed_on >= OF_THE_HOUSE
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_of_our_processes_starts_beside_the_mounted_settings(name: str) -> None:
+    service = SERVICES[name]
+    assert not DEFAULT_FILE.is_absolute()
+    assert f"${{SETTINGS_FOLDER:-./deploy/settings}}:{service['working_dir']}:ro" in service["volumes"]
+
+
+def test_the_example_of_the_mounted_settings_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("PARKGATE_")]:
+        monkeypatch.delenv(variable)
+    settings = load(ROOT / "deploy" / "settings" / "parkgate.toml.example")
+    assert settings.mail is not None
+    account = settings.channels["hushu"].wechat
+    assert account is not None
+    for secret in (account.private_key, account.api_v3_key, settings.mail.password):
+        assert secret is not None
+        assert secret.startswith(f"file:{SERVICES['jobs']['working_dir']}/")
+
+
+def test_the_jobs_have_a_folder_for_exports_that_they_may_write_to() -> None:
+    mounts = [one.rsplit(":", 1) for one in SERVICES["jobs"]["volumes"] if not one.endswith(":ro")]
+    assert mounts == [["${EXPORTS:-exports}", "/exports"]]
+    assert "exports" in DOCUMENT["volumes"]
+    # A new volume has the owner that the folder has in the image.
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert f"--owner={SERVICES['jobs']['user'].split(':')[0]} --mode=0700 /exports" in image
+    assert "/exports" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 def test_each_bridge_has_its_own_session_and_account() -> None:
