@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from billing.invoices import Buyer
 from gateway.flows import cash_refunds, estate, payment
@@ -30,6 +31,7 @@ from gateway.flows.quote import bill_document
 from gateway.flows.refusals import NotFound
 from gateway.flows.verify import verify
 from gateway.invoicing.accounts import Invoicing
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.channel_house import PLATE, channels, local
 from tests.gateway.invoice_office import COMPANY, PERSON, WANG, Office, site_file
@@ -90,6 +92,8 @@ def test_the_same_again_is_the_same_and_until_it_is_sent_the_buyer_may_be_put_ri
     with pytest.raises(InvoiceUnderWay):
         office.asks(stay)
     assert len(office.invoices()) == 1
+    lines = office._all(select(t.AuditEntry.operator).where(t.AuditEntry.action == "invoice.request"))
+    assert [line.operator for line in lines] == ["driver", "wang"]
 
 
 @on_one_database

@@ -93,8 +93,9 @@ def ask(parts: Parts, stay_id: str, buyer: Buyer, by: By | None = None, origin: 
             raise NothingToInvoice
         else:
             made = put(connection, stay, merchant, buyer, now, count=len(rows), by=by)
-        who = by or By(operator=DRIVER, origin=origin)
-        _audit(connection, "invoice.request", made, who, now)
+        if made is not under_way:
+            who = by or By(operator=DRIVER, origin=origin)
+            _audit(connection, "invoice.request", made, who, now)
         connection.commit()
     return document(made)
 
