@@ -129,6 +129,9 @@ def _orders(look: Look) -> Iterator[Failure]:
     alone = select(row.id).where(row.idempotency_key.startswith("order:", autoescape=True))
     alone = alone.where(~select(order.id).where(brought).exists(), *look.scope.instants(row.at))
     yield from _first(look, "payment", "no order that was paid then brought it", alone)
+    beyond = and_(_LEDGER.site_id == order.site_id, _LEDGER.idempotency_key == ("order:" + order.id + ":beyond"))
+    then = select(order.id).join(t.LedgerTransaction, beyond).where(_LEDGER.at.is_distinct_from(order.paid_at))
+    yield from _first(look, "order", "the ledger has what was beyond its bill at another instant", then)
     named = select(order.id).where((order.applied_fen > 0) != order.payment_id.is_not(None))
     yield from _first(look, "order", "it names a payment and has none, or has one unnamed", named)
     charged = t.ChargePayment.__table__.c

@@ -125,7 +125,10 @@ def _wrong_break(step: Row[Any], breaks: dict[str, Accounts]) -> str | None:
 def _wrong_shift(look: Look, step: Row[Any], rows: dict[str, Row[Any]]) -> str | None:
     """The shift's row says the same as the step that began or ended it."""
     if step.shift_id == SAFE:
-        return None if step.kind == "safe" else "no shift is that of the safe"
+        said = step.kind == "safe" and step.counted_fen is None
+        return None if said else "no shift is that of the safe"
+    if step.kind == "safe":
+        return "only the safe has such a step"
     row = rows.get(step.shift_id)
     if row is None:
         return "there is no such shift"

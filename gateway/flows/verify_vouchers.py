@@ -186,7 +186,12 @@ def _closes(look: Look) -> Iterator[Failure]:
         if last is None:
             continue
         led_to = stocks(steps(look.connection, _MOVEMENT.site_id == site, _MOVEMENT.business_day <= last.day))
-        for one in read_document(last.canonical).vouchers:
+        try:
+            said = read_document(last.canonical).vouchers
+        except ValueError as problem:
+            yield Failure("close", f"{site}:{last.day}", str(problem))
+            continue
+        for one in said:
             if one.stands != led_to.get(one.book, Stock()):
                 yield Failure(
                     "close", f"{site}:{last.day}", f"book {one.book} does not stand as its vouchers' steps say"
