@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from billing.close import Document, LaneTotals
+from billing.close import BreakCount, Document, LaneTotals
 from billing.exports.audience import merge_accounts, merge_benefits, merge_postings, open_to_all
 from billing.exports.cells import Cell, Column, Table
 from billing.exports.days import SiteDay
@@ -220,29 +220,34 @@ def _by_lane(days: Days) -> Table:
 
 
 def _breaks(days: Days) -> Table:
-    """What was still open when each day was sealed, and carried over: breaks with how much is in question, and exceptions."""
-    rows = (
-        (one.day, one.site, *row)
-        for one, document in _documents(days)
-        for row in (
-            *(
-                (
-                    *(item.kind, name_of(BREAKS, item.kind), name_of(BREAK_STATES, item.state)),
-                    *(item.age_days, item.count, item.amount_fen),
-                )
-                for item in document.breaks
-            ),
-            *(
-                (item.kind, name_of(EXCEPTIONS, item.kind), "异常", item.age_days, item.count, None)
-                for item in document.exceptions
-            ),
-        )
-    )
+    """What each sealed record says is in question: what its close carried over, with exceptions; what its match found, by when it was sealed.
+
+    A drawer's difference is in both records: `record` says which, and the two are not to be added up.
+    """
+
+    def rows() -> Iterator[Sequence[Cell]]:
+        for one, document in _documents(days):
+            for item in document.breaks:
+                yield one.day, one.site, "日结", *_break(item)
+            for waits in document.exceptions:
+                word = name_of(EXCEPTIONS, waits.kind)
+                yield one.day, one.site, "日结", waits.kind, word, "异常", waits.age_days, waits.count, None
+            for record in one.records:
+                if record.kind == "reconciled":
+                    for item in read_reconciled(record.canonical).breaks:
+                        yield one.day, one.site, "对账", *_break(item)
+
     columns = (
-        *(Column("营业日", "business_day", "day"), _SITE, Column("类型", "kind"), _NAME, Column("状态", "state")),
+        *(Column("营业日", "business_day", "day"), _SITE, Column("封存", "record")),
+        *(Column("类型", "kind"), _NAME, Column("状态", "state")),
         *(Column("账龄(天)", "age_days", "count"), Column("数量", "count", "count"), Column("金额", "amount", "fen")),
     )
-    return Table("breaks", "挂账", columns, rows)
+    return Table("breaks", "差异挂账", columns, rows())
+
+
+def _break(item: BreakCount) -> Sequence[Cell]:
+    state = name_of(BREAK_STATES, item.state)
+    return item.kind, name_of(BREAKS, item.kind), state, item.age_days, item.count, item.amount_fen
 
 
 def _reconciled(days: Days) -> Table:

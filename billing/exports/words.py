@@ -81,7 +81,7 @@ BREAKS: Final = {
     "missing_exit": "有进无出",
     "voucher_count": "停车券不符",
 }
-BREAK_STATES: Final = {"open": "待处理", "carried_over": "挂账", "awaiting_approval": "待复核"}
+BREAK_STATES: Final = {"open": "待处理", "carried_over": "挂账", "awaiting_approval": "待复核", "resolved": "已处理"}
 _ACCOUNTS: Final = {
     "assets:bank": "银行存款",
     "income:parking": "停车收入",

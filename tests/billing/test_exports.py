@@ -83,7 +83,7 @@ def test_breaks_that_are_carried_over_stand_with_their_age_and_how_much_is_in_qu
     assert [row["金额(分) amount_fen"] for row in rows if row["类型 kind"] == "book_only"] == ["2050"]
     (row,) = [row for row in rows if row["类型 kind"] == "book_only"]
     assert (row["名称 name"], row["状态 state"]) == ("账面有渠道无", "挂账")
-    assert (row["账龄(天) age_days"], row["数量 count"]) == ("2", "2")
+    assert (row["账龄(天) age_days"], row["数量 count"], row["封存 record"]) == ("2", "2", "日结")
 
 
 def test_what_books_and_channels_each_had_is_a_table() -> None:
@@ -109,9 +109,28 @@ def test_what_books_and_channels_each_had_is_a_table() -> None:
     assert (wechat["渠道减账面(分) difference_fen"], wechat["对账哈希 reconciled_hash"]) == ("-800", record.hash.hex())
 
 
+def test_what_a_match_found_stands_with_the_breaks_of_its_day() -> None:
+    sealed = seal(a_day(), sequence=1, previous_hash=FIRST_PREVIOUS)
+    found = [
+        reconciled.Differed("b-1", "book_only", "open", 800, -800),
+        reconciled.Differed("b-2", "book_only", "open", 1250, -1250),
+        reconciled.Differed("b-3", "fee_mismatch", "resolved", 1, 0),
+    ]
+    matched = reconciled.DayMatched(
+        site="xinyi", day=DAY, close=sealed.record.hash, run=1, statements=[], totals=[], breaks=found
+    )
+    record = reconciled.seal(matched, sequence=1, previous_hash=FIRST_PREVIOUS).record
+    rows = tables(SiteDay("xinyi", "信义坊", (sealed.record, record), [a_transaction()]))["breaks"]
+    assert [
+        (row["类型 kind"], row["状态 state"], row["数量 count"], row["金额(分) amount_fen"])
+        for row in rows
+        if row["封存 record"] == "对账"
+    ] == [("book_only", "待处理", "2", "2050"), ("fee_mismatch", "已处理", "1", "1")]
+
+
 def test_every_kind_and_state_of_a_break_has_a_word() -> None:
     assert set(words.BREAKS) == set(breaks.KINDS)
-    assert set(words.BREAK_STATES) == set(breaks.UNSETTLED)
+    assert set(words.BREAK_STATES) == {*breaks.UNSETTLED, "resolved"}
 
 
 def test_finance_sees_each_benefit_and_others_see_residents() -> None:
