@@ -1,4 +1,5 @@
-"""What staff decided, against the audit trail: who proposed and decided what, when, and about how much; and nobody both.
+"""What staff decided, against the audit trail: who proposed and decided what, when, and about how much; and nobody both. And what they did alone
+at a barrier, by name.
 
 A proposal moves no money, so the ledger says nothing of it, and its row changes while it is decided. The trail only grows: each step
 left a line there, which must say the same; and a line whose row is gone tells that it was there. Words are not compared: what is found
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, select
 
+from controllers.commands import Action
+from gateway.flows.cash_refunds import STATES
 from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
 from gateway.store import tables as t
 from gateway.store.records import STREET
@@ -42,6 +45,14 @@ class Kept(NamedTuple):
     actions: tuple[str, ...]
     each: bool = True
     """Whether each row must have its lines. Else its lines, where it has any, must be about it."""
+    name: str = "id"
+    """The column of its id."""
+
+    @property
+    def columns(self) -> list[Any]:
+        """All of a row, its id as `id`."""
+        every = self.table.__table__.c
+        return [*every] if self.name == "id" else [*every, every[self.name].label("id")]
 
 
 def failures(look: Look) -> Iterator[Failure]:
@@ -54,7 +65,7 @@ def failures(look: Look) -> Iterator[Failure]:
 def _rows(look: Look, kept: Kept) -> Iterator[Failure]:
     """Rows whose steps are not on record, or otherwise."""
     row = kept.table.__table__.c
-    query = select(*row).where(*look.scope.instants(row[kept.at])).order_by(*kept.table.__table__.primary_key)
+    query = select(*kept.columns).where(*look.scope.instants(row[kept.at])).order_by(*kept.table.__table__.primary_key)
     with look.connection.execute(query.execution_options(yield_per=ROWS_AT_A_TIME)) as found:
         for chunk in chunks(found):
             wanted = [(one, list(kept.steps(one))) for one in chunk]
@@ -109,9 +120,8 @@ def _unknown(look: Look, kept: Kept, lines: list[Row[Any]]) -> Iterator[Failure]
     table = kept.table.__table__
     told = {(line.site_id or STREET, _about(line, kept), line.action) for line in lines}
     sites, ids = sorted({site for site, _, _ in told}), sorted({name for _, name, _ in told})
-    rows = (
-        look.connection.execute(select(*table.c).where(table.c.site_id.in_(sites), table.c.id.in_(ids))) if ids else ()
-    )
+    of_them = (table.c.site_id.in_(sites), table.c[kept.name].in_(ids))
+    rows = look.connection.execute(select(*kept.columns).where(*of_them)) if ids else ()
     said = [(row, step) for row in rows for step in kept.steps(row)]
     if not kept.each:
         lines_of = {(line.site_id or STREET, line.action, _about(line, kept)): line for line in lines}
@@ -196,6 +206,35 @@ def _pass_refund(row: Row[Any]) -> Iterator[Step | str]:
         yield Step("pass.refund.pay", row.paid_at, row.paid_by or "", row.pass_id, paid)
 
 
+def _cash_refund(row: Row[Any]) -> Iterator[Step | str]:
+    detail = {"refund": row.id, "payment": row.payment_id, "amount_fen": row.amount_fen}
+    yield from _decided(row, row.state == "proposed")
+    if row.state not in STATES:
+        yield f"it is {row.state}"
+    yield Step("cash_refund.propose", row.proposed_at, row.proposed_by, row.stay_id, detail)
+    if row.decided_at is not None:
+        action = "cash_refund.refuse" if row.state == "refused" else "cash_refund.approve"
+        yield Step(action, row.decided_at, row.decided_by or "", row.stay_id, detail)
+    if any((one is not None) != (row.state == "paid") for one in (row.paid_at, row.paid_by, row.shift_id)):
+        yield f"it is {row.state} and was handed out at {row.paid_at} by {row.paid_by} from {row.shift_id}"
+    if row.paid_at is not None:
+        yield Step("cash_refund.pay", row.paid_at, row.paid_by or "", row.stay_id, detail)
+
+
+def _staff_command(row: Row[Any]) -> Iterator[Step]:
+    # By which role, the trail does not say.
+    lane = f"{row.site_id}.{row.lane_id}"
+    yield Step(f"lane.{row.action}", row.at, row.operator, lane, {"command": row.id})
+
+
+def _emergency(row: Row[Any]) -> Iterator[Step | str]:
+    yield Step("emergency.declare", row.declared_at, row.declared_by, row.id, {})
+    if len({one is None for one in (row.ended_at, row.ended_by, row.end_reason)}) > 1:
+        yield f"it ended at {row.ended_at}, by {row.ended_by}"
+    if row.ended_at is not None:
+        yield Step("emergency.end", row.ended_at, row.ended_by or "", row.id, {})
+
+
 def _agreement(row: Row[Any]) -> Iterator[Step | str]:
     detail = {"limit_fen": row.limit_fen, "valid_from": row.valid_from, "valid_to": row.valid_to}
     yield from _decided(row, row.state == "proposed")
@@ -269,6 +308,16 @@ _KEPT = (
         *("pass_refund", t.PassRefund, "refund", _pass_refund, "proposed_at"),
         ("pass.refund.propose", "pass.refund.approve", "pass.refund.refuse", "pass.refund.pay"),
     ),
+    Kept(
+        *("cash refund", t.CashRefund, "refund", _cash_refund, "proposed_at"),
+        ("cash_refund.propose", "cash_refund.approve", "cash_refund.refuse", "cash_refund.pay"),
+    ),
+    Kept(
+        *("staff_command", t.StaffCommand, "command", _staff_command, "at"),
+        tuple(f"lane.{action.value}" for action in Action),
+        name="command_id",
+    ),
+    Kept(*("emergency", t.Emergency, None, _emergency, "declared_at"), ("emergency.declare", "emergency.end")),
     Kept(
         *("agreement", t.PayLaterAgreement, None, _agreement, "proposed_at"),
         ("agreement.propose", "agreement.approved", "agreement.refused", "agreement.ended"),

@@ -23,6 +23,7 @@ from gateway.flows.shifts_refusals import ShiftClosed
 from gateway.flows.verify import verify
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client, Staff
+from tests.gateway.meddling import named_after
 from tests.gateway.trade import Street, local
 
 LI, CHEN = By(operator="li", role="cashier"), By(operator="chen", role="manager")
@@ -227,6 +228,30 @@ def test_verify_finds_what_was_tampered_with(street: Till) -> None:
         street.holds()
     street.tampers("DELETE FROM cash_refund WHERE id = :id", id=refund.id)
     assert street.broken() in {"stay", "transaction"}
+
+
+def test_verify_holds_it_against_the_trail(street: Till) -> None:
+    refund = street.given(street.paid(), 400)
+    street.holds()
+    for change in (
+        "proposed_by = 'wang'",
+        "proposed_at = (SELECT min(started_at) FROM stay)",
+        "decided_by = 'wang'",
+        "decided_by = 'LI'",
+        "decided_at = NULL",
+        "paid_by = 'wang'",
+        "paid_at = (SELECT min(started_at) FROM stay)",
+        "paid_by = NULL",
+    ):
+        assert named_after(street.parts, f"UPDATE cash_refund SET {change} WHERE id = '{refund.id}'") == "cash refund"
+
+
+def test_verify_misses_one_of_which_no_money_has_moved(street: Till) -> None:
+    """Only the trail knows of it."""
+    refund = street.proposed(street.paid(), 400)
+    street.holds()
+    for statement in ("UPDATE cash_refund SET amount_fen = 500", "DELETE FROM cash_refund"):
+        assert named_after(street.parts, f"{statement} WHERE id = '{refund.id}'") == "cash refund"
 
 
 def test_over_http_found_by_the_stay_and_paged(street: Till) -> None:

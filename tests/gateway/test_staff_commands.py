@@ -28,6 +28,7 @@ from gateway.flows.staff_refusals import (
 from gateway.flows.verify import verify
 from gateway.store import tables as t
 from gateway.wiring import Parts
+from tests.gateway.meddling import named_after
 from tests.gateway.trade import Street, local
 
 LI, WANG = By(operator="li", role="guard", origin="10.0.0.7"), By(operator="wang", role="console")
@@ -325,3 +326,36 @@ def test_two_who_open_at_once_give_one_command(booth: Booth) -> None:
         booth.orders(by=WANG)
     booth.goes("out-1", "11:01", after=str(first.event))
     assert booth.orders(by=WANG).event is None, "it has gone"
+
+
+def test_verify_knows_who_raised_which_barrier_and_when(booth: Booth) -> None:
+    booth.owes_at_exit()
+    booth.orders()
+    booth.holds()
+    for statement in (
+        "UPDATE staff_command SET operator = 'zhou'",
+        "UPDATE staff_command SET at = (SELECT min(started_at) FROM stay)",
+        "UPDATE staff_command SET action = 'close'",
+        "UPDATE staff_command SET lane_id = 'out-2'",
+        "UPDATE staff_command SET command_id = 'c-other'",
+        "DELETE FROM staff_command",
+    ):
+        assert named_after(booth.parts, statement) == "staff_command", statement
+
+
+def test_verify_knows_who_declared_an_emergency_and_who_ended_it(booth: Booth) -> None:
+    emergencies.declare(booth.parts, ["xinyi"], "起火", WANG)
+    booth.clock.advance(minutes=30)
+    emergencies.end(booth.parts, ["xinyi"], "已扑灭", LI)
+    booth.holds()
+    for statement in (
+        "UPDATE emergency SET declared_by = 'zhou'",
+        "UPDATE emergency SET declared_at = ended_at",
+        "UPDATE emergency SET ended_by = 'zhou'",
+        "UPDATE emergency SET ended_at = declared_at",
+        "UPDATE emergency SET ended_by = NULL",
+        "UPDATE emergency SET ended_at = NULL, ended_by = NULL, end_reason = NULL",
+        "UPDATE emergency SET id = 'em-other'",
+        "DELETE FROM emergency",
+    ):
+        assert named_after(booth.parts, statement) == "emergency", statement
