@@ -219,6 +219,13 @@ def _drawers(look: Look) -> Iterator[Failure]:
     came = and_(_STEP.site_id == _SHIFT.site_id, _STEP.shift_id == _SHIFT.from_shift, _STEP.next_shift == _SHIFT.id)
     alone = select(_SHIFT.id).where(_SHIFT.from_shift.is_not(None), ~select(_STEP.sequence).where(came).exists())
     yield from _first(look, "shift", "nobody handed it over", alone)
+    twice = (
+        select(_STEP.site_id, _STEP.shift_id, _STEP.transaction_id)
+        .where(_STEP.transaction_id.is_not(None))
+        .group_by(_STEP.site_id, _STEP.shift_id, _STEP.transaction_id)
+        .having(func.count() > 1)
+    )
+    yield from _first(look, "shift_step", "two steps of a shift say that they moved it", twice)
     unsaid = (
         select(_STEP.shift_id, _STEP.sequence)
         .where(_STEP.transaction_id.is_not(None))
