@@ -240,15 +240,14 @@ def _merchant(parts: Parts, connection: Connection, head: Head, asked: str | Non
 
 def _configured(parts: Parts, head: Head) -> list[str]:
     """Whose the settings say an account is, and only among merchants that are paid through it."""
-    found = []
-    for merchant, accounts in parts.settings.channels.items():
-        if head.channel == "wechat" and accounts.wechat is not None:
-            found += [merchant] if accounts.wechat.merchant_no == head.account else []
-        # Alipay's bills name the seller with 0156 behind it.
-        if head.channel == "alipay" and accounts.alipay is not None:
-            seller = accounts.alipay.seller_id
-            found += [merchant] if head.account in {seller, f"{seller}0156"} else []
-    return found
+    # Alipay's bills name the seller with 0156 behind it.
+    more = "0156" if head.channel == "alipay" else ""
+    numbers = {merchant: one.numbers().get(head.channel) for merchant, one in parts.settings.channels.items()}
+    return [
+        merchant
+        for merchant, number in numbers.items()
+        if number is not None and head.account in {number, f"{number}{more}"}
+    ]
 
 
 def _home(connection: Connection, merchant: str, who: Who, named: frozenset[str]) -> str:

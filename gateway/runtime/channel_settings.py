@@ -7,6 +7,7 @@ when the account is first used. So no dump of the settings and no log line can h
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -94,6 +95,11 @@ class WechatAccount(_Account):
     sign_in_address: Address = "https://open.weixin.qq.com"
     login_address: Address = "https://api.weixin.qq.com"
 
+    @property
+    def number(self) -> str:
+        """What the channel knows the account by."""
+        return self.merchant_no
+
 
 class AlipayAccount(_Account):
     """支付宝 with RSA2 keys; `seller_id` is the account (2088…) that receives the money. `fee` as for WeChat Pay."""
@@ -105,9 +111,31 @@ class AlipayAccount(_Account):
     fee: Fee | None = None
     address: Address = ALIPAY_ADDRESS
 
+    @property
+    def number(self) -> str:
+        return self.seller_id
+
 
 class MerchantChannels(_Account):
     """One merchant's accounts at the channels; None: it has none there."""
 
     wechat: WechatAccount | None = None
     alipay: AlipayAccount | None = None
+
+    def numbers(self) -> dict[str, str]:
+        """The accounts' numbers, by channel."""
+        accounts = {channel: getattr(self, channel) for channel in type(self).model_fields}
+        return {channel: account.number for channel, account in accounts.items() if account is not None}
+
+
+def one_owner_each(channels: Mapping[str, MerchantChannels]) -> None:
+    """Raises `ValueError` where two merchants have one account: each would get its money's statements, and both count it."""
+    owners: dict[tuple[str, str], str] = {}
+    for merchant, accounts in channels.items():
+        for account in accounts.numbers().items():
+            if (other := owners.setdefault(account, merchant)) != merchant:
+                channel, number = account
+                raise ValueError(
+                    f"{other} and {merchant} both have the {channel} account {number}: each account is one merchant's;"
+                    " let the sites that are paid through it name the same merchant"
+                )

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from gateway.runtime.channel_settings import MerchantChannels
+from gateway.runtime.channel_settings import MerchantChannels, one_owner_each
 from gateway.runtime.invoicing_settings import MerchantInvoicing
 from gateway.runtime.mail_settings import MailSettings
 
@@ -215,6 +215,12 @@ class Settings(BaseSettings):
         """A driver who is given a sample has no invoice."""
         if not info.data.get("test") and any(one.provider == "simulated" for one in value.values()):
             raise ValueError("a simulated provider issues samples; it needs test = true")
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _one_owner_each(cls, value: dict[str, MerchantChannels]) -> dict[str, MerchantChannels]:
+        one_owner_each(value)
         return value
 
     @field_validator("timezone")

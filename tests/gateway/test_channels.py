@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from gateway.channels.port import (
     Unavailable,
 )
 from gateway.runtime.channel_settings import MerchantChannels, SecretMissing
-from gateway.runtime.settings import Settings
+from gateway.runtime.settings import Settings, SettingsError, load
 from simulators.channels.provider import Provider
 from simulators.channels.till import Order
 
@@ -304,3 +305,18 @@ def test_settings_that_cannot_be_right_are_refused(tmp_path: Path, name: str, va
     given["hushu"]["wechat"][name] = value
     with pytest.raises(ValueError, match=name):
         Settings(channels=given)
+
+
+@pytest.mark.parametrize(("channel", "number"), [("wechat", "merchant_no"), ("alipay", "seller_id")])
+def test_an_account_of_two_merchants_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channel: str, number: str
+) -> None:
+    """Each would import its statements, and the money would be there twice."""
+    with Provider(lambda: NOW) as provider:
+        account = provider.accounts(tmp_path)["hushu"][channel]
+    monkeypatch.setenv("PARKGATE_CHANNELS", json.dumps({"hushu": {channel: account}, "other": {channel: account}}))
+    with pytest.raises(SettingsError, match=f"^PARKGATE_CHANNELS: hushu and other both have the {channel} account"):
+        load()
+    another = account | {number: "1900000999"}
+    monkeypatch.setenv("PARKGATE_CHANNELS", json.dumps({"hushu": {channel: account}, "other": {channel: another}}))
+    assert set(load().channels) == {"hushu", "other"}
