@@ -62,6 +62,8 @@ def export(
     from gateway.flows.export import export_to
     from gateway.flows.refusals import Refused
 
+    if mapping is not None and form != "accounting":
+        raise Refusal("--mapping is for --format accounting; leave it out")
     try:
         period = period_of(day, first, last, month)
     except NotAPeriod as why:

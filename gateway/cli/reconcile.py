@@ -33,12 +33,12 @@ def reconcile(day: date, site: str | None, as_json: bool, config: Path | None) -
     """
     from gateway.flows.reconciliation.matching import DoesNotAddUp
     from gateway.flows.reconciliation.run import RunsMeet, reconcile_day
-    from gateway.flows.refusals import NotFound
+    from gateway.flows.refusals import Invalid, NotFound
 
     with open_parts(config) as parts, tqdm(unit=" days", file=sys.stderr, disable=None, leave=False) as bar:
         try:
             found = reconcile_day(parts, day, site, operator_name(), progress=lambda _: bar.update())
-        except NotFound as why:
+        except (NotFound, Invalid) as why:
             raise Refusal(str(why)) from None
         except (RunsMeet, DoesNotAddUp) as why:
             raise CheckFailed(str(why)) from None

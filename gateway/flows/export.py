@@ -34,7 +34,7 @@ from gateway.flows.export_scope import Scope, scope_of
 from gateway.flows.export_writing import write_together
 from gateway.flows.invoices.records import Lines
 from gateway.flows.posting import day_bounds
-from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.refusals import Invalid, NotForRole, NotFound
 from gateway.store import books
 from gateway.store.tables import DayClose, LedgerTransaction
 from gateway.wiring import Parts
@@ -67,8 +67,8 @@ def export_day(
     """The files of a closed day: (name, content). Without `site` the street.
 
     `audience` is a role: whoever is not finance or registrar gets low-income waivers merged with passes, and no JSON.
-    Raises `NotFound` for an unknown site and for a day that is not closed, `Invalid` for an unknown format or a JSON that is not
-    for this audience, and if the books do not give what was sealed.
+    Raises `NotFound` for an unknown site and for a day that is not closed, `NotForRole` for a JSON that is not for this audience,
+    `Invalid` for an unknown format, and if the books do not give what was sealed.
     """
     with _files(parts, _Wanted(Period(day, day), format, site, audience=audience)) as made:
         return written(made)
@@ -135,7 +135,7 @@ def _made(
         if form == "json":
             return json_to(stem, days, audience=audience)
     except NotForAudience as why:
-        raise Invalid(str(why)) from None
+        raise NotForRole(str(why)) from None
     zone = parts.settings.zone
     if form == "xlsx":
         from gateway.flows.export_workbook import xlsx_to  # noqa: PLC0415 - the library is for those who ask for it

@@ -28,6 +28,13 @@ class Invalid(Refused):
     slug = "invalid"
 
 
+class NotForRole(Refused):
+    """It is not made for your role."""
+
+    status = 403
+    slug = "not-allowed"
+
+
 class AmountNotDue(Refused):
     """The amount is not what is due at this moment."""
 

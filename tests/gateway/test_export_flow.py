@@ -22,7 +22,7 @@ from gateway.cli.main import main
 from gateway.flows import users
 from gateway.flows.close import close_day
 from gateway.flows.export import FORMATS, export_day, export_to
-from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.refusals import Invalid, NotForRole, NotFound
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.books import MONDAY, TUESDAY, WEDNESDAY, Books, at
@@ -87,7 +87,7 @@ def test_each_role_gets_what_is_made_for_it(street: Books, tmp_path: Path, role:
     administers = role in {"finance", "registrar"}
     for form in FORMATS:
         if form == "json" and not administers:
-            with pytest.raises(Invalid, match="finance and registrar"):
+            with pytest.raises(NotForRole, match="finance and registrar"):
                 export_day(street.parts, MONDAY, form, audience=role)
             continue
         said = " ".join(texts(*file, tmp_path) for file in export_day(street.parts, MONDAY, form, audience=role))
@@ -142,7 +142,7 @@ def test_the_api_hands_out_every_format_as_what_it_is(street: Books) -> None:
         ending = "zip" if kind == "application/zip" else form
         assert answer.headers["content-disposition"].endswith(f"street-2026-03-02.{ending}")
         others = staff["aud"].get("/api/v1/days/2026-03-02/export", format=form)
-        assert others.status_code == (422 if form == "json" else 200)
+        assert others.status_code == (403 if form == "json" else 200)
         assert form == "json" or "b1-2026-03-02" in others.headers["content-disposition"]
 
 
@@ -272,3 +272,7 @@ class TestCommand:
         assert "(and 1 more)" in err
         code, _, err = self.run(capsys, *words, str(tmp_path / "none.toml"))
         assert (code, "--mapping" in err) == (2, True)
+        code, _, err = self.run(
+            capsys, "--day", "2026-03-02", "--format", "csv", "--out", str(tmp_path), "--mapping", "x"
+        )
+        assert (code, err) == (2, "parkgate: --mapping is for --format accounting; leave it out\n")

@@ -65,6 +65,7 @@ def test_the_document_and_the_words(run: Run) -> None:
     [
         (("--day", "yesterday"), "YYYY-MM-DD"),
         (("--day", DAY, "--site", "nowhere"), "there is no site nowhere"),
+        (("--day", "2199-03-02"), "2199-03-02 has not begun"),
         ((), "--day"),
     ],
 )
@@ -95,6 +96,7 @@ def test_the_route_answers_the_same_document_to_finance_alone(parts: Parts) -> N
     for role in staff.keys() - {"finance"}:
         is_a_problem(staff[role].post(path), 403)
     is_a_problem(staff["finance"].post(f"{path}?site=nowhere"), 404)
+    is_a_problem(staff["finance"].post(path.replace("2026-03-02", "2026-03-03")), 422)
     house.hires("one", "finance", "archive")
     is_a_problem(house.as_("one").post(f"{path}?site=xinyi"), 403)
     assert house.as_("one").post(path).json() == {"day": DAY, "sealed": False, "breaks": []}

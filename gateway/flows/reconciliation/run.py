@@ -15,10 +15,11 @@ from sqlalchemy import Connection, insert, select
 
 from billing.reconciled import digest_of
 from gateway.flows.charges_books import By, Desk, hold
+from gateway.flows.posting import day_bounds
 from gateway.flows.reconciliation import reading, sealing
 from gateway.flows.reconciliation.matching import Matched, match
 from gateway.flows.reconciliation.standing import Keeper, break_of
-from gateway.flows.refusals import NotFound, Refused
+from gateway.flows.refusals import Invalid, NotFound, Refused
 from gateway.store import books
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -60,9 +61,11 @@ def reconcile_day(
     """Match a day of a site, or of all enabled sites. Its neighbours are matched again where they were matched before.
 
     So what was cut off at midnight clears by itself, and days that waited for this one are sealed, in order. Raises `NotFound` for an
-    unknown site, `RunsMeet`.
+    unknown site, `Invalid` for a day that has not begun, `RunsMeet`.
     """
     sites = _sites(parts, site)
+    if parts.clock.now() < day_bounds(day, parts.settings.zone)[0]:
+        raise Invalid(f"{day} has not begun: there is nothing to match yet")
     todo, done = [*_begun(parts, sites, [day - _ONE]), day, *_begun(parts, sites, [day + _ONE])], 0
     while done < len(todo) and done < _DAYS_MAX:
         sealed = _match_and_keep(parts, todo[done], sites, operator)
