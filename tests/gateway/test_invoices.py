@@ -84,7 +84,7 @@ def test_the_same_again_is_the_same_and_until_it_is_sent_the_buyer_may_be_put_ri
     stay = office.pays_and_leaves()
     first = office.asks(stay)
     assert office.asks(stay).id == first.id
-    with pytest.raises(InvoiceUnderWay):
+    with pytest.raises(InvoiceUnderWay, match="until it is sent"):
         office.asks(stay, PERSON)  # whoever stood at the exit's display has the page, too
     assert office.asks(stay, PERSON, WANG).title == PERSON.title
     sending.tend(office.parts)

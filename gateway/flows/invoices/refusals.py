@@ -23,7 +23,7 @@ class NothingToInvoice(Refused):
 
 
 class InvoiceUnderWay(Refused):
-    """The invoice is with the provider already, as it was asked for; it can be changed when it is there."""
+    """An invoice of this stay is under way; staff can put its buyer right until it is sent, finance reverses it once it is there."""
 
     status = 409
     slug = "invoice-under-way"
