@@ -14,6 +14,7 @@ NAMES = ("wechat", "alipay")
 # By name, so that nothing that serves gates has the client libraries even in sight.
 # Kinds of statements that a channel hands out by API, in the order in which they are asked for. UnionPay sends files, a drawer is counted.
 _BILLS = {"wechat": ("trade", "fund_flow"), "alipay": ("trade",)}
+_FILES = {"unionpay": ("trade",)}
 _ADAPTERS = {"wechat": "gateway.channels.wechat", "alipay": "gateway.channels.alipay"}
 
 
@@ -41,6 +42,13 @@ class Accounts:
                 for kind in _BILLS[channel]:
                     if kind != "fund_flow" or account.fund_flow:
                         yield merchant, channel, kind
+
+    def files(self) -> Iterator[tuple[str, str, str]]:
+        """The statements that come as files: merchant, channel, kind."""
+        for merchant, accounts in sorted(self._settings.items()):
+            for channel, kinds in _FILES.items():
+                if getattr(accounts, channel) is not None:
+                    yield from ((merchant, channel, kind) for kind in kinds)
 
     def get(self, merchant: str, channel: str) -> Channel | None:
         """The account, or None where the merchant has none. Raises `SecretMissing`."""

@@ -231,26 +231,55 @@ def _theirs(connection: Connection, who: flow.Who) -> set[str]:
 
 
 def missing(parts: Parts) -> Iterator[Wanted]:
-    """What should be here by now and is not, the oldest day first: of days that are not sealed as reconciled at all of an account's sites.
+    """What should be here by now, is not, and can be fetched, the oldest day first: of days that are not sealed as reconciled at all of an
+    account's sites.
 
     They wait for it. What was sealed before an account was used waits for nothing; where nothing is closed yet, only yesterday does.
     """
-    now = parts.clock.now()
-    yesterday = now.astimezone(parts.settings.zone).date() - timedelta(days=1)
-    last = yesterday if now >= ready_at(parts, yesterday) else yesterday - timedelta(days=1)
-    earliest = yesterday - timedelta(days=DAYS_BACK - 1)
-    accounts = list(parts.channels.statements())
+    return _not_here(parts, list(parts.channels.statements()), first=_handed_out_since(parts))
+
+
+def for_a_person(parts: Parts) -> Iterator[Wanted]:
+    """What should be here as well, and nobody fetches: what comes as a file; and of an account that waits for longer than its channel hands
+    days out, the oldest day, which holds up those after it.
+    """
+    files, since = list(parts.channels.files()), _handed_out_since(parts)
+    yield from _not_here(parts, files, first=since)
+    told: set[tuple[str, str, str]] = set()
+    for one in _not_here(parts, [*parts.channels.statements(), *files], before=since):
+        account = one.merchant, one.channel, one.kind
+        if account not in told:
+            told.add(account)
+            yield one
+
+
+def _yesterday(parts: Parts) -> date:
+    return parts.clock.now().astimezone(parts.settings.zone).date() - timedelta(days=1)
+
+
+def _handed_out_since(parts: Parts) -> date:
+    """The first day that every channel still hands out."""
+    return _yesterday(parts) - timedelta(days=DAYS_BACK - 1)
+
+
+def _not_here(
+    parts: Parts, accounts: list[tuple[str, str, str]], *, first: date = date.min, before: date = date.max
+) -> Iterator[Wanted]:
+    """What is waited for and has not come, from a day on and before another."""
     if not accounts:
         return
+    yesterday = _yesterday(parts)
+    last = yesterday if parts.clock.now() >= ready_at(parts, yesterday) else yesterday - timedelta(days=1)
     with parts.store.reading() as connection:
-        there = store.standing_since(connection, earliest)
         since = store.not_reconciled_since(connection)
         begins = {}
         for merchant in _theirs(connection, flow.Who(operator="")):
             days = [since[site] for site in store.sites_of_merchant(connection, merchant) if site in since]
             begins[merchant] = min(days, default=last)
-    for back in range((last - earliest).days, -1, -1):
-        day = last - timedelta(days=back)
+        first = max(first, min(begins.values(), default=last))
+        there = store.standing_since(connection, first)
+    for back in range((min(last, before - timedelta(days=1)) - first).days + 1):
+        day = first + timedelta(days=back)
         for merchant, channel, kind in accounts:
             if merchant in begins and day >= begins[merchant] and (merchant, channel, kind, day) not in there:
                 yield Wanted(day, merchant, channel, kind)

@@ -10,7 +10,16 @@ from typing import Final
 
 from gateway.flows import alarms
 from gateway.flows.statements import Who
-from gateway.flows.statements_fetch import Fetched, Outcome, Wanted, fetch_one, missing, next_day_at
+from gateway.flows.statements_fetch import (
+    DAYS_BACK,
+    Fetched,
+    Outcome,
+    Wanted,
+    fetch_one,
+    for_a_person,
+    missing,
+    next_day_at,
+)
 from gateway.jobs.alerting import tell
 from gateway.runtime.logs import logger
 from gateway.store import statements as store
@@ -59,7 +68,7 @@ class Statements:
         here = self._fetch(wanted)
         left = [one for one in wanted if one not in here]
         self._asked = {one: asked for one, asked in self._asked.items() if one in set(left)}
-        told = self._tell(left)
+        told = self._tell(left, list(for_a_person(self.parts)))
         done = [f"{len(here)} statements fetched"] if here else []
         if told:
             done.append(f"{told} are missed")
@@ -93,16 +102,20 @@ class Statements:
         say = _log.info if found.outcome is Outcome.NOT_READY else _log.warning
         say("a statement did not come", statement=str(one), outcome=found.outcome.value, why=found.why, times=times)
 
-    def _tell(self, left: list[Wanted]) -> int:
+    def _tell(self, left: list[Wanted], by_hand: list[Wanted]) -> int:
         """An item at the account's home site for each that should have come by now; how many there are."""
         missed_at = self.parts.settings.statements_missed_at
-        late = [one for one in left if self.parts.clock.now() >= next_day_at(self.parts, one.day, missed_at)]
-        for channel in {channel for _, channel, _ in self.parts.channels.statements()}:
+        late = [
+            one for one in (*left, *by_hand) if self.parts.clock.now() >= next_day_at(self.parts, one.day, missed_at)
+        ]
+        accounts = (*self.parts.channels.statements(), *self.parts.channels.files())
+        for channel in {channel for _, channel, _ in accounts}:
             count = sum(one.channel == channel for one in late)
             self.parts.metrics.statements_missing.labels(channel=channel).set(count)
         with self.parts.store.reading() as connection:
             homes = {one.merchant: store.sites_of_merchant(connection, one.merchant)[0] for one in late}
-        lasting = {(homes[one.merchant], _subject(one)): self._detail(one) for one in late}
+        words = {one: _by_hand(self.parts, one) for one in by_hand}
+        lasting = {(homes[one.merchant], _subject(one)): words.get(one) or self._detail(one) for one in late}
         new, _ = alarms.keep(
             self.parts,
             KIND,
@@ -119,6 +132,14 @@ class Statements:
         asked = self._asked.get(one)
         why = f": {asked.why}" if asked is not None and asked.why else ""
         return f"parkgate statement fetch --day {one.day} --channel {one.channel} --merchant {one.merchant}{why}"[:500]
+
+
+def _by_hand(parts: Parts, one: Wanted) -> str:
+    as_file = (one.merchant, one.channel, one.kind) in set(parts.channels.files())
+    why = "it comes as a file" if as_file else f"more than {DAYS_BACK} days ago: it is not handed out any more"
+    return f"parkgate statement import --channel {one.channel} --merchant {one.merchant} --day {one.day} FILE: {why}"[
+        :500
+    ]
 
 
 def _subject(one: Wanted) -> str:

@@ -116,11 +116,26 @@ class AlipayAccount(_Account):
         return self.seller_id
 
 
+class FileAccount(_Account):
+    """An account whose statements come as files: each day's is expected and missed, and never fetched. Nobody is paid through it from here.
+
+    `account`: the number that its files give, 商户代码 of UnionPay's. `fee` as for WeChat Pay.
+    """
+
+    account: Id
+    fee: Fee | None = None
+
+    @property
+    def number(self) -> str:
+        return self.account
+
+
 class MerchantChannels(_Account):
     """One merchant's accounts at the channels; None: it has none there."""
 
     wechat: WechatAccount | None = None
     alipay: AlipayAccount | None = None
+    unionpay: FileAccount | None = None
 
     def numbers(self) -> dict[str, str]:
         """The accounts' numbers, by channel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from gateway.flows.close import close_missed
 from gateway.flows.orders import refunds
 from gateway.flows.orders.tending import tend
 from gateway.flows.reconciliation.run import Reconciled, RunsMeet, reconcile_day
+from gateway.flows.statements import record_empty
 from gateway.flows.verify import verify
+from gateway.runtime.channel_settings import FileAccount, MerchantChannels
 from gateway.store import tables as t
 from tests.gateway.books import past_the_program
 from tests.gateway.channel_house import Phones, channels
-from tests.gateway.reconciling import DAY, ONE, Morning, close_of
+from tests.gateway.reconciling import DAY, FINANCE, ONE, Morning, close_of
 from tests.gateway.test_vouchers_races import all_at_once
 from tests.gateway.till import BOSS, Till
 from tests.gateway.till import MONEY as ZHAO
@@ -49,6 +52,19 @@ def test_a_day_on_which_all_agree_is_sealed_with_nothing_in_it(street: Morning) 
         (side, channel, "matched"): 800 for side in ("books", "channel") for channel in ("wechat", "alipay")
     }
     street.holds()
+
+
+def test_an_account_whose_statements_come_as_files_is_waited_for(street: Morning) -> None:
+    """No money of the day went through it as far as we know: its file may say other."""
+    given = {"hushu": MerchantChannels(unionpay=FileAccount(account="777290000000001"))}
+    street.parts = replace(street.parts, settings=street.parts.settings.model_copy(update={"channels": given}))
+    street.pays()
+    street.night()
+    street.tells()
+    found = street.reconciles()
+    assert (found.sealed, [one["channel"] for one in found.sites[0].missing]) == (False, ["unionpay"])
+    record_empty(street.parts, "unionpay", DAY, FINANCE)
+    assert street.reconciles().sealed
 
 
 def test_what_only_one_side_has_stands_in_suspense_and_goes_back_when_it_came(street: Morning) -> None:

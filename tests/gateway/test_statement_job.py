@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,18 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, update
 
-from gateway.flows.statements import record_empty
+from gateway.channels.accounts import Accounts
+from gateway.flows.statements import import_file, record_empty
+from gateway.flows.statements_fetch import DAYS_BACK, for_a_person, missing
 from gateway.jobs.overdue import watch_closes
 from gateway.jobs.statements import AT_ONCE, KIND, Statements
+from gateway.runtime.channel_settings import FileAccount, MerchantChannels
 from gateway.store import tables as t
 from gateway.wiring import Parts
+from simulators.statements import unionpay
 from tests.gateway.books import MONDAY, TUESDAY, Books
 from tests.gateway.channel_house import channels
-from tests.gateway.test_statement_fetch import DAY, WHO, Morning, at
+from tests.gateway.test_statement_fetch import DAY, WHO, Morning, at, deal
 
 NEXT = DAY + timedelta(days=1)
 
@@ -200,6 +206,70 @@ def test_a_long_outage_is_caught_up_some_at_a_time(street: Jobs) -> None:
     assert job.run() == f"{AT_ONCE} statements fetched; 2 are missed"
     assert job.run() == f"{45 - AT_ONCE} statements fetched"
     assert {item.state for item in street.items()} == {"resolved"}
+
+
+class TestWhatNobodyFetches:
+    def with_files(self, street: Jobs, **others: Any) -> None:
+        """UnionPay sends files to the merchant."""
+        given = {"hushu": MerchantChannels(unionpay=FileAccount(account="777290000000001"), **others)}
+        settings = street.parts.settings.model_copy(update={"channels": given})
+        street.parts = replace(street.parts, settings=settings, channels=Accounts(given))
+
+    def open_items(self, street: Jobs) -> list[tuple[str, str]]:
+        return [(item.subject, item.detail) for item in street.items() if item.state == "open"]
+
+    def test_a_file_that_has_not_come_is_missed_and_never_asked_for(self, street: Jobs) -> None:
+        self.with_files(street)
+        job = street.job()
+        assert job.run() == ""
+        street.clock.set(at("13:00"))
+        assert job.run() == "1 are missed"
+        assert self.open_items(street) == [
+            (
+                "hushu unionpay trade 2026-03-02",
+                "parkgate statement import --channel unionpay --merchant hushu --day 2026-03-02 FILE: it comes as a file",
+            )
+        ]
+        assert street.metric("parkgate_statements_missing", channel="unionpay") == 1
+        record_empty(street.parts, "unionpay", DAY, WHO)
+        assert job.run() == ""
+        assert self.open_items(street) == []
+        assert street.metric("parkgate_statements_missing", channel="unionpay") == 0
+
+    def test_its_file_is_the_merchants_whose_account_it_is(self, street: Jobs) -> None:
+        self.with_files(street)
+        account = street.parts.settings.channels["hushu"].numbers()["unionpay"]
+        data = b"".join(unionpay([deal("P1")], account))
+        street.clock.set(at("13:00"))
+        assert import_file(street.parts, "unionpay", BytesIO(data), WHO, day=DAY).merchant == "hushu"
+        assert street.job().run() == ""
+
+    def test_a_day_too_old_to_be_fetched_is_missed_the_oldest_of_an_account(self, street: Jobs) -> None:
+        wechat = street.parts.settings.channels["hushu"].wechat
+        self.with_files(street, wechat=wechat)
+        record_empty(street.parts, "unionpay", DAY, WHO)
+        street.clock.set(at("13:00", DAY + timedelta(days=DAYS_BACK)))
+        assert [str(one.day) for one in for_a_person(street.parts)][:1] == ["2026-03-03"]
+        assert {one.day for one in missing(street.parts)} == {DAY + timedelta(days=n) for n in range(DAYS_BACK)}
+        street.clock.set(at("13:00", DAY + timedelta(days=DAYS_BACK + 3)))
+        assert DAY not in {one.day for one in missing(street.parts)}
+        old = [one for one in for_a_person(street.parts) if one.day < DAY + timedelta(days=3)]
+        assert [(one.channel, one.kind, one.day) for one in old] == [
+            ("wechat", "trade", DAY),
+            ("wechat", "fund_flow", DAY),
+            ("unionpay", "trade", NEXT),
+        ]
+        record_empty(street.parts, "wechat", DAY, WHO, kind="trade")
+        assert ("hushu", "wechat", "trade") in {
+            (one.merchant, one.channel, one.kind) for one in for_a_person(street.parts)
+        }
+        job = street.job()
+        street.bills("wechat").troubles.extend(["busy"] * 3)
+        job.run()
+        assert dict(self.open_items(street))[f"hushu wechat fund_flow {DAY}"] == (
+            f"parkgate statement import --channel wechat --merchant hushu --day {DAY} FILE:"
+            " more than 89 days ago: it is not handed out any more"
+        )
 
 
 def test_without_accounts_there_is_nothing_to_fetch(parts: Parts) -> None:
