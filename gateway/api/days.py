@@ -76,7 +76,7 @@ def reconcile(staff: Asking, context: With, day: Day, site: SiteName = None) -> 
     A statement is an account's, which may serve several sites: who has some of them matches one at a time.
     """
     with context.reports.place():
-        document = context.flows.reconcile(context.parts, day, site_meant(staff, site), staff.name)
+        document = context.flows.reconcile(context.parts, day, site_meant(staff, site), staff.name, staff.origin)
     return json(context.parts, document)
 
 

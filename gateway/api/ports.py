@@ -70,11 +70,11 @@ class Flows:
             "street_hash": closed.street_hash.hex(),
         }
 
-    def reconcile(self, parts: Parts, day: date, site: str | None, operator: str) -> dict[str, Any]:
+    def reconcile(self, parts: Parts, day: date, site: str | None, operator: str, origin: str) -> dict[str, Any]:
         """Match a day, and seal it if it is whole. Raises `NotFound`, `RunsMeet`."""
         from gateway.flows.reconciliation.run import reconcile_day  # noqa: PLC0415 - its engine is for those who ask
 
-        found = reconcile_day(parts, day, site, operator)
+        found = reconcile_day(parts, day, site, operator, origin=origin)
         return {"day": day.isoformat(), "sealed": found.sealed, "breaks": msgspec.to_builtins(found.breaks)}
 
     def export(self, parts: Parts, day: date, form: str, site: str | None, audience: str) -> list[tuple[str, bytes]]:

@@ -37,7 +37,9 @@ def reconcile(day: date, site: str | None, as_json: bool, config: Path | None) -
 
     with open_parts(config) as parts, tqdm(unit=" days", file=sys.stderr, disable=None, leave=False) as bar:
         try:
-            found = reconcile_day(parts, day, site, operator_name(), progress=lambda _: bar.update())
+            found = reconcile_day(
+                parts, day, site, operator_name(), progress=lambda _: bar.update(), origin="command line"
+            )
         except (NotFound, Invalid) as why:
             raise Refusal(str(why)) from None
         except (RunsMeet, DoesNotAddUp) as why:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from gateway.api.app import create_app
 from gateway.cli.main import main
 from gateway.flows import estate
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.asking import is_a_problem
 from tests.gateway.house import Client, House, site_file
@@ -93,6 +95,11 @@ def test_the_route_answers_the_same_document_to_finance_alone(parts: Parts) -> N
     answer = staff["finance"].post(path)
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"day": DAY, "sealed": False, "breaks": []}
+    entry = t.AuditEntry.__table__.c
+    with parts.store.reading() as connection:
+        lines = connection.execute(select(entry.operator, entry.origin).where(entry.action == "reconcile")).fetchall()
+    assert len(lines) == 2
+    assert all(line.operator and line.origin for line in lines), "who, and from where"
     for role in staff.keys() - {"finance"}:
         is_a_problem(staff[role].post(path), 403)
     is_a_problem(staff["finance"].post(f"{path}?site=nowhere"), 404)

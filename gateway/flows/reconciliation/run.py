@@ -57,9 +57,12 @@ def reconcile_day(
     site: str | None = None,
     operator: str | None = None,
     progress: Callable[[str], object] | None = None,
+    *,
+    origin: str = "",
 ) -> Reconciled:
     """Match a day of a site, or of all enabled sites. Its neighbours are matched again where they were matched before.
 
+    `origin`: from where, for the audit trail.
     So what was cut off at midnight clears by itself, and days that waited for this one are sealed, in order. Raises `NotFound` for an
     unknown site, `Invalid` for a day that has not begun, `RunsMeet`.
     """
@@ -68,7 +71,7 @@ def reconcile_day(
         raise Invalid(f"{day} has not begun: there is nothing to match yet")
     todo, done = [*_begun(parts, sites, [day - _ONE]), day, *_begun(parts, sites, [day + _ONE])], 0
     while done < len(todo) and done < _DAYS_MAX:
-        sealed = _match_and_keep(parts, todo[done], sites, operator)
+        sealed = _match_and_keep(parts, todo[done], sites, operator, origin)
         following = todo[done] + _ONE
         if sealed and following not in todo:
             todo += _begun(parts, sites, [following])
@@ -100,7 +103,7 @@ def _begun(parts: Parts, sites: Collection[str], days: Collection[date]) -> list
         return sorted(rows.scalars())
 
 
-def _match_and_keep(parts: Parts, day: date, sites: Collection[str], operator: str | None) -> bool:
+def _match_and_keep(parts: Parts, day: date, sites: Collection[str], operator: str | None, origin: str) -> bool:
     """One day of these sites. Whether one of them was sealed by it."""
     left, sealed = sorted(sites), False
     for _ in range(_LOOKS_MAX):
@@ -110,7 +113,7 @@ def _match_and_keep(parts: Parts, day: date, sites: Collection[str], operator: s
             found = match(parts, connection, day, left)
         again = []
         for one in found:
-            kept = _keep(parts, one, seen.get(one.site), operator)
+            kept = _keep(parts, one, seen.get(one.site), operator, origin)
             sealed = sealed or kept is True
             if kept is None:
                 again.append(one.site)
@@ -136,10 +139,10 @@ def _newest(connection: Connection, day: date, sites: Collection[str]) -> dict[s
     return {row.site_id: row for row in rows}
 
 
-def _keep(parts: Parts, matched: Matched, seen: Any, operator: str | None) -> bool | None:
+def _keep(parts: Parts, matched: Matched, seen: Any, operator: str | None, origin: str) -> bool | None:
     """Write what a match came to, in one transaction. Whether it sealed the day; None where it is out of date by now."""
     with parts.store.writing() as connection:
-        desk = hold(parts, connection, matched.site, By(operator=operator or SERVICE))
+        desk = hold(parts, connection, matched.site, By(operator=operator or SERVICE, origin=origin))
         newest = _newest(connection, matched.day, [matched.site]).get(matched.site)
         if (newest.sequence if newest else 0) != (seen.sequence if seen else 0) or not _still(connection, matched):
             return None
