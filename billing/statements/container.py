@@ -78,7 +78,7 @@ class Container:
             entries = [one for one in self.archive.infolist() if not one.filename.endswith("/")]
         except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, UnicodeDecodeError, OSError) as error:
             raise BadStatement(0, f"the ZIP archive cannot be read ({error})", AGAIN) from None
-        if entries and min(one.header_offset for one in self.archive.infolist()):
+        if entries and min(one.header_offset for one in self.archive.infolist()) > 0:
             # The library reads the last of several archives in a file and says nothing of those before it.
             raise BadStatement(0, "something stands in the file before its ZIP archive", AGAIN)
         if len(entries) > _MEMBERS_MAX:
