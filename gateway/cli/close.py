@@ -31,7 +31,9 @@ def close(day: date, site: str | None, as_json: bool, config: Path | None) -> No
     # A terminal sees how far it is; a pipe sees nothing.
     with open_parts(config) as parts, tqdm(unit=" sites", file=sys.stderr, disable=None, leave=False) as bar:
         try:
-            closed = close_day(parts, day, site, operator=operator_name(), progress=lambda _: bar.update())
+            closed = close_day(
+                parts, day, site, operator=operator_name(), progress=lambda _: bar.update(), origin="command line"
+            )
         except NotClosable as why:
             raise CheckFailed(str(why)) from None
         except NotFound as why:

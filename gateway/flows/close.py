@@ -48,22 +48,24 @@ def close_day(
     site: str | None = None,
     operator: str | None = None,
     progress: Callable[[str], object] | None = None,
+    *,
+    origin: str = "",
 ) -> ClosedDay:
-    """Seal a day of a site, or of all enabled sites, one after the other. Closing again returns the same.
+    """Seal a day of a site, or of all enabled sites, one after the other. Closing again returns the same. `origin`: from where.
 
     Raises `NotClosable`, saying which site and why: the day is not over at the site's local time, the day before it is open, or
     its books do not balance. Sites closed before the refusal stay closed. Raises `NotFound` for an unknown site.
     """
     closed: list[ClosedSite] = []
     for name in _sites(parts, site):
-        record = close_site(parts, name, day, operator)
+        record = close_site(parts, name, day, operator, origin)
         closed.append(ClosedSite(name, record.sequence, record.hash))
         if progress is not None:
             progress(name)
     return ClosedDay(day, tuple(closed), street_hash({one.site: one.hash for one in closed}))
 
 
-def close_site(parts: Parts, site: str, day: date, operator: str | None = None) -> Record:
+def close_site(parts: Parts, site: str, day: date, operator: str | None = None, origin: str = "") -> Record:
     """Seal one site's day, or return the close that it has."""
     _refuse_unfinished(parts, site, day)
     with parts.store.writing() as connection:
@@ -76,7 +78,7 @@ def close_site(parts: Parts, site: str, day: date, operator: str | None = None) 
         previous = books.newest_close(connection, site)
         _refuse_out_of_order(connection, site, day, held, previous)
         pass_income.earn_before_close(parts, connection, site, day, held)
-        record = _seal(parts, connection, site, day, previous, operator=operator)
+        record = _seal(parts, connection, site, day, previous, operator=operator, origin=origin)
         connection.commit()
     parts.metrics.days_closed.inc()
     return record
@@ -161,7 +163,14 @@ def _next_day(held: tuple[date, date | None], earliest: date | None) -> date:
 
 
 def _seal(
-    parts: Parts, connection: Connection, site: str, day: date, previous: Record | None, *, operator: str | None
+    parts: Parts,
+    connection: Connection,
+    site: str,
+    day: date,
+    previous: Record | None,
+    *,
+    operator: str | None,
+    origin: str,
 ) -> Record:
     zone = parts.settings.zone
     start, end = day_bounds(day, zone)
@@ -194,7 +203,9 @@ def _seal(
     books.put_record(connection, sealed, now, operator)
     connection.execute(update(SiteBooks).where(SiteBooks.site_id == site).values(closed_through=day))
     if operator is not None:
-        audit.record(connection, at=now, operator=operator, action="close", site=site, subject=day.isoformat())
+        audit.record(
+            connection, at=now, operator=operator, action="close", site=site, subject=day.isoformat(), origin=origin
+        )
     return record
 
 

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from gateway.cli.main import main
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.books import Books, at
 
@@ -44,6 +46,12 @@ def test_close_prints_its_hashes_and_again_the_same(street: Books, capsys: pytes
     code, out, _ = run(capsys, "close", "--day", "2026-03-02", "--site", "b1")
     assert code == 0
     assert "2026-03-02 is closed" in out
+    entry = t.AuditEntry.__table__.c
+    with street.parts.store.reading() as connection:
+        lines = connection.execute(
+            select(entry.site_id, entry.origin).where(entry.action == "close").order_by(entry.id)
+        )
+        assert [tuple(line) for line in lines] == [("b1", "command line"), ("xinyi", "command line")]
 
 
 @pytest.mark.parametrize(
