@@ -36,7 +36,7 @@ def verify(from_day: date | None, to_day: date | None, as_json: bool, config: Pa
         click.echo(json.dumps(msgspec.to_builtins(report)))
     else:
         for kind, count in report.checked.items():
-            click.echo(f"{kind:<14}{count:>10}")
+            click.echo(f"{kind:<20}{count:>10}")
         if report.ok:
             click.echo("everything holds")
     failure = report.first_failure

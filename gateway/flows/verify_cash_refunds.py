@@ -41,7 +41,7 @@ def taken_off(connection: Connection, site: str, stays: Sequence[str]) -> Iterat
 
 def failures(look: Look) -> Iterator[Failure]:
     """In the order of (site, id)."""
-    look.checked["cash refunds"] += 0
+    look.checked["cash_refunds"] += 0
     query = _refunds().where(*look.scope.instants(REFUND.proposed_at)).order_by(REFUND.site_id, REFUND.id)
     for chunk in chunks(look.connection.execute(query)):
         posted = {
@@ -52,7 +52,7 @@ def failures(look: Look) -> Iterator[Failure]:
             why = _wrong(row, posted[row.site_id][row.id]) or _too_much(look, row)
             if why is not None:
                 yield Failure("cash refund", row.id, why)
-            look.count("cash refunds")
+            look.count("cash_refunds")
 
 
 def _refunds() -> Any:

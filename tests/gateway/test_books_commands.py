@@ -86,6 +86,7 @@ def test_verify_says_what_it_checked(street: Books, capsys: pytest.CaptureFixtur
     assert said["ok"]
     assert said["first_failure"] is None
     assert said["checked"]["closes"] == 2
+    assert all(name.replace("_", "").isalpha() for name in said["checked"]), "keys of JSON have no blanks"
     assert run(capsys, "verify", "--from", "2026-03-02", "--to", "2026-03-02")[0] == 0
 
 
