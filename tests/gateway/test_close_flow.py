@@ -125,6 +125,17 @@ def test_what_was_posted_before_the_books_opened_is_closed_first(parts: Parts) -
         close_day(parts, WEDNESDAY)
 
 
+def test_a_street_day_stays_as_it_was_closed_when_another_site_comes(parts: Parts) -> None:
+    books = Books(parts, ("xinyi", "b1"))
+    books.change("UPDATE site_books SET opened_on = '2026-03-04' WHERE site_id = 'b1'")
+    books.clock.set(at("02:00", date(2026, 3, 5)))
+    closed = close_day(parts, MONDAY)
+    assert [one.site for one in closed.sites] == ["xinyi"]
+    assert list(close_missed(parts, WEDNESDAY))[-2:] == [("b1", WEDNESDAY), ("xinyi", WEDNESDAY)]
+    assert close_day(parts, MONDAY) == closed
+    assert [one.site for one in close_day(parts, WEDNESDAY).sites] == ["b1", "xinyi"]
+
+
 def test_books_that_do_not_balance_are_not_sealed(parts: Parts) -> None:
     books = a_day(parts)
     books.change("UPDATE posting SET amount_fen = amount_fen + 1 WHERE account = 'assets:cash:s-1'")
