@@ -16,7 +16,7 @@ from gateway.api import shapes
 from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, Staff, With
 from gateway.api.problems import NotAllowed
-from gateway.flows import audit, closes
+from gateway.flows import closes
 from gateway.flows.refusals import NotFound
 
 router = APIRouter(tags=["days"])
@@ -56,16 +56,7 @@ def day_of(staff: Asking, context: With, day: Day, site: SiteName = None) -> Res
 @router.post("/days/{day}/close", responses={200: {"model": shapes.ClosedDay}})
 def close(staff: Asking, context: With, day: Day, site: SiteName = None) -> Response:
     """Seal the day; closing it again answers the same. 409 if the books do not balance or the day before is open."""
-    where = site_meant(staff, site)
-    document = context.flows.close(context.parts, day, where, staff.name)
-    audit.note(
-        context.parts,
-        operator=staff.name,
-        action="day.close",
-        site=where or "",
-        subject=day.isoformat(),
-        origin=staff.origin,
-    )
+    document = context.flows.close(context.parts, day, site_meant(staff, site), staff.name, staff.origin)
     return json(context.parts, document)
 
 

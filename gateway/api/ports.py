@@ -61,9 +61,9 @@ class Flows:
         )
         return Taken(taken.id, taken.stay, taken.channel, taken.amount_fen)
 
-    def close(self, parts: Parts, day: date, site: str | None, operator: str) -> dict[str, Any]:
+    def close(self, parts: Parts, day: date, site: str | None, operator: str, origin: str) -> dict[str, Any]:
         """Close a day. Raises `NotClosable`."""
-        closed = close_day(parts, day, site, operator)
+        closed = close_day(parts, day, site, operator, origin=origin)
         return {
             "day": closed.day.isoformat(),
             "sites": [{"site": one.site, "sequence": one.sequence, "hash": one.hash.hex()} for one in closed.sites],

@@ -125,7 +125,7 @@ def _sites(parts: Parts, site: str | None, day: date) -> list[str]:
     """A site, or the street: without sites whose books begin after the day, so that a day closed before they came stays as it was."""
     with parts.store.reading() as connection:
         known = books.enabled_sites(connection)
-        begun = [name for name in known if site is None and _has_begun(connection, name, day)]
+        begun = [name for name in known if site is None and books.has_begun(connection, name, day)]
     if site is None:
         if not known:
             raise NotClosable("there is no site; apply a site file first")
@@ -133,12 +133,6 @@ def _sites(parts: Parts, site: str | None, day: date) -> list[str]:
     if site not in known:
         raise NotFound(f"there is no site {site} in service")
     return [site]
-
-
-def _has_begun(connection: Connection, site: str, day: date) -> bool:
-    held = books.books_of(connection).get(site)
-    begins = (books.first_close_day(connection, site), books.first_business_day(connection, site), held and held[0])
-    return min((one for one in begins if one), default=day) <= day
 
 
 def _refuse_unfinished(parts: Parts, site: str, day: date) -> None:

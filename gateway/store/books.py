@@ -183,6 +183,13 @@ def closes(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator
             yield record, bytes(lines), sealed_at
 
 
+def has_begun(connection: Connection, site: str, day: date) -> bool:
+    """Whether a site's books reach back to a day: by a close, by what is posted, or by when they were opened."""
+    held = books_of(connection).get(site)
+    begins = (first_close_day(connection, site), first_business_day(connection, site), held and held[0])
+    return min((one for one in begins if one), default=day) <= day
+
+
 def records_since(connection: Connection, site: str, kind: str, day: date) -> list[Record]:
     """A site's sealed records of a kind from a day on, in their order, without their lines."""
     mine = (_CLOSE.site_id == site, _CLOSE.kind == kind, _CLOSE.day >= day)
@@ -313,6 +320,7 @@ __all__ = [
     "enabled_sites",
     "first_business_day",
     "first_close_day",
+    "has_begun",
     "late_events",
     "lock_books",
     "newest_close",

@@ -97,8 +97,8 @@ class Desk:
             raise AmountNotDue(f"{self.due_fen} fen are due")
         return Taken("p-1", payment["stay_id"], payment["channel"], payment["amount_fen"])
 
-    def close(self, _parts: Parts, day: Any, site: str | None, operator: str) -> dict[str, Any]:
-        self.asked.append(("close", day, site, operator))
+    def close(self, _parts: Parts, day: Any, site: str | None, operator: str, origin: str) -> dict[str, Any]:
+        self.asked.append(("close", day, site, operator, origin))
         return {"day": day.isoformat(), "sites": [], "street_hash": "00"}
 
     def export(self, _parts: Parts, day: Any, form: str, site: str | None, audience: str) -> list[tuple[str, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -88,9 +89,7 @@ class TestMoney:
     def test_closing_is_audited_with_who_and_from_where(self, house: House) -> None:
         house.hires("fin", "finance")
         assert house.as_("fin").post("/api/v1/days/2026-03-01/close").status_code == 200
-        with house.parts.store.reading() as connection:
-            (line,) = connection.execute(select(t.AuditEntry).where(t.AuditEntry.action == "day.close")).all()
-        assert (line.operator, line.subject, line.origin) == ("fin", "2026-03-01", "192.0.2.1")
+        assert house.desk.asked == [("close", date(2026, 3, 1), None, "fin", "192.0.2.1")]
 
     def test_an_export_names_its_file_and_several_are_one_archive(self, house: House) -> None:
         house.hires("fin", "finance")

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.cli.demo import morning
-from gateway.flows import breaks
+from gateway.flows import breaks, estate
 from gateway.flows.breaks import Resolution
 from gateway.flows.close import close_missed
 from gateway.flows.orders import refunds
@@ -26,7 +26,7 @@ from tests.gateway.reconciling import DAY, FINANCE, ONE, Morning, close_of
 from tests.gateway.test_vouchers_races import all_at_once
 from tests.gateway.till import BOSS, Till
 from tests.gateway.till import MONEY as ZHAO
-from tests.gateway.trade import local
+from tests.gateway.trade import SITE, local
 from tests.gateway.voucher_desk import Desk
 
 
@@ -52,6 +52,19 @@ def test_a_day_on_which_all_agree_is_sealed_with_nothing_in_it(street: Morning) 
         (side, channel, "matched"): 800 for side in ("books", "channel") for channel in ("wechat", "alipay")
     }
     street.holds()
+
+
+def test_a_day_of_the_street_stays_sealed_when_another_site_comes(street: Morning) -> None:
+    street.pays()
+    street.night()
+    street.tells()
+    street.tells("alipay")
+    assert street.reconciles().sealed
+    street.clock.advance(days=3)
+    later = SITE.format(capacity=10).split("[[site]]", 1)[1].replace('id = "xinyi"', 'id = "later"')
+    estate.apply(street.parts, SITE.format(capacity=100) + "\n[[site]]" + later)
+    found = street.reconciles()
+    assert (found.sealed, [one.site for one in found.sites]) == (True, ["xinyi"])
 
 
 def test_an_account_whose_statements_come_as_files_is_waited_for(street: Morning) -> None:

@@ -66,7 +66,7 @@ def reconcile_day(
     So what was cut off at midnight clears by itself, and days that waited for this one are sealed, in order. Raises `NotFound` for an
     unknown site, `Invalid` for a day that has not begun, `RunsMeet`.
     """
-    sites = _sites(parts, site)
+    sites = _sites(parts, site, day)
     if parts.clock.now() < day_bounds(day, parts.settings.zone)[0]:
         raise Invalid(f"{day} has not begun: there is nothing to match yet")
     todo, done = [*_begun(parts, sites, [day - _ONE]), day, *_begun(parts, sites, [day + _ONE])], 0
@@ -84,14 +84,16 @@ def reconcile_day(
         )
 
 
-def _sites(parts: Parts, site: str | None) -> list[str]:
+def _sites(parts: Parts, site: str | None, day: date) -> list[str]:
+    """A site, or the street as it was: a site that came later has no such day."""
     with parts.store.reading() as connection:
         known = books.enabled_sites(connection)
+        begun = [name for name in known if site is None and books.has_begun(connection, name, day)]
     if site is not None and site not in known:
         raise NotFound(f"there is no site {site:.60} in service")
     if not known:
         raise NotFound("there is no site; apply a site file first")
-    return [site] if site is not None else list(known)
+    return [site] if site is not None else begun or list(known)
 
 
 def _begun(parts: Parts, sites: Collection[str], days: Collection[date]) -> list[date]:
