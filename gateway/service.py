@@ -91,7 +91,7 @@ class Service:
         self._mended = 0
 
     def start(self) -> None:
-        """Raises `BrokerDidNotStart`. A broker elsewhere may still be away: the bridge goes on trying."""
+        """Raises `BrokerDidNotStart`, `DoorDidNotOpen`. A broker elsewhere may still be away: the bridge goes on trying."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         if self._broker is not None:
             self._broker.start()
