@@ -70,7 +70,7 @@ def test_verify_names_a_bill_whose_holders_give_something_else(parts: Parts) -> 
     street = two_households(parts)
     stay = street.visit(MOTHER, "09:00", "11:00")
     bill, facts = t.Bill.__table__, street.bill(stay).facts
-    for given, why in ((59, "its holders give"), (None, "its draws sum to")):
+    for given, why in ((59, "its holders give"), (None, "draws 120 minutes more")):
         split = {FIRST: {"2026-03": given or 120}, **({OTHER: {"2026-03": 60}} if given else {})}
         with parts.store.writing() as connection:
             connection.execute(update(bill).where(bill.c.stay_id == stay.id).values(facts={**facts, "drawn_by": split}))

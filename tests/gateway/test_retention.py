@@ -155,6 +155,7 @@ def test_what_is_old_is_found_by_an_index(parts: Parts, database_url: str) -> No
         "certificate",
         "free_vehicle",
         "household",
+        "invoice",
         "pass_held",
         "pass_vehicle",
         "pay_later_agreement",
