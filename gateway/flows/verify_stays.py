@@ -240,8 +240,10 @@ def _wrong_instants(stay: Row[Any], around: Around) -> str | None:
             return f"its {word} is said to be at {at}, the event {device}/{event} was at {happened.at}"
         if lane != happened.lane_id:
             return f"its {word} is said to be through {lane}, the event {device}/{event} was at {happened.lane_id}"
-        # Whoever's plate ended is `#` on one side or nothing on the other; a read that staff moved is another vehicle's now.
-        ended = happened.plate is None or stay.plate.startswith("#") or (device, event) in around.moved
+        # Whoever's plate ended is `#` on one side or nothing on the other. What staff moved is another vehicle's now, and what is
+        # void keeps what it was made of.
+        moved = (device, event) in around.moved or stay.corrections or stay.state == "void"
+        ended = happened.plate is None or stay.plate.startswith("#") or moved
         if not ended and happened.plate != stay.plate:
             return f"the event of its {word}, {device}/{event}, is another vehicle's"
     if stay.entry_at is not None and stay.started_at != stay.entry_at:
