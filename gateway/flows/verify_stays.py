@@ -30,7 +30,6 @@ from gateway.store.tables import (
     Site,
     Stay,
     StayCorrection,
-    StayCorrectionRead,
 )
 
 _STAY = Stay.__table__.c
@@ -49,7 +48,6 @@ class Around:
     bills: dict[str, list[BillRecord]] = field(default_factory=lambda: defaultdict(list))
     drawn: dict[str, Drawn] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
     events: dict[tuple[str, str], Any] = field(default_factory=dict)
-    moved: set[tuple[str, str]] = field(default_factory=set)
     corrected: Counter[str] = field(default_factory=Counter)
 
 
@@ -126,11 +124,6 @@ def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:
             events.where(_EVENT.site_id == site, tuple_(_EVENT.device_id, _EVENT.event_id).in_(named))
         ):
             around.events[event[0], event[1]] = event
-        moved = StayCorrectionRead.__table__.c
-        reads = select(moved.device_id, moved.event_id).where(
-            moved.site_id == site, tuple_(moved.device_id, moved.event_id).in_(named)
-        )
-        around.moved.update((row.device_id, row.event_id) for row in connection.execute(reads))
     return around
 
 
@@ -240,10 +233,8 @@ def _wrong_instants(stay: Row[Any], around: Around) -> str | None:
             return f"its {word} is said to be at {at}, the event {device}/{event} was at {happened.at}"
         if lane != happened.lane_id:
             return f"its {word} is said to be through {lane}, the event {device}/{event} was at {happened.lane_id}"
-        # Whoever's plate ended is `#` on one side or nothing on the other. What staff moved is another vehicle's now, and what is
-        # void keeps what it was made of.
-        moved = (device, event) in around.moved or stay.corrections or stay.state == "void"
-        ended = happened.plate is None or stay.plate.startswith("#") or moved
+        # Whoever's plate ended is `#` on one side or nothing on the other; what is void keeps what it was made of.
+        ended = happened.plate is None or stay.plate.startswith("#") or stay.state == "void"
         if not ended and happened.plate != stay.plate:
             return f"the event of its {word}, {device}/{event}, is another vehicle's"
     if stay.entry_at is not None and stay.started_at != stay.entry_at:
