@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import topics
 from gateway.bridge.link import Link, Raw
@@ -14,11 +16,14 @@ from gateway.bridge.worker import Worker
 from gateway.flows import emergencies
 from gateway.flows.inbound import StatusIn
 from gateway.flows.outcome import Outcome
+from gateway.runtime.logs import logger
 from gateway.runtime.settings import Broker
 from gateway.wiring import Parts
 
 if TYPE_CHECKING:
     from gateway.bridge.door_server import DoorServer
+
+_log = logger(__name__)
 
 
 class Bridge:
@@ -77,7 +82,14 @@ class Bridge:
 
     def _heard(self, statuses: Sequence[StatusIn]) -> None:
         self.lists.reported(statuses)
-        emergencies.renew(self._parts, statuses)
+        try:
+            emergencies.renew(self._parts, statuses)
+        except SQLAlchemyError as problem:
+            # The batch itself is stored: its receipts and acknowledgements do not wait. A status comes every 30 s.
+            _log.warning(
+                "barriers of an emergency are told again with their devices' next status",
+                problem=str(problem).split("\n", 1)[0],
+            )
 
     def healthy(self) -> bool:
         return self.link.healthy() and self.worker.healthy() and (self.door is None or self.door.healthy())

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from controllers.adapters import native
 from controllers.commands import Action, Reason
 from controllers.events import BarrierState, DeviceStatus, Outcome
 from controllers.events import Outcome as Became
+from gateway.bridge.bridge import Bridge
 from gateway.flows import attending, emergencies, staff_commands
 from gateway.flows.charges_books import By
 from gateway.flows.inbound import StatusIn
@@ -26,6 +29,7 @@ from gateway.flows.staff_refusals import (
     OpeningUnderWay,
 )
 from gateway.flows.verify import verify
+from gateway.runtime.settings import Broker
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.meddling import named_after
@@ -236,6 +240,19 @@ class TestEmergency:
         booth.hears("d1", **{"in-1": "open", "out-1": "open"})
         booth.hears("d1", online=False)
         assert len(booth.all_commands()) == 5
+
+    def test_a_renewal_that_fails_holds_up_nothing_else(self, booth: Booth, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.declared(booth)
+
+        def refused(*_: object) -> int:
+            raise OperationalError("INSERT", {}, Exception("database is locked"))
+
+        monkeypatch.setattr("gateway.bridge.bridge.emergencies.renew", refused)
+        bridge = Bridge(booth.parts, Broker("mqtt://127.0.0.1:1"))
+        with capture_logs() as logs:
+            bridge._heard([booth.status("d1")])
+        bridge.link.stop()
+        assert [one["log_level"] for one in logs] == ["warning"]
 
     def test_nobody_lowers_a_barrier_meanwhile(self, booth: Booth) -> None:
         self.declared(booth)
