@@ -104,14 +104,15 @@ def _scene(request: Request, context: Context, token: str) -> _Scene | None:
 
 def _claim(scene: _Scene) -> claiming.Claimed:
     parts = scene.context.parts
+    driver = msgspec.structs.replace(claiming.DRIVER, origin=address_of(scene.request))
     if claiming.look(parts, scene.site, scene.lane).inward:
         name = scene.may_name
         if name is None:
             raise ScanOver
-        return claiming.enter(parts, scene.site, scene.lane, name, address_of(scene.request))
+        return claiming.enter(parts, scene.site, scene.lane, name, driver)
     if scene.came is None:
         raise NoStay
-    return claiming.leave(parts, scene.site, scene.lane, scene.came)
+    return claiming.leave(parts, scene.site, scene.lane, scene.came, driver)
 
 
 def _page(scene: _Scene, notice: str | None = None, status: int = 200) -> Response:

@@ -17,16 +17,14 @@ from sqlalchemy import Connection, insert, select, update
 from controllers import decide
 from controllers.commands import Action, Command, Reason
 from controllers.decide import Verdict
-from controllers.passages import Decision, State
+from controllers.passages import Decision
 from controllers.wording import lines, voice
 from gateway.flows import audit
 from gateway.flows.answer import plan
-from gateway.flows.batch import Batch
+from gateway.flows.at_lane import AtLane, inside_since
 from gateway.flows.charges_books import By, reason_of
-from gateway.flows.gather import gather_vehicles
 from gateway.flows.outcome import PlannedCommand
 from gateway.flows.passage import Corridor
-from gateway.flows.reading import site_of
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.staff_refusals import DeviceAway, NotWhileOpen, OpeningUnderWay
@@ -34,7 +32,6 @@ from gateway.flows.taking import content_of, key_of
 from gateway.publish.wire import command_message
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
-from gateway.store.facts import FactLoader, Facts
 from gateway.store.records import Estate, EventRecord, LaneFacts
 from gateway.wiring import Parts
 
@@ -179,55 +176,32 @@ class _ByHand(Corridor):
         return plan(self.batch, self._secret, read, lane, _BY_STAFF, stay, command_id=command_id, expires_at=expires_at)
 
 
-class _Work:
-    """One transaction at one lane."""
-
-    def __init__(self, parts: Parts, connection: Connection, site: str, lane: str, by: By) -> None:
-        self._parts, self._connection, self._by = parts, connection, by
-        self._loader = FactLoader(connection, locking=True)
-        self._estate = parts.estates.known(connection, {(site, lane)})
-        found = self._estate.lanes.get((site, lane))
-        if found is None:
-            raise NotFound("there is no such lane, or not for you")
-        self._lane = found
-        self._now = parts.clock.now()
-        self._batch = self._batch_of(Facts())
-
-    def _batch_of(self, facts: Facts) -> Batch:
-        settings = self._parts.settings
-        return Batch(estate=self._estate, facts=facts, now=self._now, zone=settings.zone, base_url=settings.base_url)
+class _Work(AtLane):
+    """A command there."""
 
     def waiting(self) -> EventRecord | None:
         """The read of the vehicle that stands at the lane, behind the locks of read and vehicle; None where none does."""
-        first = self._newest()
+        first = self._standing()
         if first is None:
             return None
         self._loader.lock_reads({(first.site, first.device, first.event)})
         if first.plate is not None:
-            key = (first.site, first.plate)
-            since = _inside_since(self._connection, *key) or first.at
-            facts = gather_vehicles(
-                self._loader, self._estate, {key: min(since, first.at)}, self._now, self._parts.settings.zone, seen=True
-            )
-            facts.inside = self._loader.inside({first.site})()
-            self._batch = self._batch_of(facts)
-        read = self._newest()
+            since = inside_since(self._connection, first.site, first.plate) or first.at
+            self.gather(first.plate, min(since, first.at))
+        read = self._standing()
         if read is None or (read.device, read.event, read.plate) != (first.device, first.event, first.plate):
             return None  # it has moved meanwhile: the barrier opens for whoever is there
-        return self._batch.facts.history.get((read.site, read.plate or ""), {}).get(
+        return self.batch.facts.history.get((read.site, read.plate or ""), {}).get(
             (read.site, read.device, read.event), read
         )
 
-    def _newest(self) -> EventRecord | None:
-        lane = (self._lane.site, self._lane.lane)
-        read = self._loader.newest_reads({lane}, self._now + decide.FUTURE_MAX).get(lane)
-        if read is None or read.completed or read.opening is not None or read.device != self._lane.device:
-            return None
-        return None if read.buffered or self._now - read.at >= decide.PAYMENT_OPENS_WITHIN else read
+    def _standing(self) -> EventRecord | None:
+        read = self.newest()
+        return None if read is None or read.buffered else read
 
     def refuse(self, action: Action) -> None:
         """Raises what stands against it."""
-        site, device = self._lane.site, self._lane.device
+        site, device = self.lane.site, self.lane.device
         online = self._connection.execute(
             select(t.DeviceState.online).where(t.DeviceState.site_id == site, t.DeviceState.device_id == device)
         ).scalar()
@@ -248,14 +222,14 @@ class _Work:
         )
         if self._connection.execute(under_way).first() is not None:
             raise OpeningUnderWay
-        planned = _ByHand(self._batch, self._parts.settings.secret()).open(read, self._lane, command_id)
+        planned = _ByHand(self.batch, self._parts.settings.secret()).open(read, self.lane, command_id)
         self._done_with(read)
         return msgspec.structs.replace(planned, operator=self._by.operator)
 
     def told(self, asked: Asked, command_id: str) -> PlannedCommand:
         return to_lane(
             self._estate,
-            self._lane,
+            self.lane,
             asked.action,
             Reason.STAFF,
             command_id,
@@ -265,8 +239,8 @@ class _Work:
         )
 
     def keep(self, planned: PlannedCommand, asked: Asked, key: str, content: bytes) -> None:
-        self._batch.outcome.commands.append(planned)
-        OutcomeWriter(self._connection).save(self._batch.outcome, self._batch.facts, self._now, None)
+        self.batch.outcome.commands.append(planned)
+        OutcomeWriter(self._connection).save(self.batch.outcome, self.batch.facts, self._now, None)
         self._connection.execute(
             insert(t.StaffCommand).values(
                 site_id=planned.site,
@@ -328,14 +302,6 @@ def _checked(asked: Asked) -> Asked:
     return msgspec.structs.replace(asked, reason=reason, note=note)
 
 
-def _inside_since(connection: Connection, site: str, plate: str) -> datetime | None:
-    stay = t.Stay
-    found: datetime | None = connection.execute(
-        select(stay.started_at).where(stay.site_id == site, stay.plate == plate, stay.state == State.INSIDE.value)
-    ).scalar()
-    return found
-
-
 def _first(connection: Connection, site: str, key: str, content: bytes) -> str | None:
     """The command that was given under this key. Raises `KeyReused` where something else was asked under it."""
     row = connection.execute(
@@ -388,6 +354,3 @@ def _commands(connection: Connection, site: str, *conditions: Any, limit: int = 
         )
         for row in rows
     ]
-
-
-__all__ = ["Asked", "Given", "command", "given", "newest", "site_of", "to_lane"]

@@ -184,7 +184,7 @@ class TestRoles:
         house.hires("fin", "finance", "xinyi")
         house.hires("two", "finance", "xinyi", "archive")
         house.as_("fin").post("/api/v1/days/2026-03-01/close")
-        assert house.desk.asked[-1][2:] == ("xinyi", "fin")
+        assert house.desk.asked[-1][2:4] == ("xinyi", "fin")
         is_a_problem(house.as_("two").post("/api/v1/days/2026-03-01/close"), 403)
         is_a_problem(house.as_("fin").get("/api/v1/days/2026-03-01/export", site="archive"), 403)
 

@@ -59,6 +59,7 @@ def two(parts: Parts, tmp_path: Path) -> Iterator[Two]:
     with ExitStack() as stack:
         hushu = stack.enter_context(channels(parts.clock))
         canal = stack.enter_context(Provider(parts.clock.now, keys=(Key(), Key())))
+        canal.wechat.merchant_no, canal.alipay.seller_id = "1900009191", "2088102146229191"
         yield Two(parts, hushu, canal, tmp_path)
 
 

@@ -12,22 +12,19 @@ from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from controllers import decide
-from controllers.passages import Decision, State
+from controllers.passages import Decision
 from controllers.unlicensed import is_unlicensed
 from gateway.flows import audit, unlicensed
-from gateway.flows.batch import Batch
+from gateway.flows.at_lane import AtLane, inside_since
 from gateway.flows.charges_books import By
-from gateway.flows.gather import gather_vehicles
 from gateway.flows.lane_pass.refusals import ClaimedBefore, NobodyWaits, NoStay, ScanOver
 from gateway.flows.passage import Corridor
 from gateway.flows.refusals import NotFound
 from gateway.flows.saving import OutcomeWriter
-from gateway.store import tables as t
-from gateway.store.facts import FactLoader
-from gateway.store.records import EventRecord, LaneFacts, StayRecord
+from gateway.store.records import EventRecord, StayRecord
 from gateway.wiring import Parts
 
 DRIVER = By(operator="driver")
@@ -73,17 +70,17 @@ class _Claim(Corridor):
         vehicle.fold(read.at)
 
 
-def enter(parts: Parts, site: str, lane: str, plate: str, origin: str = "") -> Claimed:
+def enter(parts: Parts, site: str, lane: str, plate: str, by: By = DRIVER) -> Claimed:
     """Let a vehicle in under a name that no other has had. Raises `NobodyWaits`, `ClaimedBefore`, `ScanOver`, `NotFound`."""
     with parts.store.deciding() as connection:
-        work = _Work(parts, connection, site, lane, DRIVER, origin)
+        work = _Work(parts, connection, site, lane, by)
         if not work.lane.inward:
             raise NotFound("this lane leads out")
         read = work.waiting(plate, None)
         if read.plate == plate:
             return work.standing(read)  # asked again: an answer got lost
         before = work.batch.facts.history[site, plate].values()
-        if not work.anew and unlicensed.still_there(read, before) != plate:
+        if not work.anew(plate) and unlicensed.still_there(read, before) != plate:
             raise ScanOver
         return work.claim(read, plate, "lane.enter")
 
@@ -104,7 +101,7 @@ def leave(
     Raises `NobodyWaits`, `ClaimedBefore`, `NoStay`, `NotFound`.
     """
     with parts.store.deciding() as connection:
-        work = _Work(parts, connection, site, lane, by, by.origin)
+        work = _Work(parts, connection, site, lane, by)
         if work.lane.inward:
             raise NotFound("this lane leads in")
         read = work.waiting(plate, _inside(connection, site, plate))
@@ -118,12 +115,12 @@ def leave(
 def look(parts: Parts, site: str, lane: str, *plates: str) -> Seen:
     """What stands at a lane now, and whether it is one of these. Writes nothing. Raises `NotFound`."""
     with parts.store.reading() as connection:
-        work = _Work(parts, connection, site, lane, DRIVER, "", locking=False)
+        work = _Work(parts, connection, site, lane, DRIVER, locking=False)
         read = work.newest()
         if read is None:
             return Seen(inward=work.lane.inward, waits=False)
         if read.plate is not None and read.plate in plates:
-            work.load(read.plate, read.at)
+            work.gather(read.plate, read.at)
             return Seen(inward=work.lane.inward, waits=False, mine=work.standing(read))
         return Seen(inward=work.lane.inward, waits=read.plate is None and not read.buffered)
 
@@ -137,37 +134,14 @@ def inside(parts: Parts, site: str, plate: str) -> datetime | None:
             return None
 
 
-class _Work:
-    """One transaction at one lane."""
-
-    batch: Batch
-    anew: bool
-
-    def __init__(
-        self, parts: Parts, connection: Connection, site: str, lane: str, by: By, origin: str, *, locking: bool = True
-    ) -> None:
-        self._parts, self._connection, self._by, self._origin = parts, connection, by, origin
-        self._loader = FactLoader(connection, locking=locking)
-        self._estate = parts.estates.known(connection, {(site, lane)})
-        found = self._estate.lanes.get((site, lane))
-        if found is None:
-            raise NotFound("there is no such lane, or not for you")
-        self.lane: LaneFacts = found
-        self._now = parts.clock.now()
-
-    def newest(self) -> EventRecord | None:
-        """The read of what stands at the lane; None where nothing does, or nothing that could still be answered."""
-        lane = (self.lane.site, self.lane.lane)
-        read = self._loader.newest_reads({lane}, self._now + decide.FUTURE_MAX).get(lane)
-        if read is None or read.completed or read.opening is not None or read.device != self.lane.device:
-            return None
-        return None if self._now - read.at >= decide.PAYMENT_OPENS_WITHIN else read
+class _Work(AtLane):
+    """A claim there."""
 
     def waiting(self, plate: str, since: datetime | None) -> EventRecord:
         """The read of the vehicle that waits, behind the locks of read and vehicle, in the order in which everybody takes them."""
         first = self._wanted(plate)
         self._loader.lock_reads({(first.site, first.device, first.event)})
-        self.load(plate, first.at if since is None else since)
+        self.gather(plate, first.at if since is None else since)
         read = self._wanted(plate)
         if (read.device, read.event) != (first.device, first.event):
             raise NobodyWaits("the vehicle has moved meanwhile; try again")
@@ -183,14 +157,9 @@ class _Work:
             raise NobodyWaits
         return read
 
-    def load(self, plate: str, since: datetime) -> None:
-        key, zone = (self.lane.site, plate), self._parts.settings.zone
-        facts = gather_vehicles(self._loader, self._estate, {key: since}, self._now, zone, seen=True)
-        facts.inside = self._loader.inside({self.lane.site})()
-        self.anew = key in self._loader.strangers
-        self.batch = Batch(
-            estate=self._estate, facts=facts, now=self._now, zone=zone, base_url=self._parts.settings.base_url
-        )
+    def anew(self, plate: str) -> bool:
+        """Whether no read of this site has had the name before. Known once its facts are gathered."""
+        return (self.lane.site, plate) in self._loader.strangers
 
     def claim(self, read: EventRecord, plate: str, action: str, reason: str = "") -> Claimed:
         corridor = _Claim(self.batch, self._parts.settings.secret())
@@ -203,7 +172,7 @@ class _Work:
             action=action,
             site=read.site,
             subject=done.stay or f"{read.site}.{read.lane}",
-            origin=self._origin,
+            origin=self._by.origin,
             reason=reason,
             detail={"lane": read.lane, "event": read.event, "opened": done.opened, "reason": done.reason},
         )
@@ -229,11 +198,7 @@ class _Work:
 
 def _inside(connection: Connection, site: str, plate: str) -> datetime:
     """When the stay of a vehicle that is inside began. Raises `NoStay`."""
-    found: datetime | None = connection.execute(
-        select(t.Stay.started_at).where(
-            t.Stay.site_id == site, t.Stay.plate == plate, t.Stay.state == State.INSIDE.value
-        )
-    ).scalar()
+    found = inside_since(connection, site, plate)
     if found is None or not is_unlicensed(plate):
         raise NoStay
     return found
