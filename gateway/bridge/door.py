@@ -15,7 +15,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,17 +26,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controllers.adapters import native
 from controllers.adapters.joining import Joiner
 from controllers.adapters.port import Adapter, Delivery, Fitting, Picture, Posted, Reply, Said
 from controllers.adapters.registry import ADAPTERS
-from controllers.events import CommandResult, DeviceStatus, Outcome, PlateEvent, Undecodable
+from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
+from gateway.bridge.porch import Porch
 from gateway.bridge.riding import Ridden, Riding
 from gateway.flows import images
 from gateway.flows.credentials import DeviceCredentials, DeviceName, basic
-from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
+from gateway.flows.inbound import Rejected
 from gateway.flows.refusals import Refused
 from gateway.runtime.logs import logger
 from gateway.store.fittings import Fitted, load_fittings
@@ -69,8 +68,7 @@ class Door:
         answer_within_seconds: float = ANSWER_WITHIN_SECONDS,
     ) -> None:
         self._parts = parts
-        self._left_behind = left_behind
-        self._inbox = inbox
+        self._porch = Porch(inbox, left_behind)
         self._riding = riding
         self._answer_within = answer_within_seconds
         self._credentials = DeviceCredentials(parts.store)
@@ -118,7 +116,7 @@ class Door:
             return Response(status_code=408)
         if body is None:
             return Response(status_code=413)
-        if not self._inbox.admits(_topic(device, "event").encode(), b"", time.perf_counter()):
+        if not self._porch.admits(device):
             return Response(status_code=429, headers={"Retry-After": "5"})
         message = Posted(
             method=request.method,
@@ -140,10 +138,10 @@ class Door:
             if joined.who == device:
                 told += joined.said
             else:
-                self._put(DeviceName(*joined.who), joined.said, now)
+                self._porch.put(DeviceName(*joined.who), joined.said, now)
         events = [one for one in told if isinstance(one, PlateEvent)]
         waits = [self._riding.expect(device.site, device.device, one.id) for one in events]
-        self._put(device, told, now)
+        self._porch.put(device, told, now)
         if not await self._stored(waits):
             return Response(status_code=503, headers={"Retry-After": "1"})
         now = self._parts.clock.now()
@@ -172,7 +170,7 @@ class Door:
             event_id=problem.event_id,
         )
         stored = self._riding.expect_rejected(rejected)
-        self._into_inbox(device, "event", rejected, now)
+        self._porch.reject(device, rejected, now)
         if not await self._stored([stored]):
             return Response(status_code=503, headers={"Retry-After": "60"})
         return _response(adapter.answer(message, None, (), fitting, now))
@@ -198,26 +196,12 @@ class Door:
                     self._riding.forget(stored)
         return True
 
-    def _put(self, device: DeviceName, said: Sequence[Said], now: datetime) -> None:
-        """Into the inbox, as if MQTT had brought it."""
-        for one in said:
-            inbound = _inbound(device, one, now)
-            if inbound is not None:
-                channel: native.Channel = "status" if isinstance(inbound, StatusIn) else "event"
-                self._into_inbox(device, channel, inbound, now)
-
-    def _into_inbox(self, device: DeviceName, channel: native.Channel, inbound: Inbound, now: datetime) -> None:
-        payload = b"" if isinstance(inbound, StatusIn) else inbound.payload
-        raw = Raw(_topic(device, channel), payload, False, now, time.perf_counter(), 0, None, inbound)
-        if left := self._inbox.put_nowait(raw):
-            self._left_behind([one for one in left if one is not None])
-
     def _after(self, device: DeviceName, ridden: Ridden | None, pictures: Sequence[Picture]) -> None:
         """When the answer has left: what it told has been taken, as far as such a device ever says."""
         if ridden is not None:
             now = self._parts.clock.now()
             result = CommandResult(command=ridden.id, outcome=Outcome.DONE, at=now, detail="accepted")
-            self._put(device, (result,), now)
+            self._porch.put(device, (result,), now)
         for picture in pictures:
             try:
                 images.keep(self._parts, device.site, device.device, picture.event, picture.jpeg)
@@ -240,7 +224,7 @@ class Door:
         while True:
             now = self._parts.clock.now()
             for joined in self._joiner.due(now):
-                self._put(DeviceName(*joined.who), joined.said, now)
+                self._porch.put(DeviceName(*joined.who), joined.said, now)
             if time.monotonic() - looked > _FITTINGS_EVERY_SECONDS:
                 looked = time.monotonic()
                 with contextlib.suppress(SQLAlchemyError):
@@ -253,40 +237,6 @@ def _by_http(fitted: Fitted) -> Fitted:
     if _BY_HTTP not in ADAPTERS[fitted.vendor].features:
         return fitted
     return Fitted(fitted.vendor, replace(fitted.fitting, features=fitted.fitting.features | {_BY_HTTP}))
-
-
-def _inbound(device: DeviceName, one: Said, now: datetime) -> Inbound | None:
-    """As the worker knows it; None for what is no business of its."""
-    topic = _topic(device, "event")
-    if isinstance(one, PlateEvent):
-        return EventIn(
-            site=device.site,
-            device=device.device,
-            event=one,
-            received_at=now,
-            topic=topic,
-            payload=native.encode_event(one),
-        )
-    if isinstance(one, CommandResult):
-        return ResultIn(
-            site=device.site,
-            device=device.device,
-            result=one,
-            received_at=now,
-            topic=_topic(device, "result"),
-            payload=native.encode(one),
-        )
-    if isinstance(one, DeviceStatus):
-        offset = None if one.at is None else (one.at - now) // timedelta(milliseconds=1)
-        # Which list it has it does not say: below 0, so that nobody takes it for being behind.
-        status = replace(one, list_version=-1)
-        return StatusIn(site=device.site, device=device.device, status=status, received_at=now, offset_ms=offset)
-    return None
-
-
-def _topic(device: DeviceName, channel: native.Channel) -> str:
-    """Under this name the inbox knows whose turn it is."""
-    return native.topic(device.site, device.device, channel)
 
 
 def _response(replies: Sequence[Any], background: BackgroundTask | None = None) -> Response:
