@@ -24,13 +24,9 @@ _TIMES = int(_ASKED or "1")
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if _ASKED else ()))
 
 
-def examples(number: int, *, same: bool = False) -> settings:
-    """So many by default. `PARKGATE_EXAMPLES` multiplies them, and has a failing one made as small as can be.
-
-    `same`: without it the same ones in each run.
-    """
+def examples(number: int) -> settings:
+    """So many by default. `PARKGATE_EXAMPLES` multiplies them, and has a failing one made as small as can be."""
     return settings(
-        derandomize=same and "PARKGATE_EXAMPLES" not in os.environ,
         max_examples=number * _TIMES,
         deadline=None,
         print_blob=True,

@@ -186,8 +186,7 @@ def test_a_read_that_joins_what_was_corrected_with_another_stay(small: SqliteWor
         assert (one.id, one.entry_at, one.exit_event) == (first.id, at(-600, 38), "out")
 
 
-# The same examples in each run until the one below holds: `PARKGATE_EXAMPLES` looks further.
-@examples(20, same=True)
+@examples(20)
 @given(told_and_delivered(payments=True), st.lists(rights(), min_size=1, max_size=4))
 def test_money_and_minutes_are_counted_once_whatever_is_corrected(
     small: SqliteWorlds, drawn: Drawn, said: list[Right]
@@ -196,10 +195,8 @@ def test_money_and_minutes_are_counted_once_whatever_is_corrected(
     correct_meanwhile(small, drawn, said)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="of one vehicle corrected four times, two stays stand on its household's one space"
-)
-def test_a_space_serves_one_vehicle_after_four_corrections(small: SqliteWorlds) -> None:
+def test_two_stays_of_one_vehicle_that_were_corrected_stand_on_one_space(small: SqliteWorlds) -> None:
+    """One was paid for before a later read of the same vehicle showed that its exit is missing."""
     correct_meanwhile(small, (FOUND, DELIVERED), SAID)
 
 
