@@ -52,9 +52,7 @@ from gateway.api.ports import Flows
 from gateway.api.reports import Reports
 from gateway.api.sessions import Tokens
 from gateway.console import driver, invoice, lane, pages
-from gateway.console.desk import lanes as desk_lanes
-from gateway.console.desk import queue as desk_queue
-from gateway.console.desk import stays as desk_stays
+from gateway.console.desk.routers import ROUTERS as DESK_ROUTERS
 from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.wiring import Parts
@@ -153,9 +151,7 @@ def _served() -> APIRouter:
     for router in (
         monitor.router,
         pages.router,
-        desk_queue.router,
-        desk_stays.router,
-        desk_lanes.router,
+        *DESK_ROUTERS,
         notify.router,
         driver.router,
         invoice.router,

@@ -80,7 +80,7 @@ def lane_board(request: Request, context: With) -> Response:
     lanes_of: dict[str, list[dict[str, object]]] = {}
     for lane in board["lanes"]:
         lanes_of.setdefault(lane["site"], []).append(lane)
-    return door.page(request, staff, "board.html", board=board, lanes_of=lanes_of, icons=BARRIER_ICONS)
+    return door.page(request, staff, "board.html", here="board", board=board, lanes_of=lanes_of, icons=BARRIER_ICONS)
 
 
 def _form(request: Request, message: str | None = None, status: int = 200, username: str = "") -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -14,7 +15,8 @@ from markupsafe import Markup
 from billing.explain import duration
 from gateway.console.words import WORDS, Language, exception_word, for_script, language, word
 
-LANGUAGE_COOKIE = "parkgate_language"
+LANGUAGE_COOKIE, THEME_COOKIE = "parkgate_language", "parkgate_theme"
+THEMES = ("auto", "light", "dark")
 _YEAR_SECONDS = 365 * 24 * 3600
 
 _environment = Environment(
@@ -56,13 +58,23 @@ def language_of(request: Request) -> Language:
     return language(request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE))
 
 
+def theme_of(request: Request) -> str:
+    """`?theme=`, else what was chosen before, else as the device has it."""
+    wanted = request.query_params.get("theme") or request.cookies.get(THEME_COOKIE)
+    return wanted if wanted in THEMES else THEMES[0]
+
+
 def secure(request: Request) -> bool:
     return request.url.scheme == "https" or request.app.state.context.parts.settings.base_url.startswith("https:")
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page in the language of the request; a language that was asked for is remembered."""
-    lang = language_of(request)
+    """A page in the language and theme of the request; one that was asked for is remembered.
+
+    `switch(lang=…)` is the address of this page in another language, or with anything else of its query changed.
+    """
+    lang, theme = language_of(request), theme_of(request)
+    asked = {name: value for name, value in request.query_params.items() if name != "said"}
 
     def say(key: str) -> str:
         return WORDS[lang][key]
@@ -70,11 +82,17 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     def named(group: str, key: str | None) -> str:
         return word(lang, group, key)
 
+    def switch(**change: str) -> str:
+        return f"{request.url.path}?{urlencode({**asked, **change})}"
+
     page = _environment.get_template(template).render(
         lang=lang,
         html_lang="zh-CN" if lang == "zh" else "en",
         other="en" if lang == "zh" else "zh",
         path=request.url.path,
+        theme=theme,
+        switch=switch,
+        asked_here=lambda: asked,
         t=say,
         word=named,
         duration=lambda minutes: duration(minutes, lang),
@@ -83,8 +101,9 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         **values,
     )
     answer = HTMLResponse(page, status)
-    if request.query_params.get("lang"):
-        answer.set_cookie(
-            LANGUAGE_COOKIE, lang, max_age=_YEAR_SECONDS, samesite="strict", httponly=True, secure=secure(request)
-        )
+    for name, cookie, chosen in (("lang", LANGUAGE_COOKIE, lang), ("theme", THEME_COOKIE, theme)):
+        if asked.get(name):
+            answer.set_cookie(
+                cookie, chosen, max_age=_YEAR_SECONDS, samesite="strict", httponly=True, secure=secure(request)
+            )
     return answer

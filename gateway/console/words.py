@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from billing.exports.words import EXCEPTIONS
 from gateway.console.words_desk import DESK
+from gateway.console.words_frame import FRAME
 from gateway.console.words_open import OPEN
 
 Language = Literal["zh", "en"]
@@ -16,6 +17,7 @@ BARRIER_ICONS: Final = {"open": "↑", "closed": "—", "moving": "↕", "fault"
 
 WORDS: Final[dict[Language, dict[str, str]]] = {
     "zh": {
+        **FRAME["zh"],
         **DESK["zh"],
         **OPEN["zh"],
         "title": "智慧停车总控台",
@@ -164,6 +166,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "pay.voucher.voucher-not-now": "此停车记录现在不能使用停车券。",
     },
     "en": {
+        **FRAME["en"],
         **DESK["en"],
         **OPEN["en"],
         "title": "Parkgate console",
@@ -364,10 +367,16 @@ def exception_word(lang: Language, kind: str) -> str:
     return EXCEPTION_WORDS[lang].get(kind, kind.replace("_", " "))
 
 
+# The words, and groups of words, of the board's script.
+_ON_THE_BOARD: Final = frozenset(
+    {"barrier", "decision", "reason", "stale", "online", "offline", "no_plate", "no_read", "live", "connecting"}
+)
+
+
 def for_script(lang: Language) -> dict[str, object]:
     """What the board's script needs."""
     return {
-        "words": WORDS[lang],
+        "words": {name: said for name, said in WORDS[lang].items() if name.partition(".")[0] in _ON_THE_BOARD},
         "exceptions": EXCEPTION_WORDS[lang],
         "icons": BARRIER_ICONS,
         "language": "zh-CN" if lang == "zh" else "en",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.console.desk import door
+from gateway.console.desk import sections
 from gateway.console.words import WORDS
 from gateway.console.words_desk import DESK
 from gateway.wiring import Parts
@@ -59,7 +59,7 @@ class TestDoors:
             assert not re.findall(r"desk\.[a-z]+|undefined", body)
         assert DESK["zh"].keys() == DESK["en"].keys()
         assert WORDS["zh"].keys() == WORDS["en"].keys()
-        assert all(f"desk.{name}" in DESK["zh"] for name, _, _ in door.PAGES)
+        assert all(f"desk.{name}" in DESK["zh"] for name, _, _ in sections.PAGES)
 
 
 class TestQueue:

@@ -1,7 +1,8 @@
-"""Who may see a working page, and how a form is answered."""
+"""Who may see a working page, how it is made, and how a form is answered."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,15 +13,9 @@ from gateway.api import access
 from gateway.api.context import Context, Staff, staff_of
 from gateway.api.problems import NotSignedIn
 from gateway.api.sessions import same
+from gateway.console.desk import sections
 from gateway.console.rendering import render
 from gateway.flows.refusals import Refused
-
-# Each page stands for a call of the API: who may make that one sees the link, and the page.
-PAGES = (
-    ("board", "/", ("GET", "/live")),
-    ("queue", "/queue", ("GET", "/exceptions")),
-    ("stays", "/stays", ("GET", "/stays")),
-)
 
 
 def staff_at(request: Request, context: Context, *calls: tuple[str, str]) -> Staff | Response:
@@ -31,7 +26,7 @@ def staff_at(request: Request, context: Context, *calls: tuple[str, str]) -> Sta
             return RedirectResponse("/login", 303)
         raise NotSignedIn("the console takes a cookie session; sign in at /login")
     if not all(may(staff, *call) for call in calls):
-        return render(request, "notice.html", 403, staff=staff, message="not_for_role")
+        return page(request, staff, "desk_notice.html", 403, message="not_for_role")
     return staff
 
 
@@ -40,10 +35,20 @@ def may(staff: Staff, method: str, path: str) -> bool:
     return access.allowed(staff.role, method, path)
 
 
-def page(request: Request, staff: Staff, template: str, status: int = 200, **values: Any) -> Response:
-    """A working page, with the way to the others that this role may see."""
-    links = [(name, where) for name, where, call in PAGES if may(staff, *call)]
-    return render(request, template, status, staff=staff, links=links, may=lambda *call: may(staff, *call), **values)
+def page(
+    request: Request, staff: Staff, template: str, status: int = 200, *, here: str = "", **values: Any
+) -> Response:
+    """A working page. `here` is its name in `sections`, or that of the page to which it belongs.
+
+    Templates have `may(method, path)`, and `said`: what `back_to(…, said=…)` has to say of the form before.
+    """
+
+    def this_may(method: str, path: str) -> bool:
+        return may(staff, method, path)
+
+    said = request.query_params.get("said", "") if request.method == "GET" else ""
+    menu = sections.menu(this_may, here)
+    return render(request, template, status, staff=staff, menu=menu, may=this_may, said=said, **values)
 
 
 def refused(request: Request, staff: Staff, why: Refused, back: str) -> Response:
@@ -51,11 +56,21 @@ def refused(request: Request, staff: Staff, why: Refused, back: str) -> Response
     return page(request, staff, "desk_refused.html", why.status, why=why, back=back)
 
 
+def at_fields(why: Refused, fields: Collection[str]) -> dict[str, Refused]:
+    """A refusal at the field that its detail begins with, as the API's details do; under "" where it names none of these.
+
+    The document for a form's `field` macros: `errors=door.at_fields(why, ("plate", "valid_to"))`.
+    """
+    named = why.detail.split(" ", 1)[0].rstrip(":")
+    return {named if named in fields else "": why}
+
+
 def from_elsewhere(staff: Staff, csrf: str) -> bool:
     """Whether a form was not one of our own pages'."""
     return not csrf or not same(csrf, staff.csrf or "")
 
 
-def back_to(where: str, **query: str | None) -> Response:
-    said = {name: value for name, value in query.items() if value}
-    return RedirectResponse(f"{where}?{urlencode(said)}" if said else where, 303)
+def back_to(where: str, query: Mapping[str, str | None] | None = None, **more: str | None) -> Response:
+    """To a page by GET, so that loading it again sends nothing twice. `said="saved"` shows the words `said.saved` there."""
+    told = {name: value for name, value in {**(query or {}), **more}.items() if value}
+    return RedirectResponse(f"{where}?{urlencode(told)}" if told else where, 303)

@@ -1,3 +1,5 @@
+import { keysOn, writing } from "./frame.js";
+
 // Keys for whoever works through a list: everything they do can be done with a pointer as well.
 const items = [...document.querySelectorAll("#items > .item")];
 let at = -1;
@@ -12,16 +14,11 @@ function go(step) {
 const within = (key) => (items[at] ?? items[0])?.querySelector(`[data-key="${key}"]`);
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const typing = event.target.closest?.("input, select, textarea");
-  if (event.key === "Escape" && typing) return typing.blur();
-  if (typing) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || writing(event) || !keysOn()) return;
   if (event.key === "j") go(1);
   else if (event.key === "k") go(-1);
   else if (event.key === "c") within("c")?.click();
   else if (event.key === "r") within("r")?.focus();
-  else if (event.key === "/") (document.querySelector('[data-key="/"]') ?? document.querySelector(".filter select"))?.focus();
-  else if (event.key === "?") document.getElementById("keys")?.toggleAttribute("open");
   else return;
   event.preventDefault();
 });

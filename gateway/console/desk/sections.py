@@ -1,0 +1,60 @@
+"""The console's sections and their pages: the one list from which every page's navigation is made.
+
+A page is shown to whoever may make the call of the API for which it stands; a section, to whoever sees one of its pages. Its words
+are `section.{name}` and `desk.{name}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+
+class Page(NamedTuple):
+    """A page that the navigation names. `call`: who may make this one of the API sees it."""
+
+    name: str
+    where: str
+    call: tuple[str, str]
+
+
+class Link(NamedTuple):
+    """A way to somewhere. `words` is a key of the words; `current`: the reader is there, or in it."""
+
+    words: str
+    where: str
+    current: bool
+
+
+class Menu(NamedTuple):
+    """What a page's head shows: the sections, and the pages of this one where there are several."""
+
+    sections: list[Link]
+    pages: list[Link]
+
+
+SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
+    "board": (Page("board", "/", ("GET", "/live")),),
+    "queue": (Page("queue", "/queue", ("GET", "/exceptions")),),
+    "stays": (Page("stays", "/stays", ("GET", "/stays")),),
+    "registers": (),
+    "money": (),
+    "reports": (),
+    "admin": (),
+}
+PAGES: Final = tuple(page for pages in SECTIONS.values() for page in pages)
+
+
+def menu(may: Callable[[str, str], bool], here: str) -> Menu:
+    """The navigation for who may make these calls, on the page with this name."""
+    sections: list[Link] = []
+    inside: list[Link] = []
+    for name, pages in SECTIONS.items():
+        seen = [page for page in pages if may(*page.call)]
+        if not seen:
+            continue
+        current = any(page.name == here for page in seen)
+        sections.append(Link(f"section.{name}", seen[0].where, current))
+        if current and len(seen) > 1:
+            inside = [Link(f"desk.{page.name}", page.where, page.name == here) for page in seen]
+    return Menu(sections, inside)
