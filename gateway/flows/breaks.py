@@ -5,7 +5,7 @@ What is posted stands on the first open day; a closed one never changes. The sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -59,26 +59,21 @@ class _Deed(msgspec.Struct, frozen=True):
 
 def claim(parts: Parts, break_id: str, by: By, *, version: int | None = None, key: str | None = None) -> Step:
     """Take it on. Raises `BreakTaken`, `BreakNotOpen`, `BreakChanged`, `NotFound`."""
-    return _plain(parts, break_id, "claim", by, version, key)
+    return _changed(parts, break_id, "claim", by, version, asked_as(key, "claim", break_id))
 
 
 def release(parts: Parts, break_id: str, by: By, *, version: int | None = None, key: str | None = None) -> Step:
     """Give it back; a manager also what another has taken on. Raises as `claim`."""
-    return _plain(parts, break_id, "release", by, version, key)
+    return _changed(parts, break_id, "release", by, version, asked_as(key, "release", break_id))
 
 
 def note(parts: Parts, break_id: str, words: str, by: By, *, key: str | None = None) -> Step:
     """Say something to it, whatever became of it. Raises `Invalid`, `NotFound`."""
     said = reason_of(words, "text")
     asked = asked_as(key, "note", break_id, said)
-    with parts.store.writing() as connection:
-        desk, row = hold_break(parts, connection, break_id, by)
-        first = first_under(desk, asked)
-        if first is not None:
-            return first
-        step = write(desk, row, "note", item_of(connection, row), asked, reason=said)
-        connection.commit()
-    return step
+    return _step(
+        parts, break_id, by, asked, None, lambda desk, row, item: write(desk, row, "note", item, asked, reason=said)
+    )
 
 
 def resolve(
@@ -90,19 +85,13 @@ def resolve(
     """
     words = reason_of(wanted.reason)
     asked = asked_as(key, "resolve", break_id, wanted)
-    with parts.store.writing() as connection:
-        desk, row = hold_break(parts, connection, break_id, by)
-        first = first_under(desk, asked)
-        if first is not None:
-            return first
-        as_seen(row, version)
-        item = item_of(connection, row)
+
+    def settled(desk: Desk, row: Any, item: Break) -> Step:
         if wanted.how == "carried_over":
-            step = _carry_over(desk, row, item, wanted, asked, words)
-        else:
-            step = _settle(desk, row, item, wanted, _Deed("resolve", asked, words, wanted.how, Offer()))
-        connection.commit()
-    return step
+            return _carry_over(desk, row, item, wanted, asked, words)
+        return _settle(desk, row, item, wanted, _Deed("resolve", asked, words, wanted.how, Offer()))
+
+    return _step(parts, break_id, by, asked, version, settled)
 
 
 def approve(parts: Parts, break_id: str, by: By, *, version: int, key: str | None = None) -> Step:
@@ -111,64 +100,60 @@ def approve(parts: Parts, break_id: str, by: By, *, version: int, key: str | Non
     Raises `SecondPersonNeeded`, `BreakNotOpen`, `BreakTaken`, `BreakChanged`, `NotSettledSo`, `NotInTheSafe`, `NotFound`.
     """
     asked = asked_as(key, "approve", break_id, version)
-    with parts.store.writing() as connection:
-        desk, row = hold_break(parts, connection, break_id, by)
-        first = first_under(desk, asked)
-        if first is not None:
-            return first
-        as_seen(row, version)
-        item = item_of(connection, row)
+
+    def approved(desk: Desk, row: Any, item: Break) -> Step:
         named = item.proposal.others if item.proposal is not None else ()
-        others = [break_row(connection, desk.site, one) for one in named]
+        others = [break_row(desk.connection, desk.site, one) for one in named]
         with refusing():
-            done = rules.approve(item, by.operator, [item_of(connection, one) for one in others])
-        proposed = last_proposal(connection, row)
+            done = rules.approve(item, by.operator, [item_of(desk.connection, one) for one in others])
+        proposed = last_proposal(desk.connection, row)
         deed = _Deed("approve", asked, proposed.reason, proposed.resolution, offer_of(proposed.offer))
-        step = _post(desk, row, item, done, others, deed)
-        connection.commit()
-    return step
+        return _post(desk, row, item, done, others, deed)
+
+    return _step(parts, break_id, by, asked, version, approved)
 
 
 def reject(parts: Parts, break_id: str, reason: str, by: By, *, version: int, key: str | None = None) -> Step:
     """It is open again. Raises `SecondPersonNeeded`, `BreakNotOpen`, `BreakChanged`, `Invalid`, `NotFound`."""
-    return _undone(parts, break_id, "reject", by, version, key, reason_of(reason))
+    words = reason_of(reason)
+    return _changed(parts, break_id, "reject", by, version, asked_as(key, "reject", break_id, words), words)
 
 
 def withdraw(parts: Parts, break_id: str, by: By, *, version: int | None = None, key: str | None = None) -> Step:
     """Take back one's own proposal. Raises `BreakTaken`, `BreakNotOpen`, `BreakChanged`, `NotFound`."""
-    return _undone(parts, break_id, "withdraw", by, version, key, "")
+    return _changed(parts, break_id, "withdraw", by, version, asked_as(key, "withdraw", break_id, ""))
 
 
-def _plain(parts: Parts, break_id: str, action: str, by: By, version: int | None, key: str | None) -> Step:
-    asked = asked_as(key, action, break_id)
+_CHANGES: dict[str, Callable[[Break, By], Break]] = {
+    "claim": lambda item, by: rules.claim(item, by.operator),
+    "release": lambda item, by: rules.release(item, by.operator, supervises=by.role == "manager"),
+    "reject": lambda item, by: rules.reject(item, by.operator),
+    "withdraw": lambda item, by: rules.withdraw(item, by.operator),
+}
+
+
+def _changed(
+    parts: Parts, break_id: str, action: str, by: By, version: int | None, asked: Asked, words: str = ""
+) -> Step:
+    def changed(desk: Desk, row: Any, item: Break) -> Step:
+        with refusing():
+            after = _CHANGES[action](item, by)
+        return write(desk, row, action, after, asked, reason=words)
+
+    return _step(parts, break_id, by, asked, version, changed)
+
+
+def _step(
+    parts: Parts, break_id: str, by: By, asked: Asked, version: int | None, do: Callable[[Desk, Any, Break], Step]
+) -> Step:
+    """One step in one transaction, with the site's books held; asked again, the first one."""
     with parts.store.writing() as connection:
         desk, row = hold_break(parts, connection, break_id, by)
         first = first_under(desk, asked)
         if first is not None:
             return first
         as_seen(row, version)
-        item = item_of(connection, row)
-        with refusing():
-            if action == "claim":
-                changed = rules.claim(item, by.operator)
-            else:
-                changed = rules.release(item, by.operator, supervises=by.role == "manager")
-        step = write(desk, row, action, changed, asked)
-        connection.commit()
-    return step
-
-
-def _undone(parts: Parts, break_id: str, action: str, by: By, version: int | None, key: str | None, words: str) -> Step:
-    asked = asked_as(key, action, break_id, words)
-    with parts.store.writing() as connection:
-        desk, row = hold_break(parts, connection, break_id, by)
-        first = first_under(desk, asked)
-        if first is not None:
-            return first
-        as_seen(row, version)
-        with refusing():
-            changed = (rules.reject if action == "reject" else rules.withdraw)(item_of(connection, row), by.operator)
-        step = write(desk, row, action, changed, asked, reason=words)
+        step = do(desk, row, item_of(connection, row))
         connection.commit()
     return step
 
