@@ -17,6 +17,7 @@ _SECONDS = (
     ("tests/simulation/", 6.0),
     ("tests/deployment/", 8.0),
     ("tests/acceptance/", 3.0),
+    ("tests/browser/", 3.0),
     ("tests/property/", 8.0),
     ("tests/gateway/test_bench", 6.0),
     ("tests/gateway/test_demo", 10.0),

@@ -1,0 +1,37 @@
+"""A street on which there is something to see on every page: staff, registers, stays, and what needs a person."""
+
+from __future__ import annotations
+
+from gateway.flows import users
+from gateway.flows.users import ROLES
+from gateway.wiring import Parts
+from tests.gateway.house import PASSWORD, an_exception, heard
+from tests.gateway.people import a_household, visit
+from tests.gateway.trade import Street
+from tests.gateway.voucher_desk import Desk
+
+
+class Console(Street):
+    """A street with one member of staff of each role, called like it. `url`: where its web server is."""
+
+    url = ""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        for role in ROLES:
+            users.add(parts, role, role, [], PASSWORD, operator="test")
+        a_household(self)
+        self.register("households", {"household": "3-503", "name": "李四"}, {"household": "3-504"})
+        self.register("free-vehicles", {"plate": "浙A99999", "class": "ambulance", "valid_to": "2026-03-20"})
+        self.register("blocklist", {"plate": "浙C66666", "reason": "多次尾随"})
+        self.vouchers = Desk(self)
+        self.vouchers.issued(count=3)
+        visit(self, "沪C24680", "2026-03-02")
+        self.passes("in-1", "浙B67890", "2026-03-02 12:00")
+        self.arrives("out-1", "浙D44444", "2026-03-02 12:30")
+        an_exception(parts, "xinyi", "help-1", "help_call", at=self.clock.now(), lane_id="out-1", detail="看不清屏幕")
+        heard(parts, "xinyi", at=self.clock.now(), in_1="closed", out_1="fault")
+
+    def at(self, url: str) -> Console:
+        self.url = url
+        return self
