@@ -222,14 +222,11 @@ class _Passages:
 
 
 def _records(connection: Connection, day: date, names: Mapping[str, str]) -> dict[str, tuple[Record, ...]]:
-    """Sealed records by site, in the order of ids. A site whose books were opened after the day has none and is left out."""
+    """Sealed records by site, in the order of ids. A site whose books begin after the day has none and is left out."""
     found: dict[str, list[Record]] = {}
     for record in books.records_of(connection, day, list(names)):
         found.setdefault(record.site, []).append(record)
-    held = books.books_of(connection)
-    missing = sorted(
-        name for name in names if name not in found and (not found or (name in held and held[name][0] <= day))
-    )
+    missing = sorted(name for name in names if name not in found and books.has_begun(connection, name, day))
     if missing:
         more = f" and {len(missing) - 1} more sites" if len(missing) > 1 else ""
         raise NotFound(f"{missing[0]}{more}: {day} is not closed; run `parkgate close --day {day}` first")

@@ -124,6 +124,17 @@ def test_a_day_that_is_not_closed_is_named(street: Books, tmp_path: Path) -> Non
 
 
 @on_one_database
+def test_days_before_the_books_were_opened_are_left_out(street: Books, tmp_path: Path) -> None:
+    (whole,) = export_to(street.parts, Period(date(2026, 2, 28), TUESDAY), "json", tmp_path)
+    assert [(one["site"], one["day"]) for one in json.loads(whole.read_bytes())] == [
+        (site, f"{day}") for day in (MONDAY, TUESDAY) for site in ("b1", "xinyi")
+    ]
+    for before in (Period(date(2026, 2, 1), date(2026, 2, 28)), Period(date(2026, 3, 1), date(2026, 3, 1))):
+        with pytest.raises(NotFound, match="no site had books"):
+            export_to(street.parts, before, "csv", tmp_path)
+
+
+@on_one_database
 def test_the_api_hands_out_every_format_as_what_it_is(street: Books) -> None:
     users.add(street.parts, "fin", "finance", [], PASSWORD, operator="test")
     users.add(street.parts, "aud", "auditor", ["b1"], PASSWORD, operator="test")
