@@ -46,7 +46,9 @@ class CommandGiven(BaseModel):
         description="the read of the vehicle that it was given for; null: for whoever stands there"
     )
     stay: str | None
-    state: Literal["planned", "sent", "done", "expired", "refused", "fault"]
+    state: Literal["planned", "sent", "accepted", "done", "expired", "refused", "fault"] = Field(
+        description="accepted: the device has taken it, and has not said that the barrier moved; done: it did, or the device is one that knows"
+    )
     at: datetime
     expires_at: datetime
     outcome_at: datetime | None

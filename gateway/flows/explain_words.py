@@ -55,6 +55,7 @@ STATES: Final[dict[str, Pair]] = {
 COMMANDS: Final[dict[str, Pair]] = {
     "planned": ("尚未发出", "not sent yet"),
     "sent": ("已发出，设备未回复", "sent; the device has not answered"),
+    "accepted": ("设备已接受，未反馈杆位", "the device took it and did not say that the barrier moved"),
     "done": ("设备已执行", "the device did it"),
     "ignored": ("设备未执行", "the device ignored it"),
     "expired": ("已过期，未执行", "it expired and was not carried out"),

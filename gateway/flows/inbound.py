@@ -11,7 +11,11 @@ from controllers.events import CommandResult, DeviceStatus, Kind, Opening, Plate
 
 
 class EventIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A decoded event. `offset_ms` is the device's clock minus ours; `payload` is kept for the quarantine."""
+    """A decoded event. `offset_ms` is the device's clock minus ours; `payload` is kept for the quarantine.
+
+    `part`: its device tells a read in several messages, which may reach several bridges. What came first stands, and another with
+    the same plate, or none, is a repeat whatever else it says.
+    """
 
     site: str
     device: str
@@ -19,15 +23,29 @@ class EventIn(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     topic: str
     payload: bytes
+    part: bool = False
 
 
 class ResultIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a command.
+
+    `accepted`: its device has taken it, which is not yet a barrier that moved; `result.outcome` is then `done`. `moves`: the device
+    tells where its barrier is, so that another result follows. Without it nothing more will be heard, and accepted counts for the passage.
+    """
+
     site: str
     device: str
     result: CommandResult
     received_at: datetime
     topic: str
     payload: bytes
+    accepted: bool = False
+    moves: bool = False
+
+    @property
+    def state(self) -> str:
+        """What the command is from now on."""
+        return "accepted" if self.accepted else self.result.outcome.value
 
 
 class StatusIn(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,7 +61,8 @@ class Corridor:
         what = digest(message.event)
         known = self.batch.facts.events.get(key)
         if known is not None:
-            self._repeat(message, same=known.digest in {what, FORGOTTEN})
+            another_part = message.part and message.event.plate in {None, known.plate}
+            self._repeat(message, same=another_part or known.digest in {what, FORGOTTEN})
             return
         refusal = self._refusal(message)
         if refusal is not None:
@@ -315,21 +316,22 @@ class Corridor:
         # A bridge that died between publishing and noting it left its command to another, which held it for expired. Only the
         # device knows; it never says two things of one command.
         presumed = command.state == "expired" and result.outcome is not Became.EXPIRED
-        if command.state not in {"planned", "sent"} and not presumed:
+        moved = command.state == "accepted" and not message.accepted
+        if command.state not in {"planned", "sent"} and not presumed and not moved:
             return  # answered before
         if presumed:
             self.outcome.resolved.append((message.site, "command_not_confirmed", result.command))
-        command.state = result.outcome.value
+        command.state = message.state
         self.outcome.outcomes.append(
             Outcomed(
                 site=message.site,
                 command=result.command,
-                outcome=result.outcome.value,
+                outcome=message.state,
                 at=_result_at(self.batch, message),
                 detail=result.detail,
             )
         )
-        if command.action == Action.OPEN:
+        if command.action == Action.OPEN and not (message.accepted and message.moves):
             self._opened(message, command.event, command.lane)
 
     def _opened(self, message: ResultIn, event: str | None, lane_id: str) -> None:

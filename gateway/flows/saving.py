@@ -34,7 +34,7 @@ _POSTING = cast("Table", t.Posting.__table__)
 
 _EVENT_CHANGES = ("plate", "for_event", "decision", "reason", "completed", "went")
 _UNANSWERED = or_(_COMMAND.c.state == "planned", _COMMAND.c.state == "sent")
-_OPEN_TO_ANSWERS = or_(_UNANSWERED, _COMMAND.c.state == "expired")
+_OPEN_TO_ANSWERS = or_(_UNANSWERED, _COMMAND.c.state == "expired", _COMMAND.c.state == "accepted")
 
 
 def _of_event(given: Given) -> tuple[ColumnElement[bool], ...]:

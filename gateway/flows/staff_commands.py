@@ -43,7 +43,7 @@ _COMMAND, _GIVEN = t.CommandRow.__table__.c, t.StaffCommand.__table__.c
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A command as it stands. `state`: planned, sent, done, expired, refused or fault; `event`, `stay`: of the vehicle it was given for."""
+    """A command as it stands. `state`: planned, sent, accepted, done, expired, refused or fault; `event`, `stay`: of the vehicle it was given for."""
 
     id: str
     lane: str

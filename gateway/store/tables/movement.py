@@ -154,7 +154,8 @@ class Stay(Base):
 class CommandRow(Base):
     """A command, from its planning to what became of it: the outbox of the gates.
 
-    `state`: planned → sent → done | expired | refused | fault. `true_reason` is apart from the wire's `reason`.
+    `state`: planned → sent → done | expired | refused | fault; between, of devices that are not our own protocol's, `accepted`: it has
+    been taken, and nobody has seen the barrier move. Where nobody can, it stays so. `true_reason` is apart from the wire's `reason`.
     `planner` is the bridge that publishes it right after its commit; null: whichever bridge sees it first.
     """
 
