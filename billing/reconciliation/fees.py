@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -33,20 +33,25 @@ def expected_fen(amount: pl.Expr, ppm: int, rounding: str) -> pl.Expr:
 
 def by_rate(channel: pl.DataFrame, rates: pl.DataFrame, days: Collection[date]) -> pl.DataFrame:
     """Fees that are not rate × amount. Of a refund a fen more or less is no break: parts of a rounded fee are rounded again."""
-    found = [_by_rate(channel, rate, days) for rate in rates.unique().iter_rows(named=True)]
+    terms = rates.unique().group_by(_TERMS, maintain_order=True).agg("channel", "account")
+    found = [_by_terms(channel, agreed, days) for agreed in terms.iter_rows(named=True)]
     return pl.concat(found) if found else empty(BREAKS)
 
 
-def _by_rate(channel: pl.DataFrame, rate: dict[str, object], days: Collection[date]) -> pl.DataFrame:
+_TERMS: Final = ["rate_ppm", "rounding", "refunds"]
+
+
+def _by_terms(channel: pl.DataFrame, terms: dict[str, Any], days: Collection[date]) -> pl.DataFrame:
+    """Of all accounts with which the same was agreed: they are looked through once."""
     amount = pl.coalesce("settled_fen", "amount_fen")
-    fee = expected_fen(amount, int(str(rate["rate_ppm"])), str(rate["rounding"])) * _FEN
-    back = -fee if rate["refunds"] == "returned" else pl.lit(0)
-    within = _FEN if rate["refunds"] == "returned" else 0
+    fee = expected_fen(amount, terms["rate_ppm"], terms["rounding"]) * _FEN
+    back = -fee if terms["refunds"] == "returned" else pl.lit(0)
+    within = _FEN if terms["refunds"] == "returned" else 0
     paid, refunded = pl.col("kind") == "payment", pl.col("kind") == "refund"
     told = pl.col("fee_millifen")
+    parties = zip(terms["channel"], terms["account"], strict=True)
     wrong = channel.lazy().filter(
-        (pl.col("channel") == rate["channel"])
-        & (pl.col("account") == rate["account"])
+        pl.any_horizontal(*((pl.col("channel") == name) & (pl.col("account") == account) for name, account in parties))
         & (
             (paid & (pl.col("status") == "done") & (told != fee))
             | (refunded & (pl.col("status") != "failed") & ((told - back).abs() > within))

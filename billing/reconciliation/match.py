@@ -74,19 +74,23 @@ def reconcile(given: Given) -> Found:
         raise f.BadFrame("books: a refund without a refund number")
     found: list[pl.DataFrame] = []
     parts: list[pl.DataFrame] = []
+    sums: list[pl.DataFrame] = []
     days = sorted(given.days)
     for about in ("payment", "refund"):
-        good = clean(books, channel, about)
+        ours, theirs = (books, channel) if about == "payment" else (_refunds(books), _refunds(channel))
+        good = clean(ours, theirs, about)
         items = (pair_refunds if about == "refund" else pair_payments)(good.books, good.channel)
         judged, broken = judge(_of_days(items, good, days), good.books, good.channel, about, calendar)
         found.append(broken)
-        for side, rows, left, place in (
-            ("books", books, good.books, BOOK),
-            ("channel", channel, good.channel, CHANNEL),
+        for side, rows, paired, left, place in (
+            ("books", ours, good.ours, good.books, BOOK),
+            ("channel", theirs, good.theirs, good.channel, CHANNEL),
         ):
-            settled = rows.select("day", *_PARTY, "kind", "status", "amount_fen").gather(good.pairs[place])
-            parts.append(_totals(settled.with_columns(state=pl.lit("matched")), side, days))
-            parts.append(_totals(left.join(judged, on=place, how="inner"), side, days))
+            added = _in_groups(rows, paired, days)
+            parts.append(_sided(added.filter("paired").with_columns(state=pl.lit("matched")), side))
+            parts.append(_totals(left.join(judged, on=place), side, days))
+            if about == "payment":
+                sums.append(_sided(added.filter(pl.col("channel") != f.CASH), side))
     found += [fees.by_rate(channel, given.rates, days), fees.by_fund_flow(channel, given.fund_flow, days, calendar)]
     drawn = surroundings.drawers(books, given.shifts, given.counts)
     found += [
@@ -98,7 +102,6 @@ def reconcile(given: Given) -> Found:
     ]
     drawn = drawn.filter(pl.col("day").is_in(days))
     parts += _drawer_totals(drawn)
-    sums = [_sums(books.filter(pl.col("channel") != f.CASH), "books", days), _sums(channel, "channel", days)]
     sums += _drawer_sums(books, drawn)
     return Found(_numbered(pl.concat(found)), _added(parts, [*_TOTAL, "state"]), _added(sums, _TOTAL))
 
@@ -110,23 +113,28 @@ def _of_days(items: pl.DataFrame, left: Clean, days: Collection[date]) -> pl.Dat
     return items.filter(pl.col(BOOK).is_in(ours.implode()) | pl.col(CHANNEL).is_in(theirs.implode()))
 
 
-def _totals(rows: pl.DataFrame, side: str, days: Collection[date]) -> pl.DataFrame:
-    own = rows.lazy().filter(pl.col("day").is_in(days)).group_by(*_PARTY, "state")
-    return (
-        own.agg(rows=pl.len(), fen=surroundings.effect().sum())
-        .select(_sided(side), *_PARTY, "state", "rows", "fen")
-        .collect()
-    )
+def _refunds(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("kind") == "refund")
 
 
-def _sums(rows: pl.DataFrame, side: str, days: Collection[date]) -> pl.DataFrame:
+def _in_groups(rows: pl.DataFrame, paired: pl.Series, days: Collection[date]) -> pl.DataFrame:
+    """All payments and refunds of the days, added up by account and by whether they are paired.
+
+    Kind and status go along, so that what a row did is asked of a few sums and not of a million rows.
+    """
     wanted = pl.col("day").is_in(days) & pl.col("kind").is_in(["payment", "refund"])
-    own = rows.lazy().filter(wanted).group_by(*_PARTY).agg(rows=pl.len(), fen=surroundings.effect().sum())
-    return own.select(_sided(side), *_PARTY, "rows", "fen").collect()
+    own = rows.lazy().with_columns(paired=paired).filter(wanted).group_by(*_PARTY, "kind", "status", "paired")
+    added = own.agg(rows=pl.len(), amount_fen=pl.col("amount_fen").sum()).collect()
+    return added.select(*_PARTY, "paired", "rows", fen=surroundings.effect())
 
 
-def _sided(side: str) -> pl.Expr:
-    return pl.lit(side).alias("side")
+def _totals(rows: pl.DataFrame, side: str, days: Collection[date]) -> pl.DataFrame:
+    own = rows.filter(pl.col("day").is_in(days)).group_by(*_PARTY, "state")
+    return _sided(own.agg(rows=pl.len(), fen=surroundings.effect().sum()), side)
+
+
+def _sided(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+    return rows.with_columns(side=pl.lit(side))
 
 
 def _drawer_totals(drawn: pl.DataFrame) -> list[pl.DataFrame]:
@@ -143,7 +151,7 @@ def _drawer_totals(drawn: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _drawer(rows: pl.DataFrame, side: str, state: pl.Expr, count: pl.Expr, fen: pl.Expr) -> pl.DataFrame:
     return rows.select(
-        _sided(side), channel=pl.lit(f.CASH), account="site", state=state, rows=count.cast(pl.UInt32), fen=fen
+        side=pl.lit(side), channel=pl.lit(f.CASH), account="site", state=state, rows=count.cast(pl.UInt32), fen=fen
     )
 
 
@@ -152,9 +160,9 @@ def _drawer_sums(books: pl.DataFrame, drawn: pl.DataFrame) -> list[pl.DataFrame]
     one = pl.lit(1).cast(pl.UInt32)
     brought = pl.col("counted_fen") - pl.col("float_fen") + pl.col("handed_fen")
     return [
-        cash.select(_sided("books"), "channel", account="site", rows=one, fen=surroundings.effect()),
+        cash.select("channel", side=pl.lit("books"), account="site", rows=one, fen=surroundings.effect()),
         drawn.filter(pl.col("counted_fen").is_not_null()).select(
-            _sided("channel"), channel=pl.lit(f.CASH), account="site", rows=one, fen=brought
+            side=pl.lit("channel"), channel=pl.lit(f.CASH), account="site", rows=one, fen=brought
         ),
     ]
 

@@ -14,18 +14,18 @@ import polars as pl
 from billing.reconciliation.frames import CASH, MOVED
 
 _PARTY: Final = ("channel", "account")
-_DECIDE: Final = ("kind", *_PARTY, "amount_fen", "day", "status")
+_DECIDE: Final = (*_PARTY, "amount_fen", "day")
 _GOOD: Final = {"payment": ("done",), "refund": MOVED}
-_ACCOUNTS: Final = pl.Categories("parkgate.accounts")
 BOOK, CHANNEL = "b", "c"
 """The columns that hold a row's place in its frame."""
 
 
 @dataclass(frozen=True)
 class Clean:
-    """Places of pairs that agree in everything, and the places that no such pair has."""
+    """For every row of the frames whether it is of a pair that agrees in everything (`ours`, `theirs`), and the rows of the kind that are not."""
 
-    pairs: pl.DataFrame
+    ours: pl.Series
+    theirs: pl.Series
     books: pl.DataFrame
     channel: pl.DataFrame
 
@@ -34,35 +34,37 @@ def clean(books: pl.DataFrame, channel: pl.DataFrame, kind: str) -> Clean:
     """The pairs of payments, or of refunds, whose number stands once on each side, of one account, day, amount and done on both."""
     number = "order_number" if kind == "payment" else "refund_number"
     wanted = (pl.col("kind") == kind) & (pl.col("channel") != CASH)
-    columns = (number, _account(), "amount_fen", "day", pl.col("status").is_in(_GOOD[kind]).alias("good"))
-    # Only what decides goes through the join: an account as a number, the status as yes or no. No row is copied but what is left over.
-    ours, theirs = (
-        rows.select(*_DECIDE, number).with_row_index(place).filter(wanted).select(place, *columns)
-        for rows, place in ((books, BOOK), (channel, CHANNEL))
-    )
-    both = ours.join(theirs, on=number, how="inner", suffix="_c").select(
-        BOOK,
-        CHANNEL,
-        same=pl.col("good")
-        & pl.col("good_c")
-        & (pl.col("amount_fen") == pl.col("amount_fen_c"))
-        & (pl.col("day") == pl.col("day_c"))
-        & (pl.col("party") == pl.col("party_c"))
-        & (pl.col(number) != ""),
-    )
-    single = both.filter(_once(both, BOOK, books.height) & _once(both, CHANNEL, channel.height) & both["same"])
-    pairs = single.select(BOOK, CHANNEL)
+    both = _of_one_hash(books, channel, number, wanted)
+    here, there = both[BOOK], both[CHANNEL]
+    # Looked up column by column: a frame of all that decides would be as large again as the rows themselves.
+    said = [pl.lit(books[name]).gather(BOOK) == pl.lit(channel[name]).gather(CHANNEL) for name in (number, *_DECIDE)]
+    good = [
+        pl.lit(rows["status"]).gather(place).is_in(_GOOD[kind]) for rows, place in ((books, BOOK), (channel, CHANNEL))
+    ]
+    same = both.select(pl.all_horizontal(*said, *good)).to_series()
+    same &= _once(here, books.height) & _once(there, channel.height)
+    ours, theirs = _among(here.filter(same), books.height), _among(there.filter(same), channel.height)
     left = (
-        rows.with_row_index(place).filter(wanted & ~_among(pairs[place], rows.height))
+        rows.with_row_index(place).filter(wanted & ~paired)
+        for rows, place, paired in ((books, BOOK, ours), (channel, CHANNEL, theirs))
+    )
+    return Clean(ours, theirs, *left)
+
+
+def _of_one_hash(books: pl.DataFrame, channel: pl.DataFrame, number: str, wanted: pl.Expr) -> pl.DataFrame:
+    """The places of rows whose number may be the same: joined by an integer, which takes a third of the time of joining text.
+
+    Two numbers of one hash are told apart by what decides; being in two pairs then, they are left over, to be paired with care.
+    """
+    ours, theirs = (
+        rows.lazy()
+        .select("kind", "channel", number)
+        .with_row_index(place)
+        .filter(wanted & (pl.col(number) != ""))
+        .select(place, hash=pl.col(number).hash())
         for rows, place in ((books, BOOK), (channel, CHANNEL))
     )
-    return Clean(pairs, *left)
-
-
-def _account() -> pl.Expr:
-    """Channel and account as one number, the same on both sides."""
-    both = pl.concat_str(*_PARTY, separator="\n")
-    return both.cast(pl.Categorical(_ACCOUNTS)).to_physical().alias("party")
+    return theirs.join(ours, on="hash").select(BOOK, CHANNEL).collect(engine="streaming")
 
 
 def _among(places: pl.Series, height: int) -> pl.Series:
@@ -70,14 +72,14 @@ def _among(places: pl.Series, height: int) -> pl.Series:
     return pl.repeat(False, height, dtype=pl.Boolean, eager=True).scatter(places, True)
 
 
-def _once(both: pl.DataFrame, place: str, height: int) -> pl.Series:
+def _once(places: pl.Series, height: int) -> pl.Series:
     """For every pair whether its row is in no other. Not by hashing: a place is a place."""
-    here = pl.int_range(both.height, dtype=pl.UInt32, eager=True)
-    last = pl.repeat(0, height, dtype=pl.UInt32, eager=True).scatter(both[place], here)
-    overwritten = both[place].filter(last.gather(both[place]) != here)
+    here = pl.int_range(places.len(), dtype=pl.UInt32, eager=True)
+    last = pl.repeat(0, height, dtype=pl.UInt32, eager=True).scatter(places, here)
+    overwritten = places.filter(last.gather(places) != here)
     if overwritten.is_empty():
-        return pl.repeat(True, both.height, dtype=pl.Boolean, eager=True)
-    return ~_among(overwritten, height).gather(both[place])
+        return pl.repeat(True, places.len(), dtype=pl.Boolean, eager=True)
+    return ~_among(overwritten, height).gather(places)
 
 
 def pair_payments(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
