@@ -31,6 +31,7 @@ ROOT = "parkgate/v1"
 T = TypeVar("T")
 Channel = Literal["event", "status", "result", "command", "receipt", "list", "list/delta"]
 UPWARD: tuple[Channel, ...] = ("event", "result", "status")
+DOWNWARD: tuple[Channel, ...] = ("command", "receipt", "list", "list/delta")
 
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
 _TOPIC = re.compile(

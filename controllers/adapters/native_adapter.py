@@ -50,7 +50,10 @@ class Native:
         )
 
     def listens(self, fitting: Fitting) -> Listens:
-        return Listens(topics=tuple(native.topic(fitting.site, fitting.device, channel) for channel in native.UPWARD))
+        return Listens(
+            topics=tuple(native.topic(fitting.site, fitting.device, channel) for channel in native.UPWARD),
+            told=tuple(native.topic(fitting.site, fitting.device, channel) for channel in native.DOWNWARD),
+        )
 
     def speaker(self, message: Message) -> str:
         address = native.address(_published(message).topic)

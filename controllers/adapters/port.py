@@ -297,9 +297,13 @@ class CannotCarryOut(Exception):
 
 
 class Listens(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a device's messages come from, beside what it posts to us. `topics` are literal: no wildcard."""
+    """Where a device's messages come from, beside what it posts to us. `topics` are literal: no wildcard.
+
+    `told`: the topics on which it is told, and listens itself. With `topics` they are all that its account at a broker needs.
+    """
 
     topics: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     streams: tuple[Ask, ...] = ()
 
 

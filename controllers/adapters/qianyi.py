@@ -92,8 +92,9 @@ class Qianyi:
         )
 
     def listens(self, fitting: Fitting) -> Listens:
-        own = (f"aiot/plate/{fitting.serial}",) if fitting.serial else ()
-        return Listens(topics=(REGISTRATION, *own))
+        if not fitting.serial:
+            return Listens(topics=(REGISTRATION,))
+        return Listens(topics=(REGISTRATION, f"aiot/plate/{fitting.serial}"), told=(f"device/plate/{fitting.serial}",))
 
     def speaker(self, message: Message) -> str:
         published = _published(message)

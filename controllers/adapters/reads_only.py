@@ -58,7 +58,7 @@ class ReadsOnly(ABC):
         return Capabilities(delivery=Delivery.PUBLISH, actions=relay.actions(fitting))
 
     def listens(self, fitting: Fitting) -> Listens:
-        return Listens(topics=(*self.topics(fitting), *relay.topics(fitting)))
+        return Listens(topics=(*self.topics(fitting), *relay.topics(fitting)), told=relay.told(fitting))
 
     def speaker(self, message: Message) -> str:
         if isinstance(message, Published) and relay.is_answer(message.topic):

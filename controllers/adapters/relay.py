@@ -58,6 +58,11 @@ def topics(fitting: Fitting) -> tuple[str, ...]:
     return (f"{_source(fitting)}/rpc",) if RELAY in fitting.features else ()
 
 
+def told(fitting: Fitting) -> tuple[str, ...]:
+    """Where it is told, by its own account: its prefix is set to this."""
+    return (f"{fitting.site}.{fitting.device}.relay/rpc",) if RELAY in fitting.features else ()
+
+
 def order(command: Command, fitting: Fitting) -> Publish:
     """Raises `CannotCarryOut`."""
     if command.action not in actions(fitting):
@@ -74,7 +79,7 @@ def order(command: Command, fitting: Fitting) -> Publish:
     if command.action in {Action.OPEN, Action.CLOSE}:
         params["toggle_after"] = _PULSE_SECONDS
     request = {"id": command.id, "src": _source(fitting), "method": "Switch.Set", "params": {"id": output, **params}}
-    return Publish(topic=f"{fitting.site}.{fitting.device}.relay/rpc", payload=_json(request))
+    return Publish(topic=told(fitting)[0], payload=_json(request))
 
 
 def is_answer(topic: str) -> bool:

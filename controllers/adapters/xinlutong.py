@@ -75,7 +75,9 @@ class Xinlutong:
         return Capabilities(delivery=Delivery.PUBLISH, actions=frozenset({Action.OPEN}), direct_open=True)
 
     def listens(self, fitting: Fitting) -> Listens:
-        return Listens(topics=(f"upload/{fitting.serial}",) if fitting.serial else ())
+        if not fitting.serial:
+            return Listens()
+        return Listens(topics=(f"upload/{fitting.serial}",), told=(f"download/{fitting.serial}",))
 
     def speaker(self, message: Message) -> str:
         return _serial_of_topic(_published(message))

@@ -67,7 +67,7 @@ class Vzenith:
         )
 
     def listens(self, fitting: Fitting) -> Listens:
-        return Listens(topics=topics.upward(fitting))
+        return Listens(topics=topics.upward(fitting), told=topics.told(fitting))
 
     def speaker(self, message: Message) -> str:
         return reads.serial_of(_heard_from(message))

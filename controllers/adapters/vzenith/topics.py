@@ -61,6 +61,13 @@ def upward(fitting: Fitting) -> tuple[str, ...]:
     )
 
 
+def told(fitting: Fitting) -> tuple[str, ...]:
+    """Every topic on which the device is told, literally; none without its serial number."""
+    if HTTP in fitting.features or not fitting.serial:
+        return ()
+    return tuple(sorted({downward(fitting, name) for name in DOWNWARD}))
+
+
 def downward(fitting: Fitting, name: str) -> str:
     """Raises `CannotCarryOut` (`not_supported`) where the serial number is not known."""
     if not fitting.serial:

@@ -167,6 +167,12 @@ def it_listens_to_literal_topics(adapter: Adapter, cases: Cases) -> None:
             assert sample.message.topic in listens.topics, sample.name
         if isinstance(sample.message, Part):
             assert listens.streams, sample.name
+    for told in cases.told:
+        listens = adapter.listens(told.fitting)
+        assert not any(set("+#") & set(topic) for topic in listens.told)
+        assert isinstance(told.sent, str) or {sent.topic for sent in told.sent if isinstance(sent, Publish)} <= set(
+            listens.told
+        )
 
 
 def secrets_are_not_kept(adapter: Adapter, cases: Cases) -> None:
