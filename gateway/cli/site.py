@@ -18,7 +18,12 @@ def site() -> None:
 
 @site.command("apply")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line for each new device and nothing else.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON line for each new device, one for each account made for us at a device, and nothing else.",
+)
 @config_option
 def site_apply(file: Path, as_json: bool, config: Path | None) -> None:
     """Apply a site file.
@@ -39,6 +44,17 @@ def site_apply(file: Path, as_json: bool, config: Path | None) -> None:
             click.echo(
                 json.dumps({"site": new.site, "device": new.device, "username": new.username, "password": new.password})
             )
+        for made in applied.logins:
+            click.echo(
+                json.dumps(
+                    {
+                        "site": made.site,
+                        "device": made.device,
+                        "login": made.login,
+                        "login_password": made.password,
+                    }
+                )
+            )
         return
     click.echo(f"{applied.added} added, {applied.changed} changed, {applied.disabled} disabled")
     for name in applied.passwords_changed:
@@ -49,3 +65,7 @@ def site_apply(file: Path, as_json: bool, config: Path | None) -> None:
         click.echo(f"{'user name':<{wide}}  password")
         for new in applied.credentials:
             click.echo(f"{new.username:<{wide}}  {new.password}")
+    if applied.logins:
+        click.echo("\nSet these accounts up at the devices themselves. Their passwords are not shown again:")
+        for made in applied.logins:
+            click.echo(f"{made.site}.{made.device}  {made.login}  {made.password}")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, and_, bindparam, insert, select, text,
 
 from billing.invoices import Premises, Seller
 from gateway.flows import audit
+from gateway.flows.device_logins import Login, sealed_logins
 from gateway.flows.estate_file import (
     DeviceEntry,
     Estate,
@@ -43,13 +44,14 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed. Counts are of merchants, sites, gates, devices and lanes together."""
+    """What changed. Counts are of merchants, sites, gates, devices and lanes together. `logins`: accounts to set up at devices."""
 
     credentials: tuple[Credential, ...]
     added: int
     changed: int
     disabled: int
     passwords_changed: tuple[str, ...]
+    logins: tuple[Login, ...] = ()
 
 
 def apply(parts: Parts, text_: str, *, operator: str = "cli", origin: str = "", source: str = "") -> Applied:
@@ -59,17 +61,19 @@ def apply(parts: Parts, text_: str, *, operator: str = "cli", origin: str = "", 
     """
     estate = parse(text_)
     hashes, credentials, renewed = _hashes(parts, estate)
+    sealed, logins, logins_renewed = _logins(parts, estate)
     with parts.store.writing() as connection:
         if parts.store.postgres:
             connection.execute(text("LOCK TABLE site IN SHARE ROW EXCLUSIVE MODE"))
-        counts = [_bring(connection, model, rows) for model, rows in _wanted(estate, hashes)]
+        counts = [_bring(connection, model, rows) for model, rows in _wanted(estate, hashes, sealed)]
         _open_books(connection, parts, [site.id for site in estate.sites])
         applied = Applied(
             credentials=tuple(credentials),
             added=sum(len(added) for added, _, _ in counts),
             changed=sum(len(changed) for _, changed, _ in counts),
             disabled=sum(len(disabled) for _, _, disabled in counts),
-            passwords_changed=tuple(renewed),
+            passwords_changed=tuple(sorted({*renewed, *logins_renewed})),
+            logins=tuple(logins),
         )
         if applied.added or applied.changed or applied.disabled:
             audit.record(
@@ -115,13 +119,27 @@ def _hashes(parts: Parts, estate: Estate) -> tuple[dict[Key, str], list[Credenti
     return hashes, credentials, renewed
 
 
-def _wanted(estate: Estate, hashes: dict[Key, str]) -> list[tuple[type[Base], dict[Key, Row]]]:
+def _logins(parts: Parts, estate: Estate) -> tuple[dict[Key, bytes | None], list[Login], list[str]]:
+    """Every device's account for us. The key is only needed where there is any."""
+    if not any(device.address for device in estate.devices):
+        return {}, [], []
+    with parts.store.reading() as connection:
+        stored: dict[Key, bytes | None] = {
+            (row.site_id, row.id): row.login_sealed
+            for row in connection.execute(select(Device.site_id, Device.id, Device.login_sealed))
+        }
+    return sealed_logins(estate, stored, parts.settings.secret())
+
+
+def _wanted(
+    estate: Estate, hashes: dict[Key, str], sealed: dict[Key, bytes | None]
+) -> list[tuple[type[Base], dict[Key, Row]]]:
     """Each table's rows as the file says; a table stands after those that it refers to."""
     return [
         (Merchant, {(entry.id,): _merchant_row(entry) for entry in estate.merchants}),
         (Site, {(entry.id,): _site_row(entry) for entry in estate.sites}),
         (Gate, {(entry.site, entry.id): _gate_row(entry) for entry in estate.gates}),
-        (Device, {(entry.site, entry.id): _device_row(entry, hashes) for entry in estate.devices}),
+        (Device, {(entry.site, entry.id): _device_row(entry, hashes, sealed) for entry in estate.devices}),
         (Lane, {(entry.site, entry.id): _lane_row(entry) for entry in estate.lanes}),
     ]
 
@@ -157,12 +175,15 @@ def _gate_row(entry: GateEntry) -> Row:
     return {"tier": entry.tier, "residents_only": entry.residents_only, "staffed": entry.staffed}
 
 
-def _device_row(entry: DeviceEntry, hashes: dict[Key, str]) -> Row:
+def _device_row(entry: DeviceEntry, hashes: dict[Key, str], sealed: dict[Key, bytes | None]) -> Row:
     return {
         "vendor": entry.vendor,
         "password_hash": hashes[entry.site, entry.id],
         "serial": entry.serial,
         "features": " ".join(entry.features),
+        "address": entry.address,
+        "login": entry.login,
+        "login_sealed": sealed.get((entry.site, entry.id)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,11 @@ DIRECTIONS = ("in", "out")
 CAPACITY_MAX = 1_000_000
 ENTRIES_MAX = 100_000
 SERIAL_MAX = 64
+LOGIN_MAX = 64
+ASKED = frozenset({"hikvision", "dahua"})
+"""Vendors that are told by our requests to them (`Delivery.REQUEST`)."""
+_ADDRESS = re.compile(r"https?://([a-z0-9._-]{1,200}|\[[0-9a-f:]{2,45}\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+_LOGIN = "admin"
 CHANNEL_MAX = 9_999
 RELAY_MAX = 15
 _TEXT_MAX = 200
@@ -69,7 +75,10 @@ class GateEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """`serial`: how it calls itself, empty where nobody says so; `features`: words of its vendor's adapter."""
+    """`serial`: how it calls itself, empty where nobody says so; `features`: words of its vendor's adapter.
+
+    `address`: where it is asked by HTTP, empty where it is not; `login`, `login_password`: the account with which.
+    """
 
     site: str
     id: str
@@ -77,6 +86,9 @@ class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None
     serial: str
     features: tuple[str, ...]
+    address: str = ""
+    login: str = ""
+    login_password: str | None = None
 
 
 class SiteEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,6 +315,7 @@ def _site(table: _Table, merchants: set[str]) -> Estate:
 
 def _device(site: str, table: _Table) -> DeviceEntry:
     vendor = table.one_of("vendor", VENDORS)
+    address = _address(table, vendor)
     device = DeviceEntry(
         site=site,
         id=table.name(),
@@ -310,9 +323,24 @@ def _device(site: str, table: _Table) -> DeviceEntry:
         password=table.optional_text("password"),
         serial=table.text("serial", SERIAL_MAX) if "serial" in table.values else "",
         features=table.words("features", ADAPTERS[vendor].features if vendor in ADAPTERS else frozenset()),
+        address=address,
+        login=(table.text("login", LOGIN_MAX) if "login" in table.values else _LOGIN) if address else "",
+        login_password=table.optional_text("login_password") if address else None,
     )
     table.done()
     return device
+
+
+def _address(table: _Table, vendor: str) -> str:
+    """Where a device is asked by HTTP, as `scheme://host[:port]`; empty where it is not."""
+    if "address" not in table.values:
+        return ""
+    address = table.text("address").rstrip("/")
+    if vendor not in ASKED:
+        table.wrong("address", f"nothing is asked of a device of {vendor}")
+    elif address and _ADDRESS.fullmatch(address) is None:
+        table.wrong("address", "not http://host or https://host, with :port where it is another than the usual one")
+    return address
 
 
 def _gate(site: str, table: _Table, devices: set[str]) -> tuple[GateEntry, list[LaneEntry]]:

@@ -42,6 +42,26 @@ class Fitted(NamedTuple):
     fitting: Fitting
 
 
+class Access(NamedTuple):
+    """Where a device is asked, and the account with which; `sealed`: its password (`flows.device_logins`)."""
+
+    address: str
+    login: str
+    sealed: bytes
+
+
+def load_access(connection: Connection) -> dict[tuple[str, str], Access]:
+    """Of every device in service that is asked by HTTP, by site and device."""
+    asked = (
+        select(t.Device.site_id, t.Device.id, t.Device.address, t.Device.login, t.Device.login_sealed)
+        .join(t.Site, t.Site.id == t.Device.site_id)
+        .where(t.Device.enabled, t.Site.enabled, t.Device.address != "", t.Device.login_sealed.is_not(None))
+    )
+    return {
+        (row.site_id, row.id): Access(row.address, row.login, row.login_sealed) for row in connection.execute(asked)
+    }
+
+
 def load_fittings(connection: Connection, zone: tzinfo) -> dict[tuple[str, str], Fitted]:
     """Every device in service that is not of our own protocol, with its lanes, by site and device."""
     found: dict[tuple[str, str], Fitted] = {}

@@ -226,7 +226,7 @@ NOTHING: dict[str, str] = {
     "charge_payment": "site_id id purpose subject channel amount_fen at shift_id idempotency_key content_hash",
     "command": "site_id id device_id lane_id event_id stay_id action reason true_reason planned_at expires_at state outcome_at planner",
     "day_close": "site_id kind sequence day previous_hash hash canonical lines sealed_at",
-    "device": "site_id id vendor password_hash serial features enabled",
+    "device": "site_id id vendor password_hash serial features address login login_sealed enabled",
     "device_state": "site_id device_id online seen_at clock_offset_ms barrier buffered list_version firmware",
     "emergency": "site_id id declared_at ended_at",
     "erasing": "id since",

@@ -57,6 +57,10 @@ def test_a_street_is_set_up(run: Run) -> None:
     assert made["username"] == "xinyi.d1"
     assert run("site", "apply", "sites.toml", "--json") == (0, "", "")
     assert made["password"] not in run("site", "apply", "sites.toml")[1]
+    write("asked.toml", site_file("xinyi").replace('"native"', '"dahua"\n  address = "http://10.0.3.21"'))
+    made = json.loads(run("site", "apply", "asked.toml", "--json")[1])
+    assert set(made) == {"site", "device", "login", "login_password"}
+    assert made["login_password"] not in run("site", "apply", "asked.toml")[1]
     write("policy.toml", POLICY.format(mode="pay_first"))
     assert "version 1" in run("policy", "apply", "policy.toml")[1]
     assert "nothing changed" in run("policy", "apply", "policy.toml")[1]

@@ -51,6 +51,7 @@ class Device(Base):
     """设备: a controller with credentials of its own (user name `{site}.{device}`).
 
     `serial`: what it calls itself; `features`: what this one can, in its adapter's words, with spaces between them.
+    `address`: where it is asked by HTTP, `login` the account with which, `login_sealed` that one's password, encrypted.
     """
 
     __tablename__ = "device"
@@ -60,6 +61,9 @@ class Device(Base):
     password_hash: Mapped[str] = mapped_column(Text)
     serial: Mapped[str] = mapped_column(String(64), default="", server_default="")
     features: Mapped[str] = mapped_column(Text, default="", server_default="")
+    address: Mapped[str] = mapped_column(Text, default="", server_default="")
+    login: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    login_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
     __table_args__ = (ForeignKeyConstraint(["site_id"], ["site.id"]),)
 
