@@ -46,6 +46,13 @@ class FakeClock:
         return self._now
 
 
+class RunningClock(FakeClock):
+    """Goes on by a microsecond whenever it is read, as a real one does: what bears one instant must read it once."""
+
+    def now(self) -> datetime:
+        return self.advance(microseconds=1)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One private cluster for this process, with a template that has the schema."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.flows.orders.sending import send
 from gateway.flows.orders.tending import tend
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
 from gateway.wiring import Parts
+from tests.conftest import RunningClock
 from tests.gateway.channel_house import PLATE, Phones, channels, local
 
 EACH = pytest.mark.parametrize("channel", ["wechat", "alipay"])
@@ -59,6 +61,13 @@ def test_a_part_goes_back_and_what_was_due_is_given_up(street: Phones, channel: 
         "waived:written_off": 400,
     }
     assert (street.order(order.id).state, street.order(order.id).refunded_fen) == ("paid", 400)
+    street.holds()
+
+
+def test_what_was_made_bears_one_instant_in_refund_and_audit_trail(street: Phones) -> None:
+    order = paid(street)
+    street.parts = replace(street.parts, clock=RunningClock(street.clock.now()))
+    assert send(street.parts, approved(street, order, 400).id).state == "done"
     street.holds()
 
 

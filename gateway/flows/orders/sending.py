@@ -130,7 +130,7 @@ def _bring(parts: Parts, connection: Connection, order: Any, refund: Any, said: 
     desk = share(parts, connection, order.site_id, SERVICE)
     lines = [Posting(OWED_BACK, refund.amount_fen), Posting(account(order.channel, None), -refund.amount_fen)]
     desk.post("refund", ("refund", refund.id), f"refund:{refund.id}:made", lines, at=refund.sent_at)
-    _change(connection, refund, state="done", done_at=now, problem="")
+    _change(connection, refund, state="done", done_at=desk.now, problem="")
     refunded = order.refunded_fen + refund.amount_fen
     connection.execute(
         update(t.PaymentOrder)
