@@ -21,12 +21,14 @@ from gateway.runtime.ids import derive
 from gateway.store import books
 from gateway.store import tables as t
 from simulators.discrepancies import fee
-from simulators.statements import Deal, alipay_zip, wechat_fund_flow, wechat_trade
+from simulators.statements import Deal, alipay_zip, unionpay, unionpay_name, wechat_fund_flow, wechat_trade
 from tests.gateway.trade import Street, local
 
 DAY = date(2026, 3, 2)
 ONE = timedelta(days=1)
-ACCOUNT = {"wechat": "1900000001", "alipay": "2088000000000001"}
+ACCOUNT = {"wechat": "1900000001", "alipay": "2088000000000001", "unionpay": "777290000000001"}
+CLEARING_ENDS_EARLY = {"unionpay": timedelta(hours=1)}
+"""UnionPay's day ends at 23:00: what comes later is in the next day's file."""
 FINANCE = Who(operator="zhao")
 
 
@@ -35,7 +37,7 @@ class Morning(Street):
 
     def __init__(self, parts: Any, **more: Any) -> None:
         super().__init__(parts, **more)
-        self.deals: dict[str, list[Deal]] = {"wechat": [], "alipay": []}
+        self.deals: dict[str, list[Deal]] = {channel: [] for channel in ACCOUNT}
         self._paid = 0
 
     def pays(self, at: str = "11:10", channel: str = "wechat", plate: str = "", **more: Any) -> Deal:
@@ -69,7 +71,7 @@ class Morning(Street):
         said = OrderSaid(number=number, state=OrderState.PAID, amount_fen=due, trade=f"42{number}", paid_at=now)
         money_came(self.parts, "hushu", channel, said)
         deal = Deal(
-            order=number, number=f"42{number[:28]}", at=now, amount_fen=told_fen or due, fee_fen=fee(told_fen or due)
+            order=number, number=f"42{number[:19]}", at=now, amount_fen=told_fen or due, fee_fen=fee(told_fen or due)
         )
         self.deals[channel].append(deal)
         return deal
@@ -90,17 +92,20 @@ class Morning(Street):
 
     def tells(self, channel: str = "wechat", day: date = DAY, *, flow: bool = False) -> Imported:
         """The channel's statement of a day comes, and is imported."""
-        deals = [deal for deal in self.deals[channel] if deal.local.date() == day]
+        early = CLEARING_ENDS_EARLY.get(channel, timedelta(0))
+        deals = [deal for deal in self.deals[channel] if (deal.local + early).date() == day]
         if not deals:
             return record_empty(
                 self.parts, channel, day, FINANCE, kind="fund_flow" if flow else "trade", merchant="hushu"
             )
-        account = ACCOUNT[channel]
-        if channel == "alipay":
+        account, name = ACCOUNT[channel], ""
+        if channel == "unionpay":
+            data, name = b"".join(unionpay(deals, account)), unionpay_name(account, day)
+        elif channel == "alipay":
             data = alipay_zip(deals, account, day, datetime.combine(day + ONE, datetime.min.time(), UTC))
         else:
             data = b"".join((wechat_fund_flow if flow else wechat_trade)(deals, account))
-        return import_file(self.parts, channel, io.BytesIO(data), FINANCE, merchant="hushu")
+        return import_file(self.parts, channel, io.BytesIO(data), FINANCE, merchant="hushu", name=name)
 
     def night(self, day: date = DAY) -> None:
         """Two o'clock, and the day is closed."""

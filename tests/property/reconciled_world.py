@@ -18,15 +18,19 @@ from gateway.channels.port import RefundSaid, RefundState
 from gateway.flows import payment, shifts_work, users
 from gateway.flows.charges_books import By
 from gateway.flows.orders import refunds, sending
-from gateway.runtime.channel_settings import AlipayAccount, Fee, MerchantChannels, WechatAccount
+from gateway.flows.verify import failures
+from gateway.flows.verify_scope import Look, Scope
+from gateway.runtime.channel_settings import AlipayAccount, Fee, FileAccount, MerchantChannels, WechatAccount
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.discrepancies import RATE_PPM, fee
 from simulators.statements import Deal
+from tests.gateway.books import past_the_program
 from tests.gateway.reconciling import ACCOUNT, DAY, ONE, Morning
 from tests.gateway.till import BOSS, LI, PASSWORD, pieces
 from tests.gateway.till import MONEY as MONEY_DESK
 from tests.gateway.trade import local
+from tests.gateway.voucher_desk import Desk
 
 Truth = Counter[tuple[str, str]]
 
@@ -39,7 +43,8 @@ def with_fees(parts: Parts) -> Parts:
         public_key_id="1", fee=agreed,
     )  # fmt: skip
     alipay = AlipayAccount(app_id="1", seller_id=ACCOUNT["alipay"], private_key=key, public_key=key, fee=agreed)
-    offered = MerchantChannels(wechat=wechat, alipay=alipay)
+    unionpay = FileAccount(account=ACCOUNT["unionpay"], fee=agreed)
+    offered = MerchantChannels(wechat=wechat, alipay=alipay, unionpay=unionpay)
     return replace(parts, settings=parts.settings.model_copy(update={"channels": {"hushu": offered}}))
 
 
@@ -51,7 +56,7 @@ class World(Morning):
         self.random = Random(seed)
         self.truth, self.early, self.late = Truth(), Truth(), Truth()
         self.flow: list[Deal] = []
-        self.shift = ""
+        self.shift, self.vouchers, self.miscounted = "", Desk(self), ""
         users.add(self.parts, LI.operator, LI.role, ["xinyi"], PASSWORD, operator="test")
 
     def lives(self) -> None:
@@ -66,11 +71,13 @@ class World(Morning):
             at = local("09:00") + timedelta(minutes=7 * place)
             self.arrives("out-1", plate_of(place), words(at), id=f"x{place}")
             wrong(self, place, at)
+            self.balances()
         self._counts(local("21:00"))
         for place, wrong in enumerate(late, len(plan)):
             at = local("23:59:20") + timedelta(seconds=8 * (place - len(plan)))
             self.arrives("out-1", plate_of(place), words(at), id=f"x{place}")
             wrong(self, place, at)
+            self.balances()
 
     def _counts(self, at: datetime) -> None:
         """The cashier's shift ends, with what is in the drawer or not quite."""
@@ -84,6 +91,18 @@ class World(Morning):
         if off:
             self.truth["cash_over" if off > 0 else "cash_short", self.shift] += 1
 
+    def balances(self) -> None:
+        assert sum(self.accounts().values()) == 0
+
+    def holds(self) -> None:
+        """All of `verify`. Where vouchers were miscounted past the program it names them, and nothing else."""
+        with self.parts.store.reading() as connection:
+            look = Look(connection, Scope(None, None, self.parts.settings.zone), Counter(), lambda _: None)
+            named = [(one.what, one.id) for one in failures(look)]
+        assert all(what in {"voucher", "voucher_book"} for what, _ in named), named
+        assert bool(named) == bool(self.miscounted), named
+        self.balances()
+
     # ------------------------------------------------------------------ what drivers do
 
     def stay_of(self, place: int) -> str:
@@ -91,7 +110,8 @@ class World(Morning):
 
     def phone(self, place: int, at: datetime) -> Deal:
         """Pays by phone, and leaves."""
-        deal = self.orders_and_pays(self.stay_of(place), self.random.choice(("wechat", "wechat", "alipay")))
+        channel = self.random.choice(("wechat", "wechat", "alipay", "unionpay"))
+        deal = self.orders_and_pays(self.stay_of(place), channel)
         self.goes("out-1", words(at + timedelta(seconds=5)), after=f"x{place}")
         return deal
 
@@ -104,9 +124,9 @@ class World(Morning):
     # ------------------------------------------------------------------ what the channels send
 
     def morning(self, day: Any = DAY) -> None:
-        """Statements of a day, of both channels; WeChat's fund flow, too."""
-        self.tells("wechat", day)
-        self.tells("alipay", day)
+        """Statements of a day, of every channel; WeChat's fund flow, too."""
+        for channel in self.deals:
+            self.tells(channel, day)
         told, self.deals["wechat"] = self.deals["wechat"], [*self._flow()]
         self.tells("wechat", day, flow=True)
         self.deals["wechat"] = told
@@ -181,7 +201,9 @@ def _back(w: World, deal: Deal) -> Deal:
     refunds.approve(w.parts, number, fen, BOSS)
     sending._about_to_send(w.parts, number)
     sending.conclude(w.parts, RefundSaid(number=number, state=RefundState.DONE, amount_fen=fen))
-    return replace(deal, refund=number, refund_id=f"50{number[2:]}", at=w.clock.now(), amount_fen=fen, fee_fen=fee(fen))
+    return replace(
+        deal, refund=number, refund_id=f"50{number[2:21]}", at=w.clock.now(), amount_fen=fen, fee_fen=fee(fen)
+    )
 
 
 def _refund_here(w: World, place: int, at: datetime) -> None:
@@ -198,8 +220,9 @@ def _refund_agreed(w: World, place: int, at: datetime) -> None:
 def _revoked(w: World, place: int, at: datetime) -> None:
     deal = w.phone(place, at)
     channel = w.channel_of(deal)
-    if channel == "wechat":
-        w.adds(channel, replace(deal, refund="0", refund_id=f"50{deal.number[2:]}", revoked=True))
+    if channel != "alipay":
+        number = "0" if channel == "wechat" else f"R{deal.order[1:]}"
+        w.adds(channel, replace(deal, refund=number, refund_id=f"50{deal.number[2:]}", revoked=True))
         w.truth["status_mismatch", deal.order] += 1
 
 
@@ -254,12 +277,31 @@ def _missing_exit(w: World, place: int, at: datetime) -> None:
     w.truth["missing_exit", stay] += 1
 
 
-AROUND: tuple[Wrong, ...] = (_unpaid, _without_event, _missing_exit)
+def _vouchers(w: World, place: int, at: datetime) -> None:
+    """A book is handed out, and one of it pays the stay."""
+    w.vouchers.present(plate_of(place), w.vouchers.issued("whole_stay", 0, count=3)[0])
+    w.goes("out-1", words(at + timedelta(seconds=5)), after=f"x{place}")
+
+
+def _miscounted(w: World, place: int, at: datetime) -> None:
+    """One of a book is gone without a step that says why: somebody was at the database."""
+    w.vouchers.issued("hour", 60, count=3)
+    book = max(w.vouchers.rows(t.VoucherBook), key=lambda row: int(row.first_serial))
+    w.phone(place, at)
+    change = w.random.choice(("DELETE FROM voucher", "UPDATE voucher SET state = 'void'"))
+    past_the_program(w.parts, f"{change} WHERE serial = {book.last_serial}")
+    w.miscounted = book.id
+    w.truth["voucher_count", book.id] += 1
+
+
+AROUND: tuple[Wrong, ...] = (_unpaid, _without_event, _missing_exit, _vouchers, _miscounted)
 
 
 def _cut_off(w: World, place: int, at: datetime) -> None:
     deal = w.phone(place, at)
-    w.says(deal, at=local("2026-03-03 00:00:07").astimezone(UTC))
+    # UnionPay's next day has begun by then; of the others the moment is a little later there.
+    if w.channel_of(deal) != "unionpay":
+        w.says(deal, at=local("2026-03-03 00:00:07").astimezone(UTC))
     w.early["cut_off", deal.order] += 1
 
 
