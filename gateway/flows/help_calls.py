@@ -23,8 +23,9 @@ from gateway.flows.lane_pass import claiming
 from gateway.flows.outcome import Situation
 from gateway.flows.payment import batch_of, open_lane, vehicle_of
 from gateway.flows.reading import at_each
-from gateway.flows.refusals import AmountNotDue, Invalid, NotFound, Refused
+from gateway.flows.refusals import AmountNotDue, Invalid, NotFound
 from gateway.flows.saving import OutcomeWriter
+from gateway.flows.staff_refusals import NotAtTheLane
 from gateway.flows.vehicle import Vehicle
 from gateway.store import tables as t
 from gateway.store.facts import FactLoader
@@ -37,15 +38,8 @@ _SLOT = timedelta(minutes=10)
 _OWING = Verdict(True, Reason.PAY_LATER, "pay_later")
 
 
-class NotAtTheLane(Refused):
-    """The vehicle does not stand at the lane, or was read too long ago: wait until it is read again."""
-
-    status = 409
-    slug = "not-at-the-lane"
-
-
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a call. `owed_fen`: what the stay owes as it leaves."""
+    """What came of a call. `lane`: `{site}.{lane}`. `owed_fen`: what the stay owes as it leaves."""
 
     id: str
     site: str
@@ -109,7 +103,7 @@ def name_stay(parts: Parts, item_id: str, stay_id: str, reason: str, by: By) -> 
         id=item_id,
         site=site,
         stay=stay_id,
-        lane=item.lane_id,
+        lane=f"{site}.{item.lane_id}",
         opened=done.opened,
         owed_fen=done.due_fen,
         resolved_by=None,
@@ -166,7 +160,7 @@ def pay_later(parts: Parts, item_id: str, reason: str, by: By, stay_id: str | No
         )
         connection.commit()
     parts.outbox.notify()
-    return Answered(id=item_id, site=site, stay=wanted, lane=lane, opened=True, owed_fen=owed, resolved_by=by.operator)
+    return Answered(id=item_id, site=site, stay=wanted, lane=f"{site}.{lane}", opened=True, owed_fen=owed, resolved_by=by.operator)
 
 
 def _call(parts: Parts, connection: Connection, site: str, lane: str | None, stay: str | None) -> None:
@@ -174,12 +168,19 @@ def _call(parts: Parts, connection: Connection, site: str, lane: str | None, sta
     event = None
     if lane is not None:
         newest = FactLoader(connection).newest_reads({(site, lane)}, now + decide.FUTURE_MAX).get((site, lane))
-        event = newest.event if newest is not None and now - newest.at < decide.PAYMENT_OPENS_WITHIN else None
+        if newest is not None and now - newest.at < decide.PAYMENT_OPENS_WITHIN:
+            event, stay = newest.event, stay or _waiting(connection, site, lane, newest.plate)
     slot = int(now.timestamp() // _SLOT.total_seconds())
     called = Situation(
         site=site, kind=KIND, subject=f"{stay or lane}:{slot}", at=now, lane=lane, stay=stay, event=event
     )
     OutcomeWriter(connection).situations([called])
+
+
+def _waiting(connection: Connection, site: str, lane: str, plate: str | None) -> str | None:
+    """The stay of the vehicle that was read at an exit, so that nobody has to look for it."""
+    mine = (t.Stay.site_id == site, t.Stay.plate == plate, t.Stay.exit_lane == lane, t.Stay.state == State.INSIDE)
+    return None if plate is None else connection.execute(select(t.Stay.id).where(*mine)).scalar()
 
 
 def _item(connection: Connection, item_id: str, *, locking: bool = False) -> Any:

@@ -290,6 +290,15 @@ def exceptions(
     return [((row.opened_at, row.id), exception_document(row)) for row in rows]
 
 
+def exception(connection: Connection, allowed: Sites, item_id: str) -> Document:
+    """One item of the queue, open or resolved. Raises `NotFound`."""
+    wanted = select(ExceptionItem).where(at_each(ExceptionItem.site_id, allowed), ExceptionItem.id == item_id)
+    row = connection.execute(wanted).first()
+    if row is None:
+        raise NotFound("there is no such item, or not for you")
+    return exception_document(row)
+
+
 def exception_document(row: Any) -> Document:
     return {
         "id": row.id,

@@ -27,7 +27,7 @@ from gateway.flows.outcome import PlannedCommand
 from gateway.flows.passage import Corridor
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
-from gateway.flows.staff_refusals import DeviceAway, NotWhileOpen, OpeningUnderWay
+from gateway.flows.staff_refusals import DeviceAway, NotAtTheLane, NotWhileOpen, OpeningUnderWay
 from gateway.flows.taking import content_of, key_of
 from gateway.publish.wire import command_message
 from gateway.runtime.ids import derive
@@ -61,23 +61,24 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a lane. `show`: display lines, of a `show` alone."""
+    """What is asked of a lane. `show`: display lines, of a `show` alone. `event`: the read for whose vehicle alone it opens."""
 
     action: Action
     reason: str
     note: str = ""
     show: tuple[str, ...] = ()
+    event: str | None = None
 
 
 def command(parts: Parts, lane_id: str, asked: Asked, by: By, idempotency_key: str | None = None) -> Given:
     """Give a command to a lane, `{site}.{lane}`. One transaction. The same key with the same content is one command.
 
-    Raises `NotFound`, `Invalid`, `DeviceAway`, `OpeningUnderWay`, `NotWhileOpen`, `KeyReused`.
+    Raises `NotFound`, `Invalid`, `DeviceAway`, `OpeningUnderWay`, `NotWhileOpen`, `NotAtTheLane`, `KeyReused`.
     """
     asked = _checked(asked)
     site, _, lane = lane_id.partition(".")
     key = f"{by.operator}:{key_of(idempotency_key)}"
-    content = content_of(lane_id, asked.action, asked.reason, asked.note, asked.show)
+    content = content_of(lane_id, asked.action, asked.reason, asked.note, asked.show, *filter(None, [asked.event]))
     with parts.store.deciding() as connection:
         work = _Work(parts, connection, site, lane, by)
         read = work.waiting() if asked.action is Action.OPEN else None
@@ -86,6 +87,8 @@ def command(parts: Parts, lane_id: str, asked: Asked, by: By, idempotency_key: s
         if first is not None:
             return given(parts, lane_id, first)
         work.refuse(asked.action)
+        if asked.event is not None and (read is None or read.event != asked.event):
+            raise NotAtTheLane
         command_id = derive("c", site, lane, "staff", key)
         planned = work.opened(read, command_id) if read is not None else work.told(asked, command_id)
         work.keep(planned, asked, key, content)

@@ -26,6 +26,13 @@ class DeviceAway(Refused):
     slug = "device-away"
 
 
+class NotAtTheLane(Refused):
+    """The vehicle does not stand at the lane, or was read too long ago: wait until it is read again."""
+
+    status = 409
+    slug = "not-at-the-lane"
+
+
 class Claimed(Refused):
     """Somebody else works on this already."""
 

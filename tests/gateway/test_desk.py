@@ -59,7 +59,7 @@ class TestDoors:
             assert not re.findall(r"desk\.[a-z]+|undefined", body)
         assert DESK["zh"].keys() == DESK["en"].keys()
         assert WORDS["zh"].keys() == WORDS["en"].keys()
-        assert all(f"desk.{name}" in DESK["zh"] for name, _, _ in sections.PAGES)
+        assert all(f"desk.{name}" in WORDS["zh"] for name, _, _ in sections.PAGES)
 
 
 class TestQueue:

@@ -12,14 +12,18 @@ from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
-from gateway.console.desk import door
+from gateway.console.desk import door, proposals
+from gateway.console.rendering import language_of
 from gateway.flows import attending, reading
-from gateway.flows.refusals import Refused
+from gateway.flows.refusals import NotFound, Refused
+from gateway.runtime.ids import random_token
 
 router = APIRouter(include_in_schema=False)
 
 _SEE, _DO = ("GET", "/exceptions"), ("POST", "/exceptions/{item_id}/resolution")
 Text = Annotated[str, Form(max_length=2000)]
+# Open for so long, an item says so in words, and louder.
+_LATE_MINUTES = 5
 
 
 @router.get("/queue")
@@ -45,6 +49,10 @@ def queue(
             connection, allowed, part, state=None if state == "any" else state, kind=kind or None
         )
         sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
+    works, lang, now = door.may(staff, *_DO), language_of(request), context.parts.clock.now()
+    for _, item in found:
+        item["waited"] = max(0, int((now - item["opened_at"]).total_seconds() // 60))
+        item["proposal"] = proposals.of(item, staff, lang)._asdict() if works and item["state"] == "open" else None
     items = in_zone(sliced(found, part.limit), context.parts.settings.zone)
     return door.page(
         request,
@@ -54,9 +62,43 @@ def queue(
         found=items,
         sites=sites,
         asked={"site": site, "kind": kind, "state": state},
-        works=door.may(staff, *_DO),
-        now=context.parts.clock.now(),
+        works=works,
+        late=_LATE_MINUTES,
+        once=random_token(18),
     )
+
+
+@router.post("/queue/{item_id}/acceptance")
+def accept(
+    request: Request,
+    context: With,
+    item_id: Annotated[str, Path(max_length=64)],
+    *,
+    does: Annotated[Literal["open", "pay_later", "resolution"], Form()],
+    csrf: Text = "",
+    reason: Text = "",
+    once: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Do what was proposed for an item. The page's own key makes one step of a form that is sent twice."""
+    calls = {
+        "open": ("POST", "/lanes/{lane_id}/commands"),
+        "pay_later": ("POST", "/exceptions/{item_id}/pay-later"),
+        "resolution": _DO,
+    }
+    staff = door.staff_at(request, context, _DO, calls[does])
+    if isinstance(staff, Response):
+        return staff
+    if door.from_elsewhere(staff, csrf):
+        return door.back_to("/queue")
+    try:
+        with context.parts.store.reading() as connection:
+            item = reading.exception(connection, staff.sites, item_id)
+        if does == "open" and not (item["lane"] and item["event"]):
+            raise NotFound("no vehicle is known to wait there")
+        proposals.accept(context.parts, staff, item, does, reason, f"{once}:{item_id}" if once else None)
+    except Refused as why:
+        return door.refused(request, staff, why, "/queue")
+    return door.back_to("/queue", said=f"accepted-{does}")
 
 
 @router.post("/queue/{item_id}/{what}")

@@ -1,7 +1,7 @@
 // The lane board, kept live by one stream of server-sent events. Lanes stay where they are; only their content changes.
+import { watch } from "./live.js";
+
 const { words, exceptions, icons, language } = JSON.parse(document.getElementById("words").textContent);
-const SILENCE_MS = 12000; // the server says something every 5 s
-const RETRY_MS = 2000;
 
 const named = (group, key) => (key == null ? "" : words[`${group}.${key}`] ?? key);
 const timeOfDay = (instant) => instant.slice(11, 19);
@@ -58,8 +58,9 @@ function showExceptions({ open, items }) {
     row.dataset.exception = item.id;
     const text = [` ${item.lane ?? item.site} `, element("span", item.subject, "subject")];
     if (item.count > 1) text.push(` ×${item.count}`);
-    row.replaceChildren(
-      element("strong", exceptions[item.kind] ?? item.kind.replaceAll("_", " ")), ...text, " ", timeElement(item.opened_at));
+    const way = element("a", exceptions[item.kind] ?? item.kind.replaceAll("_", " "));
+    way.href = `/queue#item-${item.id}`;
+    row.replaceChildren(way, ...text, " ", timeElement(item.opened_at));
     return row;
   });
   list.replaceChildren(...wanted);
@@ -84,49 +85,11 @@ function show(board) {
   if (board.money) document.getElementById("received").textContent = yuan(board.money.received_fen);
 }
 
-let source;
-let silence;
-let retry;
-
 function connection(state) {
   document.getElementById("connection").dataset.state = state;
   document.getElementById("lost").hidden = state !== "lost";
   document.getElementById("connection-word").textContent = state === "live" ? `· ${words.live}` : state === "connecting" ? `· ${words.connecting}` : "";
 }
 
-function lost() {
-  source?.close();
-  connection("lost");
-  clearTimeout(retry);
-  retry = setTimeout(connect, RETRY_MS);
-}
-
-function heard() {
-  connection("live");
-  clearTimeout(silence);
-  silence = setTimeout(lost, SILENCE_MS);
-}
-
-async function connect() {
-  clearTimeout(retry);
-  source = new EventSource("/api/v1/live");
-  for (const name of ["snapshot", "change", "clock"]) {
-    source.addEventListener(name, (event) => {
-      heard();
-      show(JSON.parse(event.data));
-    });
-  }
-  source.onerror = async () => {
-    clearTimeout(silence);
-    source.close();
-    // The session may be over: then the page itself leads to the form.
-    const answer = await fetch("/api/v1/sites?limit=1").catch(() => null);
-    if (answer?.status === 401) location.assign("/login");
-    else lost();
-  };
-}
-
 document.documentElement.lang = language;
-connection("connecting");
-connect();
-addEventListener("pagehide", () => source?.close());
+watch(show, connection);

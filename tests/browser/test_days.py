@@ -1,0 +1,104 @@
+"""Days of those who work here, as they go through Chromium: what comes in by itself, what one key does, what a lost server changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from sqlalchemy import select
+
+from gateway.flows import users
+from gateway.runtime.metrics import Metrics
+from gateway.runtime.settings import Settings
+from gateway.store import tables as t
+from gateway.wiring import Parts
+from tests import cheap
+from tests.browser.chromium import Person
+from tests.browser.service import Service
+from tests.browser.street import Console
+from tests.conftest import FakeClock
+from tests.gateway.house import PASSWORD
+from tests.gateway.trade import local
+
+TABLET = {"width": 1024, "height": 768}
+
+
+@pytest.fixture(scope="module")
+def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    path = folder / "parkgate.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    store = cheap.open_store(f"sqlite:///{path}")
+    settings = Settings(database_url=f"sqlite:///{path}", secret_key="a secret of the tests only", test=True)
+    street = Console(Parts(settings=settings, clock=FakeClock(local("06:00")), store=store, metrics=Metrics()))
+    users.add(street.parts, "kim", "console", [], PASSWORD, operator="test")
+    running = Service(street, folder)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.ends()
+        store.close()
+
+
+def openings(service: Service) -> list[tuple[str, str, str]]:
+    with service.street.parts.store.reading() as connection:
+        rows = connection.execute(select(t.StaffCommand.__table__).order_by(t.StaffCommand.at))
+        return [(row.lane_id, row.operator, row.reason) for row in rows]
+
+
+def test_an_operator_works_the_queue_through_a_restart(browser: Browser, service: Service) -> None:
+    operator = Person(browser, service.url).signs_in("console")
+    other = Person(browser, service.url).signs_in("kim")
+    page, theirs = operator.page, other.page
+    for one in (page, theirs):
+        one.goto("/queue")
+        expect(one.locator("#connection-word")).to_have_text("实时")
+    before = page.locator(".item").count()
+
+    service.arrives("out-1", "浙K11111")  # nobody saw it come
+    item = page.locator(".item").first
+    expect(page.locator(".item")).to_have_count(before + 1)
+    expect(item.locator("h2")).to_have_text("无入场记录")
+    expect(page.locator("#news")).to_contain_text("无入场记录")
+
+    page.keyboard.press("j")
+    expect(item).to_be_focused()
+    page.keyboard.press("c")
+    expect(page.locator(".item").first).to_contain_text("处理人: console")
+    expect(theirs.locator(".item").first).to_contain_text("处理人: console")
+    expect(theirs.locator(".item").first.locator(".proposal")).to_have_count(0)
+
+    service.is_killed()
+    expect(page.locator("#lost")).to_be_visible()
+    page.keyboard.press("a")  # what is asked of nobody does nothing
+    assert openings(service) == []
+    service.start()
+    expect(page.locator("#lost")).to_be_hidden()
+    expect(page.locator("#connection-word")).to_have_text("实时")
+
+    page.keyboard.press("a")
+    expect(page.locator("[role=status].good")).to_contain_text("抬杆指令")
+    assert openings(service) == [("out-1", "console", "核对后放行：无入场记录")]
+    for one in (page, theirs):
+        expect(one.locator(".item")).to_have_count(before)
+    operator.leaves()
+    other.leaves()
+
+
+def test_a_guard_clears_a_lane_in_two_taps(browser: Browser, service: Service) -> None:
+    guard = Person(browser, service.url, viewport=TABLET, has_touch=True).signs_in("guard")
+    page = guard.page
+    service.arrives("in-2", "浙N22222")  # not one of theirs, at the residents' gate
+    there = page.locator("#exceptions a", has_text="非登记车辆")
+    expect(there).to_have_count(1)
+
+    there.tap()
+    page.locator(".item:focus [data-key=a]").tap()
+
+    expect(page.locator("[role=status].good")).to_contain_text("抬杆指令")
+    assert openings(service)[-1] == ("in-2", "guard", "核对后放行：非登记车辆")
+    assert guard.faults == []
+    guard.leaves()

@@ -1,0 +1,128 @@
+"""What is proposed for an item of the queue, and done by one key: for the vehicle that was read, by who may, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.api.app import create_app
+from gateway.flows import users
+from gateway.wiring import Parts
+from tests.gateway.house import PASSWORD, Client, an_exception
+from tests.gateway.test_console import csrf_of, signed_in
+from tests.gateway.trade import Street
+
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+
+
+class Watched(Street):
+    """The street, with a console, a guard and a manager."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.app = create_app(parts, wall=parts.clock)
+        for name, role in (("kim", "console"), ("lee", "guard"), ("mia", "manager")):
+            users.add(parts, name, role, [], PASSWORD, operator="test")
+
+    def person(self, name: str) -> Client:
+        return signed_in(self, name)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def street(parts: Parts) -> Watched:
+    return Watched(parts)
+
+
+def accept(person: Client, item: str | None = None, **changed: str) -> Any:
+    """Press what the newest item's proposal is, as the page has it."""
+    page = person.get("/queue").text
+    form = page.split('class="proposal"')[1].split("</form>")[0]
+    name = item or page.split('id="item-')[1].split('"')[0]
+    values = {part.split('"')[0]: part.split('value="')[1].split('"')[0] for part in form.split('name="')[1:]}
+    return person.post(f"/queue/{name}/acceptance", data={**values, **changed})
+
+
+def test_one_key_opens_for_the_vehicle_that_waits_and_the_item_is_done_with(street: Watched) -> None:
+    street.arrives("out-1", "浙D44444", "12:30")
+    kim = street.person("kim")
+    assert "核对后放行：无入场记录" in kim.get("/queue").text
+    done = accept(kim)
+    assert (done.status_code, done.headers["location"]) == (303, "/queue?said=accepted-open")
+    assert street.situations() == {}
+    assert "核对后放行" in kim.get("/lanes/xinyi.out-1").text
+
+
+def test_the_same_form_sent_twice_opens_once(street: Watched) -> None:
+    street.arrives("out-1", "浙D44444", "12:30")
+    kim = street.person("kim")
+    page = kim.get("/queue").text
+    item = page.split('id="item-')[1].split('"')[0]
+    form = {"csrf": csrf_of(page), "does": "open", "reason": "核对", "once": "k1"}
+    assert kim.post(f"/queue/{item}/acceptance", data=form).status_code == 303
+    # The item is done with: the repeat is told so, and opens nothing.
+    assert kim.post(f"/queue/{item}/acceptance", data=form).status_code == 409
+    assert kim.get("/lanes/xinyi.out-1").text.count("核对") == 1
+
+
+def test_another_vehicle_that_has_come_to_stand_there_is_not_let_through(street: Watched) -> None:
+    street.arrives("out-1", "浙D44444", "12:30")
+    kim = street.person("kim")
+    item = kim.get("/queue").text.split('id="item-')[1].split('"')[0]
+    street.arrives("out-1", "浙E55555", "12:31")
+    refused = accept(kim, item)
+    assert refused.status_code == 409
+    assert "车辆已不在道闸前" in refused.text
+    assert street.situations() == {"no_entry": 2}
+
+
+def test_what_somebody_works_on_is_not_accepted_by_another(street: Watched) -> None:
+    street.arrives("out-1", "浙D44444", "12:30")
+    kim, lee = street.person("kim"), street.person("lee")
+    page = kim.get("/queue").text
+    item = page.split('id="item-')[1].split('"')[0]
+    kim.post(f"/queue/{item}/claim", data={"csrf": csrf_of(page)})
+    seen = lee.get("/queue").text
+    assert 'class="proposal"' not in seen
+    form = {"csrf": csrf_of(seen), "does": "open", "reason": "x", "once": "k"}
+    assert lee.post(f"/queue/{item}/acceptance", data=form).status_code == 409
+    assert street.situations() == {"no_entry": 1}
+
+
+def test_nobody_is_offered_or_given_what_the_role_does_not_do(street: Watched) -> None:
+    street.arrives("out-1", "浙D44444", "12:30")
+    mia = street.person("mia")
+    assert 'value="resolution"' in mia.get("/queue").text
+    assert accept(mia, does="open").status_code == 403
+    assert accept(mia, csrf="made up").headers["location"] == "/queue"
+    assert street.situations() == {"no_entry": 1}
+    assert accept(mia).headers["location"] == "/queue?said=accepted-resolution"
+    assert street.situations() == {}
+
+
+def test_a_blocked_vehicle_is_let_in_by_no_single_key(street: Watched) -> None:
+    street.register("blocklist", {"plate": "浙C66666", "reason": "多次尾随"})
+    street.arrives("in-1", "浙C66666", "12:30")
+    assert street.situations() == {"blocked": 1}
+    kim = street.person("kim")
+    assert 'value="resolution"' in kim.get("/queue").text.split('class="proposal"')[1]
+    assert "已劝离，未放行" in kim.get("/queue").text
+
+
+def test_without_a_reason_nothing_is_done(street: Watched) -> None:
+    street.arrives("out-1", "浙D44444", "12:30")
+    assert accept(street.person("kim"), reason=" ").status_code == 422
+    assert street.situations() == {"no_entry": 1}
+
+
+def test_what_has_waited_for_long_says_so(street: Watched) -> None:
+    an_exception(street.parts, "xinyi", "a", "alarm", at=street.clock.now())
+    kim = street.person("kim")
+    assert "late" not in kim.get("/queue").text.split('<ol class="items"')[1].split("</ol>")[0]
+    street.clock.advance(minutes=6)
+    page = kim.get("/queue").text
+    assert 'class="item late"' in page
+    assert "6 分" in page
