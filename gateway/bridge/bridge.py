@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.bridge.http_devices import HttpDevices
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import topics
 from gateway.bridge.link import Link, Raw
 from gateway.bridge.lists import ListKeeper
+from gateway.bridge.porch import Porch
 from gateway.bridge.riding import Riding
 from gateway.bridge.worker import Worker
 from gateway.flows import emergencies
@@ -38,8 +40,15 @@ class Bridge:
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
         self._riding = Riding()
+        self.asked = HttpDevices(parts, Porch(inbox, self._left_behind), holder=name)
         self.worker = Worker(
-            parts, inbox=inbox, planner=name, on_status=self._heard, on_outcome=on_outcome, riding=self._riding
+            parts,
+            inbox=inbox,
+            planner=name,
+            on_status=self._heard,
+            on_outcome=on_outcome,
+            riding=self._riding,
+            asked=self.asked,
         )
         self.link = Link(
             broker or settings.broker,
@@ -69,6 +78,7 @@ class Bridge:
         self.worker.start(self.link)
         self.link.start()
         self.lists.start(self.link)
+        self.asked.start()
         if self.door is not None:
             self.door.start()
 
@@ -76,9 +86,13 @@ class Bridge:
         """What has arrived is decided, published and acknowledged; then the connection is closed."""
         if self.door is not None:
             self.door.stop()
+        self.asked.stop()
         self.lists.stop()
         self.worker.stop()
         self.link.stop()
+
+    def _left_behind(self, left: Sequence[Raw]) -> None:
+        self.link.acknowledge(left)
 
     def _heard(self, statuses: Sequence[StatusIn]) -> None:
         self.lists.reported(statuses)
@@ -92,7 +106,12 @@ class Bridge:
             )
 
     def healthy(self) -> bool:
-        return self.link.healthy() and self.worker.healthy() and (self.door is None or self.door.healthy())
+        return (
+            self.link.healthy()
+            and self.worker.healthy()
+            and self.asked.healthy()
+            and (self.door is None or self.door.healthy())
+        )
 
     def health(self) -> dict[str, Any]:
         """For `/readyz`: what is wrong is false. An overload is not: gates are served."""

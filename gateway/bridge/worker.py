@@ -58,6 +58,14 @@ class Sender(Protocol):
     def flush(self) -> None: ...
 
 
+class Offers(Protocol):
+    """Who else than the broker brings commands to devices."""
+
+    def offer(self, one: PlannedCommand | Waiting) -> bool:
+        """Whether it is its to bring; offered again, until it has left or is stale, this changes nothing."""
+        ...
+
+
 class Worker:
     """One thread. Everything it needs is handed to it; it never dies of a message."""
 
@@ -70,6 +78,7 @@ class Worker:
         on_status: Callable[[Sequence[StatusIn]], None] = lambda _: None,
         on_outcome: Callable[[Decided], None] = lambda _: None,
         riding: Riding | None = None,
+        asked: Offers | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._parts = parts
@@ -85,6 +94,7 @@ class Worker:
         self._on_outcome = on_outcome
         self._riding = riding or Riding()
         self._riding.handed_over = self._handed_over
+        self._asked: Offers = asked or self._riding
         self._link: Sender | None = None
         self._linger_seconds = parts.settings.linger_ms / 1000
         self._stopping = threading.Event()
@@ -288,8 +298,8 @@ class Worker:
         A commit can take its time: what is stale by now is left to the outbox, too, which puts it before staff.
         """
         assert self._link is not None
-        if self._riding.offer(one):
-            return  # its device fetches it, or it expires in the outbox
+        if self._riding.offer(one) or self._asked.offer(one):
+            return  # its device fetches it or is told by a request, or it expires in the outbox
         if self._flying_on != self._link.connections:
             with self._lock:
                 # What flew on an earlier connection was never acknowledged: the outbox decides about it again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import literal_column, select
+from sqlalchemy import literal_column, select, update
 
 from gateway.publish.wire import topic_of
 from gateway.store import tables as t
@@ -62,3 +62,17 @@ def waiting(store: Store, now: datetime, planner: str) -> list[Waiting]:
         for row in rows
         if row.planner in {planner, None} or now - row.planned_at > _ANOTHER_BRIDGE_AFTER
     ]
+
+
+def claim(store: Store, site: str, command: str, now: datetime) -> bool:
+    """Make a command ours to tell: sent, before it is. False: it was told before, by whomever, or is stale. One transaction."""
+    with store.writing() as connection:
+        claimed = connection.execute(
+            update(_COMMAND)
+            .where(
+                _COMMAND.site_id == site, _COMMAND.id == command, _COMMAND.state == "planned", _COMMAND.expires_at > now
+            )
+            .values(state="sent")
+        ).rowcount
+        connection.commit()
+    return bool(claimed)

@@ -1,0 +1,110 @@
+"""One device that is told by our requests: its commands, one after the other at a lane, and its watch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
+
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+
+from controllers.adapters.joining import Joiner
+from controllers.adapters.registry import ADAPTERS
+from gateway.bridge.asking import Account, Asker
+from gateway.bridge.http_orders import Became, CarriedOut, Due, Reached
+from gateway.bridge.http_watch import Watch
+from gateway.bridge.porch import Porch
+from gateway.flows.credentials import DeviceName
+from gateway.publish.outbox import claim
+from gateway.runtime.logs import logger
+from gateway.store.fittings import Fitted
+from gateway.wiring import Parts
+
+_log = logger(__name__)
+
+_BARRED_SECONDS = 900.0
+_WAITING_EACH_MAX = 8
+
+
+class Around(NamedTuple):
+    """What all devices of a bridge share. `moves_within`: see `http_orders`."""
+
+    parts: Parts
+    porch: Porch
+    joiner: Joiner
+    client: httpx.AsyncClient
+    moves_within: float
+
+
+class HttpDevice:
+    """One device, in the loop's thread alone. `reached`: None where nobody says where it is, or with which account."""
+
+    def __init__(self, around: Around, who: DeviceName, fitted: Fitted, account: Account | None) -> None:
+        self.made_of = (fitted, account)
+        self._around, self._who = around, who
+        self._barred_until = 0.0
+        self._lanes: dict[str, asyncio.Lock] = {}
+        self.orders: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        adapter = ADAPTERS[fitted.vendor]
+        asker = Asker(around.client, account or Account("http://0.0.0.0", "", ""))
+        self._to_whom = Reached(adapter, fitted.fitting, asker, self._barred, self._bar)
+        self.reached = None if account is None else self._to_whom
+
+    def begin(self, due: Due) -> bool:
+        """False: as many as it may have are under way."""
+        if len(self.orders) >= _WAITING_EACH_MAX:
+            return False
+        self._keep(self._in_turn(due))
+        return True
+
+    async def _in_turn(self, due: Due) -> None:
+        async with self._lanes.setdefault(due.command.lane, asyncio.Lock()):
+            try:
+                await self._carry_out(due)
+            except SQLAlchemyError as problem:  # not claimed: the outbox lets it expire
+                _log.warning("a command could not be claimed", site=due.site, problem=type(problem).__name__)
+            except Exception:
+                _log.exception("a command was not carried out", site=due.site, device=due.device)
+
+    async def _carry_out(self, due: Due) -> None:
+        """Claimed first: whoever claims it tells it, and nobody else ever does."""
+        parts = self._around.parts
+        if await asyncio.to_thread(claim, parts.store, due.site, due.id, parts.clock.now()):
+            moves_within = self._around.moves_within
+            await CarriedOut(due, self._to_whom, parts.clock, self._say, moves_within=moves_within).run()
+
+    def _say(self, said: Sequence[Became], moves: bool) -> None:
+        self._around.porch.put(self._who, said, self._around.parts.clock.now(), moves=moves)
+
+    def _keep(self, running: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(running)
+        self.orders.add(task)
+        task.add_done_callback(self.orders.discard)
+
+    def watch(self, ours: bool) -> None:
+        """Listen and look, or leave it to another bridge."""
+        if self._watching is not None and (not ours or self._watching.done()):
+            self._watching.cancel()
+            self._watching = None
+        if ours and self.reached is not None and self._watching is None:
+            watch = Watch(self._who, self.reached, self._around.parts, self._around.porch, self._around.joiner)
+            self._watching = asyncio.get_running_loop().create_task(watch.run())
+
+    def close(self) -> None:
+        """Commands under way go on: they know the device as it was."""
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    def _barred(self) -> bool:
+        return self.made_of[1] is None or asyncio.get_running_loop().time() < self._barred_until
+
+    def _bar(self) -> None:
+        self._barred_until = asyncio.get_running_loop().time() + _BARRED_SECONDS
+        _log.error(
+            "a device does not take our account; it is not asked again for a quarter of an hour",
+            site=self._who.site,
+            device=self._who.device,
+        )

@@ -1,0 +1,228 @@
+"""One command carried out by our requests: asked again only while it is fresh and not yet taken, and then what the barrier did.
+
+The command is claimed in the outbox before the first request leaves, so that it is told by one bridge, once, and never again after a restart:
+these devices know no ids by which they would recognise it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from msgspec.structs import replace
+
+from controllers.adapters.port import (
+    CREDENTIALS_REFUSED,
+    Accepted,
+    Adapter,
+    Ask,
+    Busy,
+    CannotCarryOut,
+    Fitting,
+    Heard,
+)
+from controllers.commands import Action, Command, Reason
+from controllers.events import BarrierState, CommandResult, DeviceStatus, Outcome, Undecodable
+from gateway.bridge.asking import REFUSED, Asker, NoAnswer, NotReached, Stale
+from gateway.runtime.clock import Clock
+
+MOVES_WITHIN_SECONDS = 6.0
+"""A barrier that is still where it was is locked, blocked or unplugged: the slowest takes this long."""
+LOOK_EVERY_SECONDS = 0.5
+_LOOK_WITHIN_SECONDS = 2.0
+_PAUSE_SECONDS = (0.2, 0.5, 1.0)
+_BUSY_SECONDS = (0.05, 2.0)
+
+_GOAL = {Action.OPEN: BarrierState.OPEN, Action.HOLD_OPEN: BarrierState.OPEN, Action.CLOSE: BarrierState.CLOSED}
+# A barrier that does not come down waits for whoever stands under it: that is no fault.
+_MUST_MOVE = {Action.OPEN, Action.HOLD_OPEN}
+
+Became: TypeAlias = Accepted | CommandResult | DeviceStatus
+
+
+class Due(NamedTuple):
+    """A command that is to be carried out until `expires_at`, on our clock."""
+
+    site: str
+    id: str
+    device: str
+    command: Command
+    expires_at: datetime
+
+
+class Reached(NamedTuple):
+    """A device with which it is done. `barred`: it does not take our account, nobody asks it; `bar` says so."""
+
+    adapter: Adapter
+    fitting: Fitting
+    asker: Asker
+    barred: Callable[[], bool]
+    bar: Callable[[], None]
+
+
+class CarriedOut:
+    """`say(said, moves)`: hands on what became of it; `moves`: another word follows (`ResultIn.moves`)."""
+
+    def __init__(
+        self,
+        due: Due,
+        device: Reached,
+        clock: Clock,
+        say: Callable[[Sequence[Became], bool], None],
+        *,
+        moves_within: float = MOVES_WITHIN_SECONDS,
+    ) -> None:
+        self._due, self._device, self._clock, self._say = due, device, clock, say
+        self._moves_within = moves_within
+        # Both limits count: the instant, and the time that has run here since, whatever a clock is set to meanwhile.
+        self._ends = asyncio.get_running_loop().time() + (due.expires_at - clock.now()).total_seconds()
+
+    async def run(self) -> None:
+        command = self._as_it_can(self._due.command)
+        if command is None:
+            self._result(Outcome.DONE, "no_display")
+            return
+        try:
+            asks = self._device.adapter.encode(command, self._device.fitting, self._clock.now())
+        except CannotCarryOut as problem:
+            self._result(Outcome.REFUSED, problem.code)
+            return
+        for ask in asks:
+            assert isinstance(ask, Ask)
+            became = await self._step(ask)
+            if isinstance(became, CommandResult) and became.detail == "no_answer" and ask is asks[-1]:
+                await self._without_answer(became)
+                return
+            if isinstance(became, CommandResult):
+                self._say([became], False)
+                return
+        await self._taken()
+
+    def _as_it_can(self, command: Command) -> Command | None:
+        """None: there is nothing to do. In an emergency what cannot hold its barrier open opens it at least."""
+        can = self._device.adapter.capabilities(self._device.fitting).actions
+        if command.action is Action.SHOW and Action.SHOW not in can:
+            return None
+        if command.action is Action.HOLD_OPEN and command.reason is Reason.EMERGENCY and command.action not in can:
+            return replace(command, action=Action.OPEN)
+        return command
+
+    # ------------------------------------------------------------------ until it is taken
+
+    async def _step(self, ask: Ask) -> CommandResult | None:
+        """One request, again while the device is busy or away. None: it is taken."""
+        why, tries = "unreachable", 0
+        while (left := self._left()) > 0:
+            if self._device.barred():
+                return self._became(Outcome.FAULT, CREDENTIALS_REFUSED)
+            try:
+                answered = await self._device.asker.ask(ask, within=left, fresh=lambda: self._left() > 0)
+                heard = self._device.adapter.decode(answered, self._device.fitting, self._clock.now())
+            except NotReached:
+                why = "unreachable"
+                await asyncio.sleep(min(left, _PAUSE_SECONDS[min(tries, len(_PAUSE_SECONDS) - 1)]))
+            except NoAnswer:
+                return self._became(Outcome.FAULT, "no_answer")
+            except Stale:
+                break
+            except Undecodable as problem:
+                return self._became(Outcome.FAULT, f"answer: {problem.code}")
+            else:
+                result, wait = _verdict(heard)
+                if wait is None:
+                    if result is not None and result.detail == CREDENTIALS_REFUSED:
+                        self._device.bar()
+                    return result
+                why = "busy"
+                await asyncio.sleep(min(left, wait))
+            tries += 1
+        return self._became(Outcome.EXPIRED, why)
+
+    def _left(self) -> float:
+        """Seconds for which it is fresh."""
+        by_clock = (self._due.expires_at - self._clock.now()).total_seconds()
+        return min(by_clock, self._ends - asyncio.get_running_loop().time())
+
+    # ------------------------------------------------------------------ and then
+
+    async def _taken(self) -> None:
+        """That it was accepted is said at once; that the barrier moved, when it is seen."""
+        goal = _GOAL.get(self._due.command.action)
+        where = None if goal is None else await self._where()
+        accepted = Accepted(command=self._due.id, at=self._clock.now(), detail="accepted")
+        self._say([accepted], where is not None)
+        if where is None or goal is None:
+            return
+        seen = await self._seen(goal, where)
+        if seen:
+            self._result(Outcome.DONE, "moved")
+        elif self._due.command.action in _MUST_MOVE:
+            self._result(Outcome.FAULT, "not_moved")
+
+    async def _without_answer(self, became: CommandResult) -> None:
+        """It may have been carried out: who can be asked where the barrier is, is asked. Nobody tells it again."""
+        goal = _GOAL.get(self._due.command.action)
+        where = None if goal is None else await self._where()
+        if goal is not None and where is not None and await self._seen(goal, where):
+            self._result(Outcome.DONE, "moved")
+        else:
+            self._say([became], False)
+
+    async def _seen(self, goal: BarrierState, where: BarrierState | None) -> bool:
+        ends = asyncio.get_running_loop().time() + self._moves_within
+        while where is not goal:
+            if asyncio.get_running_loop().time() >= ends:
+                return False
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            where = await self._where()
+        return True
+
+    async def _where(self) -> BarrierState | None:
+        """None: it does not say."""
+        _, status = await position(self._device, self._due.command.lane, self._clock.now())
+        if status is None:
+            return None
+        self._say([status], False)
+        return status.barrier.get(self._due.command.lane)
+
+    def _became(self, outcome: Outcome, detail: str) -> CommandResult:
+        return CommandResult(command=self._due.id, outcome=outcome, at=self._clock.now(), detail=detail)
+
+    def _result(self, outcome: Outcome, detail: str) -> None:
+        self._say([self._became(outcome, detail)], False)
+
+
+class Looked(NamedTuple):
+    """`answered`: the device is there. `status`: where the barrier is, where it says so."""
+
+    answered: bool
+    status: DeviceStatus | None = None
+
+
+async def position(device: Reached, lane: str, now: datetime) -> Looked:
+    """Where a lane's barrier is, where its device can be asked and knows. Raises nothing: who does not answer says nothing."""
+    ask = next(iter(device.adapter.position(lane, device.fitting)), None)
+    if device.barred() or not isinstance(ask, Ask):
+        return Looked(False)
+    try:
+        answered = await device.asker.ask(ask, within=_LOOK_WITHIN_SECONDS)
+        if answered.status in REFUSED:
+            device.bar()
+        heard = device.adapter.decode(answered, device.fitting, now)
+    except Undecodable:
+        return Looked(True)
+    except (NotReached, NoAnswer, Stale):
+        return Looked(False)
+    return Looked(True, next((one for one in heard.said if isinstance(one, DeviceStatus)), None))
+
+
+def _verdict(heard: Heard) -> tuple[CommandResult | None, float | None]:
+    """What became of it, where that is known; seconds to wait where it is busy."""
+    for one in heard.said:
+        if isinstance(one, Busy):
+            return None, min(max(one.wait_ms / 1000, _BUSY_SECONDS[0]), _BUSY_SECONDS[1])
+        if isinstance(one, CommandResult):
+            return one, None
+    return None, None
