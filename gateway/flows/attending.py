@@ -24,7 +24,7 @@ def claim(parts: Parts, allowed: Sites, item_id: str, by: By) -> dict[str, Any]:
     """Take an item. Taking one's own again keeps it. Raises `NotFound`, `AlreadyResolved`, `Claimed`."""
     with parts.store.writing() as connection:
         now, item = parts.clock.now(), _open(connection, allowed, item_id)
-        _mine(item, by, now)
+        not_anothers(item, by, now)
         _change(connection, item, claimed_by=by.operator, claimed_at=now)
         _note(connection, now, "exception.claim", item, by, "")
         found = _read(connection, item)
@@ -36,7 +36,7 @@ def release(parts: Parts, allowed: Sites, item_id: str, by: By) -> dict[str, Any
     """Give an item back. Raises `NotFound`, `AlreadyResolved`, `Claimed` where it is somebody else's."""
     with parts.store.writing() as connection:
         now, item = parts.clock.now(), _open(connection, allowed, item_id)
-        _mine(item, by, now)
+        not_anothers(item, by, now)
         _change(connection, item, claimed_by=None, claimed_at=None)
         _note(connection, now, "exception.release", item, by, "")
         found = _read(connection, item)
@@ -57,7 +57,7 @@ def resolve(parts: Parts, allowed: Sites, item_id: str, resolution: str, note: s
         if item.state == "resolved" and (item.resolved_by, item.resolution) == (by.operator, said):
             return exception_document(item)
         _still_open(item)
-        _mine(item, by, now)
+        not_anothers(item, by, now)
         done = {"state": "resolved", "resolved_at": now, "resolved_by": by.operator, "resolution": said}
         # Should it happen again, it is nobody's.
         _change(connection, item, **done, claimed_by=None, claimed_at=None)
@@ -88,8 +88,8 @@ def _still_open(item: Any) -> None:
         raise AlreadyResolved(f"{item.resolved_by} has resolved this already")
 
 
-def _mine(item: Any, by: By, now: datetime) -> None:
-    """Raises `Claimed`."""
+def not_anothers(item: Any, by: By, now: datetime) -> None:
+    """Whoever answers an item may not take it out of another's hands. Raises `Claimed`."""
     if item.claimed_by not in {None, by.operator} and now - item.claimed_at < CLAIM_FOR:
         raise Claimed(f"{item.claimed_by} works on this already")
 

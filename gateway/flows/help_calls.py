@@ -17,6 +17,7 @@ from controllers.commands import Reason
 from controllers.decide import Verdict
 from controllers.passages import State
 from gateway.flows import audit
+from gateway.flows.attending import not_anothers
 from gateway.flows.charges_books import By, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided
 from gateway.flows.lane_pass import claiming
@@ -84,7 +85,7 @@ def site_of(parts: Parts, item_id: str) -> str:
 def name_stay(parts: Parts, item_id: str, stay_id: str, reason: str, by: By) -> Answered:
     """Say which stay the vehicle without a plate is that waits at the call's lane: a phone was lost. What it owes is shown there.
 
-    Raises `AlreadyDecided`, `Invalid`, `NotFound`, and what `claiming.leave` raises.
+    Raises `AlreadyDecided`, `Claimed` while somebody else works on the call, `Invalid`, `NotFound`, and what `claiming.leave` raises.
     """
     words, site = reason_of(reason), stay_id.partition(".")[0]
     with parts.store.reading() as connection:
@@ -96,7 +97,9 @@ def name_stay(parts: Parts, item_id: str, stay_id: str, reason: str, by: By) -> 
         raise Invalid("the call came from no lane")
 
     def note(connection: Connection) -> None:
-        _change(connection, _open(connection, item_id, locking=True), stay_id=stay_id)
+        item = _open(connection, item_id, locking=True)
+        not_anothers(item, by, parts.clock.now())
+        _change(connection, item, stay_id=stay_id)
 
     done = claiming.leave(parts, site, item.lane_id, plate, by, words, then=note)
     return Answered(
@@ -113,7 +116,8 @@ def name_stay(parts: Parts, item_id: str, stay_id: str, reason: str, by: By) -> 
 def pay_later(parts: Parts, item_id: str, reason: str, by: By, stay_id: str | None = None) -> Answered:
     """Let the vehicle of a call out owing what it owes. One transaction. `stay_id`: where the call does not say which stay.
 
-    Raises `AlreadyDecided`, `AmountNotDue` where nothing is due (it goes out by itself), `NotAtTheLane`, `Invalid`, `NotFound`.
+    Raises `AlreadyDecided`, `Claimed` while somebody else works on it, `AmountNotDue` where nothing is due (it goes out by itself),
+    `NotAtTheLane`, `Invalid`, `NotFound`.
     """
     words = reason_of(reason)
     with parts.store.deciding() as connection:
@@ -126,6 +130,7 @@ def pay_later(parts: Parts, item_id: str, reason: str, by: By, stay_id: str | No
         plate, started_at = vehicle_of(connection, site, wanted)
         batch = batch_of(parts, connection, (site, plate), started_at, now)
         item = _open(connection, item_id, locking=True)
+        not_anothers(item, by, now)
         vehicle = Vehicle(batch, (site, plate))
         stay = next((one for one in vehicle.stays if one.id == wanted and one.state == State.INSIDE), None)
         if stay is None or stay.exit_lane is None or item.lane_id not in {None, stay.exit_lane}:
@@ -146,6 +151,8 @@ def pay_later(parts: Parts, item_id: str, reason: str, by: By, stay_id: str | No
             resolved_at=now,
             resolved_by=by.operator,
             resolution=f"pay_later {owed} fen: {words}",
+            claimed_by=None,
+            claimed_at=None,
         )
         audit.record(
             connection,
@@ -160,7 +167,9 @@ def pay_later(parts: Parts, item_id: str, reason: str, by: By, stay_id: str | No
         )
         connection.commit()
     parts.outbox.notify()
-    return Answered(id=item_id, site=site, stay=wanted, lane=f"{site}.{lane}", opened=True, owed_fen=owed, resolved_by=by.operator)
+    return Answered(
+        id=item_id, site=site, stay=wanted, lane=f"{site}.{lane}", opened=True, owed_fen=owed, resolved_by=by.operator
+    )
 
 
 def _call(parts: Parts, connection: Connection, site: str, lane: str | None, stay: str | None) -> None:

@@ -229,6 +229,33 @@ def test_one_that_was_read_too_long_ago_or_has_backed_away_is_not_let_out(street
     street.holds()
 
 
+def test_a_call_from_the_lane_says_which_stay_waits_there(street: Lanes) -> None:
+    console, phone = street.staff("wang", "console"), street.phone()
+    street.passes("in-1", "浙A12345", "09:00")
+    street.arrives("in-1", "浙B22222", "09:01")
+    assert "已呼叫" in phone.post(f"{street.page('in-1')}/help").text
+    street.arrives("out-1", "浙A12345", "11:10", id="out")
+    assert "已呼叫" in phone.post(f"{street.page('out-1')}/help").text
+    of_out, of_in = calls(console)
+    assert (of_in["lane"], of_in["stay"]) == ("xinyi.in-1", None), "nobody pays at an entry"
+    assert (of_out["lane"], of_out["stay"]) == ("xinyi.out-1", street.stay("浙A12345").id)
+    other = street.staff("li", "console")
+    assert other.post(f"/api/v1/exceptions/{of_out['id']}/claim", {}).status_code == 200
+    address, why = f"/api/v1/exceptions/{of_out['id']}/pay-later", {"reason": "只有现金"}
+    assert console.post(address, why).json()["detail"].startswith("li works on this")
+    other.post(f"/api/v1/exceptions/{of_out['id']}/release", {})
+    answer = console.post(address, why)
+    assert answer.json() | {"stay": "", "id": ""} == {
+        "id": "",
+        "site": "xinyi",
+        "stay": "",
+        "lane": "xinyi.out-1",
+        "opened": True,
+        "owed_fen": 1000,
+        "resolved_by": "wang",
+    }
+
+
 def test_a_lost_phone_is_found_by_lane_and_time_and_leaves_owing(street: Lanes) -> None:
     console = street.staff("wang", "console")
     stay = street.parks(street.phone())
