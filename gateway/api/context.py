@@ -12,6 +12,7 @@ from gateway.api import access
 from gateway.api.figures import Figures
 from gateway.api.live import Hub
 from gateway.api.ports import Flows
+from gateway.api.prepared import Prepared
 from gateway.api.problems import NotAllowed, NotSignedIn
 from gateway.api.reports import Reports
 from gateway.api.sessions import COOKIE, Claims, Throttle, Tokens, same
@@ -38,6 +39,7 @@ class Context:
     reports: Reports
     figures: Figures
     health: Health | None = None
+    prepared: Prepared = field(default_factory=Prepared)
     throttle: Throttle = field(default_factory=Throttle)
     # A page is one driver's; behind one address of a mobile network are many.
     voucher_guesses: Throttle = field(default_factory=Throttle)

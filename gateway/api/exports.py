@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 
 from billing.exports import NotAPeriod, period_of
 from gateway.api.answers import SiteName
 from gateway.api.context import Asking, Staff, With
 from gateway.api.days import MEDIA, Form, site_meant
-from gateway.api.files import handed_out, making
+from gateway.api.files import handed_out
+from gateway.api.prepared import Begins, UnderWay, come_again
 from gateway.api.problems import NotAllowed
 from gateway.flows.export import export_to
 from gateway.flows.export_scope import sites_of
@@ -31,7 +32,7 @@ Month = Annotated[str | None, Query(max_length=7, description="YYYY-MM")]
 MerchantName = Annotated[str | None, Query(max_length=40, description="only the sites for which it is paid")]
 
 
-@router.get("/exports", response_class=FileResponse)
+@router.get("/exports", response_class=FileResponse, responses={202: {"model": UnderWay}})
 def exports(
     staff: Asking,
     context: With,
@@ -43,8 +44,11 @@ def exports(
     month: Month = None,
     site: SiteName = None,
     merchant: MerchantName = None,
-) -> FileResponse:
-    """The files of closed days as `parkgate export` makes them; several come as one ZIP. The answer begins when all are whole."""
+) -> Response:
+    """The files of closed days as `parkgate export` makes them; several come as one ZIP. The answer begins when all are whole.
+
+    202 where that takes longer than 20 s: how far it is. Ask the same again, after `Retry-After`.
+    """
     try:
         period = period_of(day, first, last, month)
     except NotAPeriod as why:
@@ -52,13 +56,24 @@ def exports(
     where = None if merchant is not None and site is None else site_meant(staff, site)
     if merchant is not None:
         _all_of(staff, context.parts, merchant)
-    with making("export") as folder, context.reports.place():
-        made = export_to(context.parts, period, form, folder, site=where, merchant=merchant, audience=staff.role)
-        if len(made) == 1:
-            return handed_out(folder, made[0], made[0].name, MEDIA[form])
-        file = folder / f"{merchant or where or 'street'}-{period.label}.zip"
-        _pack(file, made)
-        return handed_out(folder, file, file.name, "application/zip")
+
+    def make(folder: Path, begins: Begins) -> Path:
+        with context.reports.place():
+            made = export_to(
+                context.parts, period, form, folder, site=where, merchant=merchant, audience=staff.role, begins=begins
+            )
+            if len(made) == 1:
+                return made[0]
+            file = folder / f"{merchant or where or 'street'}-{period.label}.zip"
+            _pack(file, made)
+            return file
+
+    asked = (staff.name, staff.role, staff.sites, period, form, where, merchant)
+    found = context.prepared.ask("export", asked, make)
+    if isinstance(found, UnderWay):
+        return come_again(found)
+    media = "application/zip" if found.suffix == ".zip" else MEDIA[form]
+    return handed_out(found.parent, found, found.name, media)
 
 
 def _all_of(staff: Staff, parts: Parts, merchant: str) -> None:

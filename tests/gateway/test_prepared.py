@@ -1,0 +1,166 @@
+"""Files that take longer than an answer may: asked for again until they are whole, and nothing left of what nobody fetches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.api.app import create_app
+from gateway.api.prepared import Begins, Prepared, UnderWay
+from gateway.api.problems import TooMany
+from gateway.api.reports import Reports
+from gateway.flows import users
+from gateway.flows.close import close_day
+from gateway.wiring import Parts
+from tests.gateway.books import MONDAY, TUESDAY, Books, at
+from tests.gateway.house import PASSWORD, Client, Staff
+
+LONG = 60.0
+
+
+class Work:
+    """A file that is whole once `goes_on` is set."""
+
+    def __init__(self) -> None:
+        self.goes_on, self.begun = threading.Event(), threading.Event()
+        self.folders: list[Path] = []
+
+    def __call__(self, folder: Path, begins: Begins) -> Path:
+        self.folders.append(folder)
+        tick = begins(10)
+        tick(4)
+        self.begun.set()
+        assert self.goes_on.wait(LONG)
+        tick(6)
+        made = folder / "made.txt"
+        made.write_text("whole")
+        return made
+
+
+class Hours:
+    """A clock of which each look is an hour later."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        self.seconds += 3600
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def ended(what: str) -> None:
+    """Until the threads that make it are over."""
+    for one in threading.enumerate():
+        if one.name == f"making-{what}":
+            one.join(LONG)
+            assert not one.is_alive()
+
+
+def test_who_asks_again_is_told_how_far_it_is_and_gets_it_once(folder: Path) -> None:
+    prepared, work = Prepared(waits_seconds=0.0), Work()
+    ask: Callable[[], Path | UnderWay] = lambda: prepared.ask("file", "key", work)  # noqa: E731
+    assert isinstance(ask(), UnderWay)
+    assert work.begun.wait(LONG)
+    assert ask() == UnderWay(done=4, total=10)
+    work.goes_on.set()
+    prepared._waits_seconds = LONG
+    found = ask()
+    assert isinstance(found, Path)
+    assert found.read_text() == "whole"
+    ended("file")
+    assert found.exists(), "it is the caller's now"
+    assert len(work.folders) == 1
+    assert isinstance(ask(), Path)
+    assert len(work.folders) == 2, "the next one is made anew"
+
+
+def test_what_goes_wrong_is_said_to_who_asks_and_nothing_stays(folder: Path) -> None:
+    def fails(folder: Path, _begins: Begins) -> Path:
+        (folder / "half").write_text("half")
+        raise ZeroDivisionError
+
+    prepared = Prepared(waits_seconds=LONG)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            prepared.ask("file", "key", fails)
+    ended("file")
+    assert list(folder.iterdir()) == []
+
+
+def test_what_nobody_fetches_goes_by_itself(folder: Path) -> None:
+    prepared, work = Prepared(waits_seconds=0.0, asks_within_seconds=0.01), Work()
+    assert isinstance(prepared.ask("file", "key", work), UnderWay)
+    work.goes_on.set()
+    ended("file")
+    assert list(folder.iterdir()) == []
+
+
+def test_what_nobody_asks_for_any_more_is_not_made_to_its_end(folder: Path) -> None:
+    prepared, work = Prepared(waits_seconds=0.0, pace=Hours()), Work()
+    prepared.ask("file", "key", work)
+    prepared._asks_within_seconds = 0.01
+    work.goes_on.set()
+    ended("file")
+    assert not work.begun.is_set(), "the first look at how far it is was the last"
+    assert list(folder.iterdir()) == []
+
+
+def test_the_same_asked_twice_at_once_is_two_files(folder: Path) -> None:
+    prepared, work = Prepared(waits_seconds=LONG), Work()
+    work.goes_on.set()
+    with ThreadPoolExecutor(4) as people:
+        found = list(people.map(lambda _: prepared.ask("file", "key", work), range(8)))
+    assert len({*found}) == 8
+    ended("file")
+
+
+def test_not_too_many_are_made_at_once(folder: Path) -> None:
+    prepared, work = Prepared(waits_seconds=0.0), Work()
+    for number in range(20):
+        prepared.ask("file", number, work)
+    with pytest.raises(TooMany):
+        prepared.ask("file", "one more", work)
+    prepared.ask("file", 3, work)
+    prepared._asks_within_seconds = 0.01
+    work.goes_on.set()
+    ended("file")
+
+
+def test_an_export_that_takes_long_is_asked_for_again(parts: Parts) -> None:
+    books = Books(parts)
+    for day in (MONDAY, TUESDAY):
+        books.stay(at("09:00", day), at("10:00", day))
+    books.write()
+    books.clock.set(at("03:00", TUESDAY))
+    close_day(parts, MONDAY)
+    users.add(parts, "fin", "finance", [], PASSWORD, operator="test")
+    app = create_app(parts, wall=parts.clock)
+    prepared, reports = Prepared(waits_seconds=0.0), Reports(parts.store, 1, waits_seconds=LONG)
+    app.state.context = replace(app.state.context, prepared=prepared, reports=reports)
+    client = Client(app)
+    token = client.post("/api/v1/token", data={"username": "fin", "password": PASSWORD}).json()["access_token"]
+    finance, asked = Staff(client, token), {"format": "csv", "day": "2026-03-02"}
+    with reports.place():
+        first = finance.get("/api/v1/exports", **asked)
+    assert (first.status_code, first.headers["retry-after"], first.headers["refresh"]) == (202, "3", "3")
+    assert first.json() == {"done": 0, "total": 0}
+    prepared._waits_seconds = LONG
+    whole = finance.get("/api/v1/exports", **asked)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "application/zip")
+    wrong = finance.get("/api/v1/exports", format="csv", day="2026-03-03")
+    assert (wrong.status_code, "is not closed" in wrong.json()["detail"]) == (404, True)
+    ended("export")
