@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
+from gateway.flows import device_watch, zombies
 from gateway.flows.calendar_watch import watch_calendar
 from gateway.flows.invoices import sending as invoices
 from gateway.flows.matching import match_waiting
@@ -45,6 +46,8 @@ RECONCILE_SECONDS = 300.0
 EXPORTS_SECONDS = 300.0
 OVERDUE_SECONDS = 300.0
 INVOICES_SECONDS = 15.0
+DEVICES_SECONDS = 30.0
+ZOMBIES_SECONDS = 3600.0
 RED_INVOICES_SECONDS = 300.0
 
 
@@ -66,6 +69,8 @@ def periodic(parts: Parts) -> list[Periodic]:
         ("reconcile", RECONCILE_SECONDS, Reconciling(parts).run),
         ("exports", EXPORTS_SECONDS, lambda: hand_on(parts)),
         ("days-overdue", OVERDUE_SECONDS, lambda: watch_closes(parts)),
+        ("device-watch", DEVICES_SECONDS, lambda: device_watch.watch(parts)),
+        ("zombie-vehicles", ZOMBIES_SECONDS, lambda: zombies.look(parts)),
         ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),
         ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),
         ("pass-income", PASS_INCOME_SECONDS, lambda: earn_due(parts)),

@@ -200,9 +200,23 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/emergencies"): frozenset({GUARD, CONSOLE, MANAGER}),
     ("POST", "/api/v1/emergencies/end"): frozenset({CONSOLE, MANAGER}),
     # Figures name nobody; a committee reads those of its estate. Money, and who raised a barrier, are for who answers for them.
-    **{("GET", f"/api/v1/reports/{name}"): _EVERYBODY for name in ("flow", "occupancy", "turnover", "stay-lengths")},
-    **{("GET", f"/api/v1/reports/{name}"): _BOOKS | {COMMITTEE} for name in ("income", "unpaid")},
+    **{
+        ("GET", f"/api/v1/reports/{name}"): _EVERYBODY
+        for name in ("flow", "occupancy", "turnover", "stay-lengths", "uptime")
+    },
+    **{("GET", f"/api/v1/reports/{name}"): _BOOKS | {COMMITTEE} for name in ("income", "unpaid", "free-passages")},
     ("GET", "/api/v1/reports/openings"): _BOOKS | {CONSOLE},
+    ("GET", "/api/v1/zombie-vehicles"): _STAFF,
+    ("GET", "/api/v1/zombie-vehicles/{case_id}"): _STAFF,
+    # Who walks the yards; to have one towed away is a manager's word, which the route sees to.
+    ("POST", "/api/v1/zombie-vehicles/{case_id}/steps"): frozenset({GUARD, CONSOLE, REGISTRAR, MANAGER}),
+    # Accounts are a manager's, within their own sites.
+    ("GET", "/api/v1/users"): frozenset({MANAGER, AUDITOR}),
+    ("POST", "/api/v1/users"): frozenset({MANAGER}),
+    ("PATCH", "/api/v1/users/{name}"): frozenset({MANAGER}),
+    ("POST", "/api/v1/users/{name}/reset"): frozenset({MANAGER}),
+    ("GET", "/api/v1/audit"): frozenset({MANAGER, AUDITOR}),
+    ("GET", "/api/v1/settings"): frozenset({MANAGER, AUDITOR}),
     ("GET", "/api/v1/live"): _STAFF,
     ("GET", "/api/v1/days/{day}"): _BOOKS,
     ("GET", "/api/v1/days/{day}/export"): _BOOKS,

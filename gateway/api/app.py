@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from gateway.api import (
+    administration,
     allowances,
     arrears,
     breaks,
@@ -42,6 +43,7 @@ from gateway.api import (
     token,
     trial_balance,
     vouchers,
+    zombies,
 )
 from gateway.api.access import PREFIX
 from gateway.api.context import Context, Health
@@ -86,6 +88,8 @@ _ROUTERS = (
     stream,
     images,
     jobs,
+    zombies,
+    administration,
     personal_data,
 )
 _REFUSALS = {

@@ -164,6 +164,7 @@ def _site_row(entry: SiteEntry) -> Row:
         "policy_id": entry.policy,
         "merchant_id": entry.merchant,
         "premises": _document(entry.premises),
+        "zombie_days": entry.zombie_days,
     }
 
 

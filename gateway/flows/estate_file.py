@@ -19,6 +19,7 @@ VENDORS = (
 TIERS = ("main", "middle", "small")
 DIRECTIONS = ("in", "out")
 CAPACITY_MAX = 1_000_000
+ZOMBIE_DAYS, ZOMBIE_DAYS_MAX = 90, 3_650
 ENTRIES_MAX = 100_000
 SERIAL_MAX = 64
 LOGIN_MAX = 64
@@ -92,7 +93,7 @@ class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """`capacity` counts parking spaces. `premises`: where it is, as invoices say it."""
+    """`capacity` counts parking spaces. `premises`: where it is, as invoices say it. `zombie_days`: see `Site`."""
 
     id: str
     name: str
@@ -100,6 +101,7 @@ class SiteEntry(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     merchant: str
     premises: Premises | None = None
+    zombie_days: int = ZOMBIE_DAYS
 
 
 class Estate(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,6 +295,7 @@ def _site(table: _Table, merchants: set[str]) -> Estate:
         policy=table.text("policy", 40),
         merchant=table.name("merchant"),
         premises=_premises(table.inner("premises")),
+        zombie_days=ZOMBIE_DAYS if (days := table.optional_number("zombie_days", ZOMBIE_DAYS_MAX)) is None else days,
     )
     if site.merchant and site.merchant not in merchants:
         table.wrong("merchant", f"{site.merchant!r} is no [[merchant]] of this file")

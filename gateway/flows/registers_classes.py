@@ -64,9 +64,26 @@ def free_passages(parts: Parts, connection: Connection, site: str, month: str) -
     if end > parts.clock.now():
         raise Invalid(f"month: {month} is not over; the list of a month is made when it is")
     versions = policies.versions(connection).get(policy_id, [])
-    groups = _counted(connection, site, start, end)
+    items = list(_in_period(connection, site, versions, start, end))
+    return {"site": site, "month": month, "items": items, "merged_below": GROUP_MIN}
+
+
+def passages_of(connection: Connection, sites: Iterable[str], start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """The same of any stretch of time, for each of these sites."""
+    stored = policies.versions(connection)
+    rows = connection.execute(select(Site.id, Site.policy_id).where(Site.id.in_(sorted(sites))).order_by(Site.id))
+    return [
+        {"site": row.id, **item}
+        for row in rows
+        for item in _in_period(connection, row.id, stored.get(row.policy_id, []), start, end)
+    ]
+
+
+def _in_period(
+    connection: Connection, site: str, versions: Sequence[Policy], start: datetime, end: datetime
+) -> Iterable[dict[str, Any]]:
     classes = {one.id: one for one in _classes(versions, end)}
-    return {"site": site, "month": month, "items": list(_merged(groups, classes)), "merged_below": GROUP_MIN}
+    return _merged(_counted(connection, site, start, end), classes)
 
 
 def _classes(versions: Sequence[Policy], end: datetime) -> tuple[FreeClass, ...]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
-from gateway.flows import personal_data_requests, retention_registers
+from gateway.flows import device_watch, personal_data_requests, retention_registers
 from gateway.flows.personal_data_door import door
 from gateway.flows.posting import day_bounds
 from gateway.flows.retention_report import Report, origins_done_until, ran, record
@@ -188,6 +188,7 @@ KINDS.update(
         "voucher_takers": Kind("retention_vouchers_days", retention_registers.voucher_takers),
         "agreements": Kind("retention_agreements_days", retention_registers.agreements),
         "invoices": Kind("retention_invoices_days", retention_registers.invoices),
+        "device_spells": Kind("retention_records_days", device_watch.old_spells),
         "origins": Kind("retention_origins_days", _old_origins),
         "requests": Kind("retention_requests_days", _old_requests),
     }

@@ -26,7 +26,7 @@ _PERIOD, _PASS, _RUN = t.PassPeriod.__table__.c, t.ParkingPass.__table__.c, t.Pa
 _CHARGE, _DRAW = t.Charge.__table__.c, t.AllowanceDraw.__table__.c
 # No money: what devices told, which is by far the most. An agreement, or what a person asks, may be of the whole street.
 _ELSEWHERE = {
-    *("plate_event", "presence", "command", "image", "device_state", "offline_list"),
+    *("plate_event", "presence", "command", "image", "device_state", "device_spell", "offline_list"),
     *("pay_later_agreement", "personal_data_request"),
 }
 # Steps that change what a voucher takes off a bill.

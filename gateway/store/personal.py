@@ -204,6 +204,7 @@ PERSONAL: dict[str, dict[str, Kind]] = {
     "voucher_movement": {"reason": Kind.WORDS, "operator": Kind.STAFF},
     "voucher_redemption": {"detail": Kind.WORDS, "operator": Kind.STAFF},
     "voucher_statement": {"operator": Kind.STAFF},
+    "zombie_step": {"operator": Kind.STAFF, "note": Kind.WORDS},
 }
 
 NOTHING: dict[str, str] = {
@@ -227,6 +228,7 @@ NOTHING: dict[str, str] = {
     "command": "site_id id device_id lane_id event_id stay_id action reason true_reason planned_at expires_at state outcome_at planner",
     "day_close": "site_id kind sequence day previous_hash hash canonical lines sealed_at",
     "device": "site_id id vendor password_hash serial features address login login_sealed enabled",
+    "device_spell": "site_id device_id since until online",
     "device_state": "site_id device_id online seen_at clock_offset_ms barrier buffered list_version firmware",
     "emergency": "site_id id declared_at ended_at",
     "erasing": "id since",
@@ -285,7 +287,7 @@ NOTHING: dict[str, str] = {
     "shift": "site_id id drawer opened_at float_fen from_shift closed_at",
     "shift_step": "site_id shift_id sequence kind at place amount_fen expected_fen counted_fen pieces code break_id transaction_id"
     " next_shift idempotency_key content_hash",
-    "site": "id name capacity policy_id merchant_id premises enabled",
+    "site": "id name capacity policy_id merchant_id premises zombie_days enabled",
     "site_books": "site_id opened_on closed_through",
     "staff_command": "site_id command_id lane_id action at role content_hash",
     "stay": "site_id id vehicle plate_colour state started_at entry_at exit_at entry_lane exit_lane entry_device entry_event"
@@ -302,6 +304,9 @@ NOTHING: dict[str, str] = {
     "voucher_movement": "site_id serial sequence book_id kind from_state to_state at business_day fen stay_id issue_id redemption_id",
     "voucher_redemption": "site_id id serial lane_id at received_at state stay_id",
     "voucher_statement": "site_id id buyer_id month used fen transaction_id made_at",
+    "zombie_step": "site_id zombie_id sequence at step",
+    # A stay leads to its plate, and the plate goes by its own time.
+    "zombie_vehicle": "site_id id stay_id since found_at state ended_at",
 }
 
 

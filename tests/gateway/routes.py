@@ -100,6 +100,8 @@ PATHS: dict[str, str] = {
     "shift_id": derive_in_site("xinyi", "shift", "key:shift"),
     "order_id": "pgexample",
     "lane_id": "xinyi.out-1",
+    "case_id": derive_in_site("xinyi", "zombie", "example"),
+    "name": "somebody",
     "break_id": derive_in_site("xinyi", "break", "example"),
     "invoice_id": derive("iv", "xinyi", "xinyi.a", "0", MORNING.isoformat()).replace("-", ""),
 }
@@ -165,6 +167,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ): "site,plate,pass,valid_from,valid_to\nxinyi,浙A44444,pass-resident,2026-03-01,2026-03-31\n".encode(),
     ("POST", "/free-vehicles/import"): "site,plate,class,valid_to\nxinyi,浙A44446,ambulance,2027-12-31\n".encode(),
     ("POST", "/blocklist/import"): "site,plate,reason\nxinyi,浙A44447,占用消防通道\n".encode(),
+    ("POST", "/zombie-vehicles/{case_id}/steps"): {"step": "notice", "note": "贴单"},
+    ("POST", "/users"): {"name": "newcomer", "role": "guard", "sites": ["xinyi"]},
+    ("PATCH", "/users/{name}"): {"role": "cashier", "reason": "another post"},
     ("POST", "/statements/import"): b"".join(cash_count([])),
     ("POST", "/statements/fetch"): {"day": "2026-03-02"},
     ("POST", "/statements/empty"): {"channel": "alipay", "day": "2026-03-02"},
@@ -176,8 +181,8 @@ NOTHING_BEHIND = frozenset(
     {("GET", "/exports"), ("GET", "/lanes/{lane_id}/commands/{command_id}"), ("POST", "/statements/fetch")}
 )
 
-# Rules are public and name every benefit that there is; whose it is they do not.
-RULES = frozenset({"/policies", "/policies/{policy_id}/versions/{version}"})
+# Rules are public and name every benefit that there is, settings every kind of data that is kept; whose it is they do not.
+RULES = frozenset({"/policies", "/policies/{policy_id}/versions/{version}", "/settings"})
 _QUERIES = {
     "/allowances/draws": "?site=xinyi&household=101",
     "/statements/import": "?channel=cash&day=2026-03-02",
@@ -246,6 +251,7 @@ def trade_in_everything(parts: Parts) -> None:
                 amount_fen=800, operator="test",
             )
         )  # fmt: skip
+        _zombie(connection)
         _break(connection)
         _invoice(connection)
         connection.execute(
@@ -256,6 +262,16 @@ def trade_in_everything(parts: Parts) -> None:
             )
         )  # fmt: skip
         connection.commit()
+
+
+def _zombie(connection: Connection) -> None:
+    """The stay's vehicle has not moved for long; and an account that a manager looks after."""
+    case = {"site_id": "xinyi", "id": PATHS["case_id"], "stay_id": PATHS["stay_id"], "state": "found"}
+    connection.execute(insert(t.ZombieVehicle).values(**case, since=MORNING, found_at=MORNING))
+    first = {"site_id": "xinyi", "zombie_id": PATHS["case_id"], "sequence": 1, "at": MORNING, "step": "found"}
+    connection.execute(insert(t.ZombieStep).values(**first, operator="parkgate", note=""))
+    account = {"name": PATHS["name"], "role": "guard", "sites": ["xinyi"], "password_hash": "none"}
+    connection.execute(insert(t.UserAccount).values(**account, generation=1, enabled=True, created_at=MORNING))
 
 
 def _invoice(connection: Connection) -> None:

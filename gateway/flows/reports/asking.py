@@ -19,6 +19,7 @@ By = Literal["site", "gate", "lane", "hour", "day", "month", "hour_of_day"]
 
 DAYS_MAX = 366
 HOURS_MAX_DAYS = 31
+HOURLY = "hour"
 # Every zone in use is a whole number of quarters of an hour away from UTC.
 _QUARTER = 900
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +56,7 @@ def period(first: date | None, last: date | None, today: date, zone: ZoneInfo, b
         raise Invalid(f"from: {first} is after {last}")
     if (last - first).days >= DAYS_MAX:
         raise Invalid(f"from: at most {DAYS_MAX} days at a time")
-    if by == "hour" and (last - first).days >= HOURS_MAX_DAYS:
+    if by == HOURLY and (last - first).days >= HOURS_MAX_DAYS:
         raise Invalid(f"from: by hour at most {HOURS_MAX_DAYS} days at a time")
     return Period(first, last, zone)
 

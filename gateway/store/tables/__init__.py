@@ -70,6 +70,7 @@ from gateway.store.tables.vouchers import (
     VoucherRedemption,
     VoucherStatement,
 )
+from gateway.store.tables.watching import DeviceSpell, ZombieStep, ZombieVehicle
 
 __all__ = [
     "AllowanceBalance",
@@ -90,6 +91,7 @@ __all__ = [
     "CommandRow",
     "DayClose",
     "Device",
+    "DeviceSpell",
     "DeviceState",
     "Emergency",
     "Erasing",
@@ -150,4 +152,6 @@ __all__ = [
     "VoucherMovement",
     "VoucherRedemption",
     "VoucherStatement",
+    "ZombieStep",
+    "ZombieVehicle",
 ]

@@ -22,7 +22,10 @@ class Merchant(Base):
 
 
 class Site(Base):
-    """小区. What is missing from an applied site file is disabled, never deleted. `premises`: where it is, for invoices."""
+    """小区. What is missing from an applied site file is disabled, never deleted. `premises`: where it is, for invoices.
+
+    `zombie_days`: after how many days without moving a vehicle is one to look after (僵尸车); 0: never.
+    """
 
     __tablename__ = "site"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -31,6 +34,7 @@ class Site(Base):
     policy_id: Mapped[Name]
     merchant_id: Mapped[Name]
     premises: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    zombie_days: Mapped[int] = mapped_column(Integer, default=90, server_default="90")
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
 
 

@@ -37,7 +37,10 @@ class AuditEntry(Base):
     origin: Mapped[str] = mapped_column(String(64), default="")
     reason: Mapped[str] = mapped_column(Text, default="")
     detail: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
-    __table_args__ = (Index(None, "at"),)
+    __table_args__ = (
+        Index(None, "at"),
+        *(Index(f"ix_audit_entry_{one}", one, "at", "id") for one in ("site_id", "operator", "action")),
+    )
 
 
 class JobLease(Base):
