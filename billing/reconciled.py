@@ -21,7 +21,8 @@ from billing.chain import FORMAT, Record, chained
 from billing.close import BreakCount, Sealed, inflated
 
 KIND: Final = "reconciled"
-_MOVED: Final[Mapping[str, tuple[str, ...]]] = {"payment": ("done",), "refund": ("done", "processing", "revoked")}
+MOVED: Final[Mapping[str, tuple[str, ...]]] = {"payment": ("done",), "refund": ("done", "processing", "revoked")}
+"""By what a row of a statement is: how it stands where it moved money."""
 _MONEY: Final = frozenset(
     {"channel_only", "book_only", "amount_mismatch", "status_mismatch", "duplicate", "refund_mismatch"}
 )
@@ -58,7 +59,7 @@ def in_question(row: Mapping[str, Any]) -> InQuestion:
 def _effect(row: Mapping[str, Any], side: str) -> int:
     """What a side did to the money at the channel. The ledger takes a refund off only when it is done; a statement never updates one."""
     refund = row["about"] == "refund"
-    moved = ("done",) if side == "book" else _MOVED["refund" if refund else "payment"]
+    moved = ("done",) if side == "book" else MOVED["refund" if refund else "payment"]
     if row[f"{side}_status"] not in moved:
         return 0
     fen = int(row[f"{side}_fen"] or 0)

@@ -17,6 +17,7 @@ from billing.close import BreakAt, Document, Record, break_counts
 from billing.reconciled import KIND, Differed, Said, Total, counted, digest_of, read_document, read_lines
 from gateway.flows.reconciliation.arrived import Missing
 from gateway.flows.verify_scope import Failure, Look, chunks
+from gateway.flows.verify_totals import wrong_totals
 from gateway.store import books
 from gateway.store import tables as t
 
@@ -64,7 +65,7 @@ def _wrong_run(look: Look, run: Row[Any]) -> str | None:
         return f"it found {run.breaks} breaks, their steps come to {len(found)}"
     if digest_of(statements, missing, totals, found) != bytes(run.digest):
         return "its digest is not that of what it was made with and what was found"
-    return _wrong_statements(look, statements)
+    return _wrong_statements(look, statements) or wrong_totals(look, run, statements, totals)
 
 
 def _wrong_statements(look: Look, statements: list[Said]) -> str | None:

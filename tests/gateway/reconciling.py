@@ -55,6 +55,11 @@ class Morning(Street):
 
     def orders_and_pays(self, stay: str, channel: str, told_fen: int | None = None) -> Deal:
         """An order of what is due, paid at once. The channel is told of it only by its statement."""
+        number, due = self.orders(stay, channel)
+        return self.is_told(number, due, channel, told_fen)
+
+    def orders(self, stay: str, channel: str) -> tuple[str, int]:
+        """An order of what is due: its number and its fen."""
         from gateway.flows import quote
 
         now = self.clock.now()
@@ -68,11 +73,17 @@ class Morning(Street):
         with self.parts.store.writing() as connection:
             connection.execute(t.PaymentOrder.__table__.insert().values(**row))
             connection.commit()
-        said = OrderSaid(number=number, state=OrderState.PAID, amount_fen=due, trade=f"42{number}", paid_at=now)
+        return number, due
+
+    def is_told(
+        self, number: str, due: int, channel: str, told_fen: int | None = None, paid_at: datetime | None = None
+    ) -> Deal:
+        """The channel says that an order was paid, now or then."""
+        at = paid_at or self.clock.now()
+        said = OrderSaid(number=number, state=OrderState.PAID, amount_fen=due, trade=f"42{number}", paid_at=at)
         money_came(self.parts, "hushu", channel, said)
-        deal = Deal(
-            order=number, number=f"42{number[:19]}", at=now, amount_fen=told_fen or due, fee_fen=fee(told_fen or due)
-        )
+        fen = told_fen or due
+        deal = Deal(order=number, number=f"42{number[:19]}", at=at, amount_fen=fen, fee_fen=fee(fen))
         self.deals[channel].append(deal)
         return deal
 

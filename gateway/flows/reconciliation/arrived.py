@@ -17,7 +17,7 @@ from gateway.store.tables import ChannelStatement
 
 TRADE, FUND_FLOW = "trade", "fund_flow"
 # A WeChat trade bill may come as two: that of payments and that of refunds.
-_HALVES = frozenset({"payments", "refunds"})
+HALVES = frozenset({"payments", "refunds"})
 _LOOKS_BACK_DAYS = 7
 _S = ChannelStatement.__table__.c
 
@@ -64,7 +64,7 @@ def standing(connection: Connection, merchants: Collection[str], first: date, la
 def of_ids(connection: Connection, merchants: Collection[str], ids: Collection[str]) -> list[Stands]:
     """Those of these that stand and are, or are a part of, a trade bill."""
     found = _read(connection, merchants, _S.id.in_(sorted(ids))) if ids else []
-    return [one._replace(role=TRADE) for one in found if one.kind in {TRADE, *_HALVES}]
+    return [one._replace(role=TRADE) for one in found if one.kind in {TRADE, *HALVES}]
 
 
 def _read(connection: Connection, merchants: Collection[str], condition: ColumnElement[bool]) -> list[Stands]:
@@ -83,7 +83,7 @@ def _role(kind: str, beside: set[str]) -> str:
     """What a statement is in the match beside those of the same account and day; empty: nothing."""
     if kind in {TRADE, FUND_FLOW}:
         return kind
-    return TRADE if kind in _HALVES and TRADE not in beside and beside >= _HALVES else ""
+    return TRADE if kind in HALVES and TRADE not in beside and beside >= HALVES else ""
 
 
 def missing(

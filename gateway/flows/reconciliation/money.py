@@ -18,6 +18,7 @@ from billing.cash import MOVES, drawer
 from billing.reconciliation.frames import BOOKS, CHANNEL, INSTANT, Schema
 from gateway.flows.reconciliation.arrived import Stands, of_ids
 from gateway.flows.reconciliation.frames import account, chunks, load, local_day
+from gateway.flows.reconciliation.tills import number_of, of_a_till
 from gateway.flows.shifts import CASH
 from gateway.flows.shifts_books import IN_A_DRAWER
 from gateway.store import tables as t
@@ -133,15 +134,13 @@ def _refunds() -> Select[Any]:
 
 
 def _at_a_till(table: Any, stay: Any) -> Select[Any]:
-    """What a till took by a channel, without an order: the payer's reference is its number."""
-    number = func.coalesce(func.nullif(table.reference, ""), table.id)
-    merchant = func.coalesce(_SITE.merchant_id, "")
+    number, merchant = number_of(table), func.coalesce(_SITE.merchant_id, "")
     return (
         select(
             table.id, table.channel, merchant, table.site_id, stay, number, _NOTHING, table.at, table.amount_fen, _DONE
         )
         .join(t.Site, _SITE.id == table.site_id)
-        .where(table.channel != CASH, func.substr(table.idempotency_key, 1, 6) != "order:")
+        .where(*of_a_till(table))
     )
 
 
