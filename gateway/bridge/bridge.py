@@ -9,11 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.bridge.http_devices import HttpDevices
 from gateway.bridge.inbox import Inbox
-from gateway.bridge.intake import topics
+from gateway.bridge.intake import shared_prefix, topics
 from gateway.bridge.link import Link, Raw
 from gateway.bridge.lists import ListKeeper
 from gateway.bridge.porch import Porch
 from gateway.bridge.riding import Riding
+from gateway.bridge.vendor_topics import VendorTopics
 from gateway.bridge.worker import Worker
 from gateway.flows import emergencies
 from gateway.flows.inbound import StatusIn
@@ -41,6 +42,7 @@ class Bridge:
         self.lists = ListKeeper(parts)
         self._riding = Riding()
         self.asked = HttpDevices(parts, Porch(inbox, self._left_behind), holder=name)
+        self.vendors = VendorTopics(parts, inbox)
         self.worker = Worker(
             parts,
             inbox=inbox,
@@ -49,6 +51,7 @@ class Bridge:
             on_outcome=on_outcome,
             riding=self._riding,
             asked=self.asked,
+            vendors=self.vendors,
         )
         self.link = Link(
             broker or settings.broker,
@@ -57,6 +60,8 @@ class Bridge:
             inbox=inbox,
             clock=parts.clock,
             acknowledged=self.worker.acknowledged,
+            elsewhere=self.vendors,
+            share=shared_prefix(settings.share_group),
         )
         self.door = self._door(inbox)
         parts.outbox.listen(self.worker.look_at_outbox)
@@ -76,6 +81,7 @@ class Bridge:
     def start(self) -> None:
         """Raises `DoorDidNotOpen`."""
         self.worker.start(self.link)
+        self.vendors.start(self.link)
         self.link.start()
         self.lists.start(self.link)
         self.asked.start()
@@ -88,6 +94,7 @@ class Bridge:
             self.door.stop()
         self.asked.stop()
         self.lists.stop()
+        self.vendors.stop()
         self.worker.stop()
         self.link.stop()
 
@@ -106,12 +113,8 @@ class Bridge:
             )
 
     def healthy(self) -> bool:
-        return (
-            self.link.healthy()
-            and self.worker.healthy()
-            and self.asked.healthy()
-            and (self.door is None or self.door.healthy())
-        )
+        threads = (self.link, self.worker, self.vendors, self.asked, *((self.door,) if self.door is not None else ()))
+        return all(one.healthy() for one in threads)
 
     def health(self) -> dict[str, Any]:
         """For `/readyz`: what is wrong is false. An overload is not: gates are served."""

@@ -12,12 +12,17 @@ from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
 
 def topics(share_group: str) -> tuple[str, ...]:
     """What a bridge subscribes to. Retained messages do not reach shared subscriptions: every bridge has its own `status`."""
-    prefix = f"$share/{share_group}/" if share_group else ""
+    prefix = shared_prefix(share_group)
     return (
         f"{prefix}{native.ROOT}/+/+/event",
         f"{prefix}{native.ROOT}/+/+/result",
         f"{native.ROOT}/+/+/status",
     )
+
+
+def shared_prefix(share_group: str) -> str:
+    """What stands before a topic that the bridges of a group share; nothing where there is one bridge."""
+    return f"$share/{share_group}/" if share_group else ""
 
 
 def decode(raw: Raw) -> Inbound:

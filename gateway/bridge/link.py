@@ -17,13 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from controllers.adapters import native
 from gateway.bridge.inbox import Inbox
 from gateway.flows.inbound import Inbound
 from gateway.runtime.clock import Clock
@@ -41,6 +42,10 @@ _TURN_SECONDS = 0.5
 # Message ids are used again after 65,535. A broker that far behind with its acknowledgements gets nothing more: commands wait
 # in the outbox for as long as they are fresh, receipts are sent with the next repeat.
 _UNANSWERED_MAX = 20_000
+_NATIVE = f"{native.ROOT}/"
+_NATIVE_BYTES = _NATIVE.encode()
+# A camera has some fifteen topics of a hundred bytes; a broker need not take a packet of megabytes.
+_SUBSCRIBED_AT_ONCE = 200
 _UNSUPPORTED_VERSION = "Unsupported protocol version"
 
 
@@ -60,8 +65,15 @@ class Raw(NamedTuple):
     inbound: Inbound | None = None
 
 
+class Elsewhere(Protocol):
+    """Who takes what comes on other topics than the native protocol's; called by the network thread."""
+
+    def admits(self, topic: bytes) -> bool: ...
+    def take(self, raw: Raw) -> bool: ...
+
+
 class Link:
-    """A lasting connection to a broker. `publish` and `acknowledge` may be called from any thread."""
+    """A lasting connection to a broker. `publish`, `acknowledge` and `also` may be called from any thread."""
 
     def __init__(
         self,
@@ -72,8 +84,16 @@ class Link:
         inbox: Inbox[Raw | None],
         clock: Clock,
         acknowledged: Callable[[int], None],
+        elsewhere: Elsewhere | None = None,
+        share: str = "",
     ) -> None:
+        """`elsewhere`: has the topics that `also` adds; `share` stands before each of them in its subscription."""
         self._broker = broker
+        self._elsewhere = elsewhere
+        self._share = share
+        self._more: frozenset[str] = frozenset()
+        self._asked: frozenset[str] = frozenset()  # of those, on this connection
+        self._native_mid: int | None = None
         self._client_id = client_id
         self._topics = tuple(topics)
         self._inbox = inbox
@@ -120,13 +140,33 @@ class Link:
     def wait_until_up(self, seconds: float) -> bool:
         return self._up.wait(seconds)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
-        """QoS 1. The message id whose acknowledgement will be reported, or None: not connected or far behind, nothing was kept."""
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, fresh_seconds: int | None = None
+    ) -> int | None:
+        """QoS 1. The message id whose acknowledgement will be reported, or None: not connected or far behind, nothing was kept.
+
+        `fresh_seconds`: for what carries no deadline that its device understands. No broker keeps it longer: with MQTT 5 it expires, and
+        with 3.1.1 it goes out at QoS 0, which brokers do not keep for who is away.
+        """
         client = self._client
         if client is None or not self._up.is_set() or client.unanswered >= _UNANSWERED_MAX:
             return None
-        info = client.publish(topic, payload, qos=1, retain=retain)
+        qos, properties = 1, None
+        if fresh_seconds is not None and self._version == mqtt.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = fresh_seconds
+        elif fresh_seconds is not None and not self._broker.embedded:
+            qos = 0
+        info = client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
+
+    def also(self, topics: frozenset[str]) -> None:
+        """From now on these are subscribed to besides the native protocol's, and no others."""
+        self._more = topics
+        client = self._client
+        if client is not None and self._up.is_set() and topics != self._asked:
+            self._catch_up(client)
+            self._wake()
 
     def acknowledge(self, messages: Sequence[Raw]) -> None:
         """Tell the broker that these are safe. Those of an earlier connection come again, and are recognised."""
@@ -250,23 +290,47 @@ class Link:
             _log.error("broker refused the connection", broker=str(self._broker), reason=str(reason))
             return
         self._connections += 1
-        client.subscribe([(topic, 1) for topic in self._topics])
+        # The native protocol's last: whoever waits for those to stand (the embedded broker lets devices in then) has them all.
+        self._asked = self._more
+        self._subscribe_also(client, self._asked)
+        _, self._native_mid = client.subscribe([(topic, 1) for topic in self._topics])
 
-    def _on_subscribe(self, _client: mqtt.Client, _userdata: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-        refused = [topic for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure]
-        if refused:
-            _log.error("broker refused subscriptions", topics=refused)
+    def _catch_up(self, client: mqtt.Client) -> None:
+        before, wanted = self._asked, self._more
+        self._asked = wanted
+        self._subscribe_also(client, wanted - before)
+        if gone := sorted(before - wanted):
+            client.unsubscribe([f"{self._share}{topic}" for topic in gone])
+
+    def _subscribe_also(self, client: mqtt.Client, topics: frozenset[str]) -> None:
+        wanted = [(f"{self._share}{topic}", 1) for topic in sorted(topics)]
+        for first in range(0, len(wanted), _SUBSCRIBED_AT_ONCE):
+            client.subscribe(wanted[first : first + _SUBSCRIBED_AT_ONCE])
+
+    def _on_subscribe(self, client: mqtt.Client, _userdata: Any, mid: int, reasons: Any, _properties: Any) -> None:
+        if mid != self._native_mid:
+            if refused := sum(reason.is_failure for reason in reasons):
+                _log.error("broker refused topics of other vendors' devices; they are not heard", refused=refused)
+            return
+        refused_here = [topic for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure]
+        if refused_here:
+            _log.error("broker refused subscriptions", topics=refused_here)
             return
         self._up.set()
+        if self._asked != self._more:  # said while it connected
+            self._catch_up(client)
         _log.info("connected", broker=str(self._broker))
 
     def _admits(self, topic: bytes, payload: bytes) -> bool:
+        if self._elsewhere is not None and not topic.startswith(_NATIVE_BYTES):
+            return self._elsewhere.admits(topic)
         return self._inbox.admits(topic, payload, time.perf_counter())
 
     def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         """The door: nothing here may raise or block."""
+        topic = message.topic
         raw = Raw(
-            message.topic,
+            topic,
             bytes(message.payload),
             message.retain,
             self._clock.now(),
@@ -274,7 +338,10 @@ class Link:
             message.mid if message.qos else 0,
             client,
         )
-        if left := self._inbox.put_nowait(raw):
+        if self._elsewhere is not None and not topic.startswith(_NATIVE):
+            if not self._elsewhere.take(raw):
+                self.acknowledge([raw])
+        elif left := self._inbox.put_nowait(raw):
             self.acknowledge([one for one in left if one is not None])
 
     def _on_publish(self, _client: mqtt.Client, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:

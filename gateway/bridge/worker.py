@@ -25,6 +25,7 @@ from gateway.bridge.riding import Riding
 from gateway.bridge.senders import Rank
 from gateway.bridge.store_watch import StoreWatch
 from gateway.bridge.turns import Turns
+from gateway.bridge.vendor_topics import VendorTopics
 from gateway.flows.event_path import EventPath
 from gateway.flows.inbound import EventIn, Inbound, Rejected, ResultIn, StatusIn
 from gateway.flows.outcome import Outcome as Decided
@@ -79,6 +80,7 @@ class Worker:
         on_outcome: Callable[[Decided], None] = lambda _: None,
         riding: Riding | None = None,
         asked: Offers | None = None,
+        vendors: VendorTopics | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._parts = parts
@@ -95,6 +97,7 @@ class Worker:
         self._riding = riding or Riding()
         self._riding.handed_over = self._handed_over
         self._asked: Offers = asked or self._riding
+        self._vendors = vendors
         self._link: Sender | None = None
         self._linger_seconds = parts.settings.linger_ms / 1000
         self._stopping = threading.Event()
@@ -276,16 +279,21 @@ class Worker:
     def _publish(self, outcome: Decided) -> None:
         """Commands first, then receipts: whoever sees its receipt has seen its command before."""
         assert self._link is not None
+        vendors = self._vendors
         for planned in outcome.commands:
             self._command(planned)
             self._parts.metrics.decisions.labels(planned.action, planned.reason).inc()
         for device in sorted(outcome.event_receipts.keys() | outcome.result_receipts.keys()):
+            if vendors is not None and vendors.serves(*device):
+                continue  # `settled` tells it in its own words
             receipt = Receipt(
                 events=tuple(outcome.event_receipts.get(device, ())),
                 results=tuple(outcome.result_receipts.get(device, ())),
             )
             self._link.publish(*receipt_message(*device, receipt))
         self._riding.settled(outcome)
+        if vendors is not None:
+            vendors.settled(outcome)
         self._count(outcome)
         if outcome.statuses:
             self._on_status(outcome.statuses)
@@ -309,7 +317,10 @@ class Worker:
             return
         # Not under the lock: the library calls `acknowledged` with a lock of its own held, which `publish` takes as well.
         self._handing_over = True
-        mid = self._link.publish(one.topic, one.payload)
+        if self._vendors is not None and self._vendors.serves(one.site, one.device):
+            mid = self._vendors.publish(one)
+        else:
+            mid = self._link.publish(one.topic, one.payload)
         with self._lock:
             self._handing_over = False
             if mid in self._early:

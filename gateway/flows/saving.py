@@ -153,13 +153,14 @@ class _Upserts:
         )
         state = insert_(t.DeviceState.__table__)
         said = ("online", "seen_at", "barrier", "buffered", "list_version", "firmware")
-        self.alive = state.on_conflict_do_update(
-            index_elements=["site_id", "device_id"], set_={name: state.excluded[name] for name in said}
-        )
-        self.alive_with_clock = state.on_conflict_do_update(
-            index_elements=["site_id", "device_id"],
-            set_={name: state.excluded[name] for name in (*said, "clock_offset_ms")},
-        )
+
+        def alive(*names: str) -> Any:
+            changed = {name: state.excluded[name] for name in names}
+            return state.on_conflict_do_update(index_elements=["site_id", "device_id"], set_=changed)
+
+        self.alive, self.alive_with_clock = alive(*said), alive(*said, "clock_offset_ms")
+        # A heartbeat of another vendor says nothing of the barrier: where that was last seen still stands.
+        self.beats, self.beats_with_clock = alive(*said[:2]), alive(*said[:2], "clock_offset_ms")
         # The last will says only that the device is gone: what it said of itself before still stands.
         self.gone = state.on_conflict_do_update(
             index_elements=["site_id", "device_id"], set_={"online": False, "seen_at": state.excluded.seen_at}
@@ -295,4 +296,6 @@ class OutcomeWriter:
             upserts = self._upserts
             # A retained status says nothing of the clock: what is known of it still stands.
             alive = upserts.alive if one.offset_ms is None else upserts.alive_with_clock
+            if one.status.list_version < 0 and not one.status.barrier and not one.status.firmware:
+                alive = upserts.beats if one.offset_ms is None else upserts.beats_with_clock
             self._many(alive if one.status.online else upserts.gone, [row])

@@ -1,0 +1,346 @@
+"""Devices of other vendors that speak over MQTT: their topics, their bytes, their answers. A thread of its own beside the native path.
+
+What they say becomes what the native protocol brings, in the same inbox: decided, stored and acknowledged by the worker like any other.
+Behind that commit each is told what it waits for, in its own words. Commands leave from the same outbox, encoded at the last moment,
+and only while fresh: these devices know of no deadline.
+
+The network thread only looks a topic up and puts the message aside; decoding, joining and pictures never hold up a native gate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from controllers.adapters import native
+from controllers.adapters.joining import Joiner
+from controllers.adapters.port import Accepted, CannotCarryOut, Heard, Picture, Publish, Published, Said
+from controllers.events import CommandResult, DeviceStatus, Kind, Outcome, PlateEvent, Undecodable
+from gateway.bridge.inbox import Inbox
+from gateway.bridge.link import Raw
+from gateway.bridge.porch import Porch
+from gateway.bridge.vendor_debts import Debt, Debts
+from gateway.bridge.vendor_estate import Spoken, VendorEstate
+from gateway.flows import images
+from gateway.flows.barrier_moves import moved, not_moved
+from gateway.flows.credentials import DeviceName
+from gateway.flows.inbound import Rejected
+from gateway.flows.outcome import Outcome as Decided
+from gateway.flows.outcome import PlannedCommand
+from gateway.flows.refusals import Refused
+from gateway.publish.outbox import Waiting
+from gateway.runtime.logs import logger
+from gateway.store.fittings import load_fittings
+from gateway.wiring import Parts
+
+_log = logger(__name__)
+
+_QUEUED_MAX = 4_000
+_QUEUED_BYTES_MAX = 64 * 1024 * 1024
+_QUARANTINED_BYTES_MAX = 64 * 1024
+_LOOK_EVERY_SECONDS = 5.0
+_TURN_SECONDS = 0.25
+_AT_ONCE = 200
+MOVES_WITHIN = timedelta(seconds=10)
+"""After a device that tells of its barrier has accepted a command. The slowest arms need six."""
+_WATCHED_MAX = 4_096
+_REFUSED_MAX = 4_096
+
+
+class Carrier(Protocol):
+    """What is needed of a link."""
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, fresh_seconds: int | None = None
+    ) -> int | None: ...
+    def acknowledge(self, messages: Sequence[Raw]) -> None: ...
+    def also(self, topics: frozenset[str]) -> None: ...
+    def flush(self) -> None: ...
+
+
+class VendorTopics:
+    """For one bridge. `admits`, `take`: the network thread; `serves`, `worded`, `settled`: the worker; all else its own."""
+
+    def __init__(self, parts: Parts, inbox: Inbox[Raw | None]) -> None:
+        self._parts = parts
+        self._inbox = inbox
+        self._porch = Porch(inbox, self._acknowledge)
+        self._link: Carrier | None = None
+        self._estate: VendorEstate | None = None
+        self._joiner = Joiner()
+        self._debts = Debts()
+        self._queue: deque[Raw] = deque()
+        self._queued_bytes = 0
+        self._pictures: deque[tuple[Spoken, Picture]] = deque()
+        self._watched: deque[tuple[datetime, Spoken, str]] = deque()
+        self._refused: dict[tuple[str, str], datetime] = {}
+        self._looked_at = 0.0
+        self._bell = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="vendor-devices", daemon=True)
+
+    def start(self, link: Carrier) -> None:
+        """Before the link's own start: then it subscribes to all at once."""
+        self.attach(link)
+        self._thread.start()
+
+    def attach(self, link: Carrier) -> None:
+        """Without a thread: whoever attaches a link calls `turn`."""
+        self._link = link
+        with contextlib.suppress(SQLAlchemyError):  # looked at again with every turn
+            self.look()
+
+    def stop(self) -> None:
+        """What has come is handed to the worker."""
+        with self._bell:
+            self._stopping = True
+            self._bell.notify()
+        if self._thread.ident is not None:
+            self._thread.join(10)
+
+    def healthy(self) -> bool:
+        return self._thread.is_alive()
+
+    def look(self) -> None:
+        """Which devices there are. Raises what the database raises."""
+        assert self._link is not None
+        with self._parts.store.reading() as connection:
+            found = load_fittings(connection, self._parts.settings.zone)
+        self._estate = VendorEstate(found)
+        self._looked_at = time.monotonic()
+        self._link.also(self._estate.topics)
+
+    # ------------------------------------------------------------------ the network thread
+
+    def admits(self, topic: bytes) -> bool:
+        """Whether its device's allowance, which this uses up, takes one more. A picture counts as one: so does what it shows."""
+        estate = self._estate
+        who = None if estate is None else estate.on(str(topic, "utf-8", "replace"))
+        # What several share counts for nobody's allowance: their names in it are only claims.
+        return self._inbox.admits(topic, b"", time.perf_counter()) if who is None else self._porch.admits(who)
+
+    def take(self, raw: Raw) -> bool:
+        """False: no room. It stays with its sender, as far as that keeps anything."""
+        with self._bell:
+            size = len(raw.payload)
+            if len(self._queue) >= _QUEUED_MAX or self._queued_bytes + size > _QUEUED_BYTES_MAX:
+                return False
+            self._queue.append(raw)
+            self._queued_bytes += size
+            self._bell.notify()
+        return True
+
+    # ------------------------------------------------------------------ the worker
+
+    def serves(self, site: str, device: str) -> bool:
+        return self._estate is not None and (site, device) in self._estate.devices
+
+    def publish(self, one: PlannedCommand | Waiting) -> int | None:
+        """A fresh command to one of these devices, in its own bytes: the message id of the command itself, as `Link.publish` says it.
+
+        These devices know no deadline: no broker may keep it for longer than it is fresh.
+        """
+        assert self._link is not None
+        fresh_seconds = (one.expires_at - self._parts.clock.now()) // timedelta(seconds=1)
+        if fresh_seconds < 1:
+            return None
+        mids = [self._link.publish(said.topic, said.payload, fresh_seconds=fresh_seconds) for said in self._worded(one)]
+        return mids[0] if mids else None
+
+    def _worded(self, one: PlannedCommand | Waiting) -> tuple[Publish, ...]:
+        """Nothing, where the device cannot be told so: that is the command's result."""
+        estate = self._estate
+        spoken = None if estate is None else estate.devices.get((one.site, one.device))
+        key, now = (one.site, one.id), self._parts.clock.now()
+        if spoken is None or key in self._refused:
+            return ()
+        try:
+            sent = spoken.adapter.encode(native.decode_command(one.payload), spoken.fitting, now)
+        except CannotCarryOut as problem:
+            self._refused = {known: until for known, until in self._refused.items() if until > now}
+            if len(self._refused) < _REFUSED_MAX:
+                self._refused[key] = one.expires_at
+            result = CommandResult(
+                command=one.id, outcome=Outcome.REFUSED, at=now, detail=f"{problem.code}: {problem.detail}"[:200]
+            )
+            self._porch.put(spoken.who, (result,), now)
+            return ()
+        return tuple(message for message in sent if isinstance(message, Publish))
+
+    def settled(self, outcome: Decided) -> None:
+        """Called after a commit: whoever waits for an answer gets it now."""
+        for debt in self._debts.due(outcome):
+            self._pay(debt)
+            if debt.pictures:
+                with self._bell:
+                    self._pictures.extend((debt.by, picture) for picture in debt.pictures)
+                    self._bell.notify()
+
+    def _pay(self, debt: Debt) -> None:
+        self._answer(debt.by, debt.message, debt.heard)
+        if debt.held is not None:
+            self._acknowledge([debt.held])
+
+    def _answer(self, by: Spoken, message: Published, heard: Heard | None) -> None:
+        assert self._link is not None
+        for told in by.adapter.answer(message, heard, (), by.fitting, self._parts.clock.now()):
+            if isinstance(told, Publish):
+                self._link.publish(told.topic, told.payload, retain=told.retain)
+
+    def _acknowledge(self, messages: Sequence[Raw]) -> None:
+        assert self._link is not None
+        self._link.acknowledge(messages)
+
+    # ------------------------------------------------------------------ its own thread
+
+    def _run(self) -> None:
+        while not self._stopping or self._queue:
+            try:
+                self.turn(_TURN_SECONDS)
+            except SQLAlchemyError as problem:
+                _log.warning("devices of other vendors wait for the database", problem=str(problem).split("\n", 1)[0])
+                if self._stopping:
+                    return  # the broker keeps what came for the next start
+                time.sleep(_TURN_SECONDS)
+            except Exception:
+                _log.exception("the thread of other vendors' devices goes on")
+
+    def turn(self, wait_seconds: float = 0) -> None:
+        """What has come, and what has become due meanwhile. Raises what the database raises before it has ever been read."""
+        assert self._link is not None
+        with self._bell:
+            if not self._queue and not self._pictures and wait_seconds and not self._stopping:
+                self._bell.wait(wait_seconds)
+        self._look_again()
+        for _ in range(_AT_ONCE):
+            with self._bell:
+                if not self._queue:
+                    break
+                raw = self._queue.popleft()
+                self._queued_bytes -= len(raw.payload)
+            self._came(raw)
+        now = self._parts.clock.now()
+        for joined in self._joiner.due(now):
+            self._hand_on(DeviceName(*joined.who), joined.said, now)
+        self._keep_pictures()
+        self._look_at_barriers(now)
+        self._link.flush()
+
+    def _look_again(self) -> None:
+        if self._estate is None:
+            self.look()
+        elif time.monotonic() - self._looked_at > _LOOK_EVERY_SECONDS:
+            self._looked_at = time.monotonic()
+            with contextlib.suppress(SQLAlchemyError):  # what was known still stands
+                self.look()
+
+    def _came(self, raw: Raw) -> None:
+        message = Published(topic=raw.topic, payload=raw.payload, retained=raw.retained)
+        by: Spoken | None = None
+        assert self._estate is not None
+        try:
+            by = self._estate.of(message)
+            heard = by.adapter.decode(message, by.fitting, raw.received_at)
+        except Undecodable as problem:
+            self._undecodable(raw, message, by, problem)
+        except Exception as problem:
+            self._undecodable(
+                raw, message, by, Undecodable("not_in_schema", f"{type(problem).__name__}: {problem}"[:200])
+            )
+        else:
+            self._heard(raw, message, by, heard)
+
+    def _undecodable(self, raw: Raw, message: Published, by: Spoken | None, problem: Undecodable) -> None:
+        """Into quarantine, under the name of whoever's topic it is."""
+        assert self._estate is not None
+        who = by.who if by is not None else self._estate.on(raw.topic) or DeviceName("", "")
+        payload = raw.payload if by is None else by.adapter.redacted(message)
+        rejected = Rejected(
+            site=who.site,
+            device=who.device,
+            topic=raw.topic,
+            payload=payload[:_QUARANTINED_BYTES_MAX],
+            code=problem.code,
+            detail=problem.detail[:500],
+            received_at=raw.received_at,
+            event_id=problem.event_id,
+        )
+        if by is not None:
+            self._owe(id(rejected), Debt(by, message, None, rejected=rejected))
+        self._porch.reject(who, rejected, raw.received_at, raw)
+
+    def _heard(self, raw: Raw, message: Published, by: Spoken, heard: Heard) -> None:
+        told: list[Said] = []
+        for joined in self._joiner.take(by.who, heard, raw.received_at):
+            if joined.who == by.who:
+                told += joined.said
+            else:
+                self._hand_on(DeviceName(*joined.who), joined.said, raw.received_at)
+        events = [one for one in told if isinstance(one, PlateEvent)]
+        pictures = tuple(one for one in told if isinstance(one, Picture) and one.whole)
+        if not events and (waits := _held_back(heard)) is not None:
+            self._owe((*by.who, waits.id), Debt(by, message, heard, held=raw))
+            return
+        for event in events:
+            mine = tuple(one for one in pictures if one.event == event.id)
+            self._owe((*by.who, event.id), Debt(by, message, heard, pictures=mine))
+        if not events:
+            self._answer(by, message, heard)
+        if not self._hand_on(by.who, told, raw.received_at, came=raw, part=bool(heard.read)):
+            self._acknowledge([raw])
+
+    def _owe(self, key: tuple[str, str, str] | int, debt: Debt) -> None:
+        for given_up in self._debts.owe(key, debt, time.monotonic()):
+            if given_up.held is not None:
+                self._acknowledge([given_up.held])
+
+    def _hand_on(
+        self, who: DeviceName, said: Sequence[Said], now: datetime, *, came: Raw | None = None, part: bool = False
+    ) -> bool:
+        assert self._estate is not None
+        by = self._estate.devices.get(who)
+        moves = by is not None and by.moves
+        if by is not None and moves:
+            for one in said:
+                if isinstance(one, Accepted) and len(self._watched) < _WATCHED_MAX:
+                    self._watched.append((now + MOVES_WITHIN, by, one.command))
+        handed = self._porch.put(who, said, now, came=came, part=part, moves=moves)
+        for one in said:
+            if isinstance(one, DeviceStatus) and one.barrier:
+                with contextlib.suppress(SQLAlchemyError):  # then `not_moved` looks where the barrier is
+                    self._porch.put(who, moved(self._parts, who, one.barrier, one.at or now), now)
+        return handed
+
+    def _look_at_barriers(self, now: datetime) -> None:
+        """Accepted, and nobody has seen it move: a barrier that is locked, blocked or unplugged answers the same."""
+        while self._watched and self._watched[0][0] <= now:
+            _, by, command = self._watched.popleft()
+            with contextlib.suppress(SQLAlchemyError):  # it stays accepted
+                result = not_moved(self._parts, by.who, command, now)
+                if result is not None:
+                    self._porch.put(by.who, (result,), now)
+
+    def _keep_pictures(self) -> None:
+        """Of events that are stored."""
+        while self._pictures:
+            by, picture = self._pictures.popleft()
+            try:
+                images.keep(self._parts, *by.who, picture.event, picture.jpeg)
+            except (Refused, SQLAlchemyError) as problem:
+                _log.info(
+                    "a picture was not kept", site=by.who.site, device=by.who.device, problem=type(problem).__name__
+                )
+
+
+def _held_back(heard: Heard) -> PlateEvent | None:
+    """A read without its plate, of which a fuller message is to come."""
+    if not heard.more_follows:
+        return None
+    return next((one for one in heard.said if isinstance(one, PlateEvent) and one.kind is Kind.PLATE), None)
