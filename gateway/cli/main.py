@@ -25,6 +25,7 @@ _COMMANDS: dict[str, str] = {
     "explain": "gateway.cli.explain:explain",
     "db": "gateway.cli.db:db",
     "site": "gateway.cli.site:site",
+    "device": "gateway.cli.device:device",
     "user": "gateway.cli.user:user",
     "registry": "gateway.cli.registry:registry",
     "web": "gateway.cli.web:web",

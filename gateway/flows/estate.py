@@ -21,7 +21,7 @@ from gateway.flows.estate_file import (
     SiteEntry,
     parse,
 )
-from gateway.flows.passwords import make_hash, matches
+from gateway.flows.passwords import REVOKED, make_hash, matches
 from gateway.runtime.ids import random_token
 from gateway.store.tables import Base, Device, Gate, Lane, Merchant, Site, SiteBooks
 from gateway.wiring import Parts
@@ -111,7 +111,7 @@ def _hashes(parts: Parts, estate: Estate) -> tuple[dict[Key, str], list[Credenti
             credential = _new(device)
             credentials.append(credential)
             hashes[key] = make_hash(credential.password)
-        elif device.password is not None and not matches(known, device.password):
+        elif device.password is not None and known != REVOKED and not matches(known, device.password):
             renewed.append(f"{device.site}.{device.id}")
             hashes[key] = make_hash(device.password)
         else:

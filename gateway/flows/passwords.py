@@ -8,6 +8,8 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 PASSWORD_CHARACTERS_MAX = 200
+REVOKED = "revoked"
+"""In the place of a device's hash: no password fits it, and a site file does not replace it."""
 
 # OWASP's second recommendation: 19 MiB, two passes, one lane. A flood of logins must not take the machine's memory,
 # so few are worked on at once.

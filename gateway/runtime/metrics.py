@@ -55,6 +55,12 @@ class Metrics:
             ["site", "device", "reason"],
             registry=self.registry,
         )
+        self.device_refused = Counter(
+            "parkgate_device_refused",
+            "What devices tried and were refused, by what: login, taken_over, publish, subscribe, other_device",
+            ["site", "device", "what"],
+            registry=self.registry,
+        )
         self.quarantined = Counter(
             "parkgate_quarantined", "Payloads put in quarantine, by code", ["code"], registry=self.registry
         )

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
 
     database_url: str = "sqlite:///parkgate.db"
     broker_url: str = "embedded://127.0.0.1:1883"
+    broker_admin_url: str = Field(
+        default="",
+        repr=False,
+        description="who administers Mosquitto's accounts, mqtts://admin:password@host:8883; only `parkgate device` uses it",
+    )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
     devices_http: str = Field(
@@ -200,6 +205,13 @@ class Settings(BaseSettings):
     @classmethod
     def _broker(cls, value: str) -> str:
         Broker(value)
+        return value
+
+    @field_validator("broker_admin_url")
+    @classmethod
+    def _administrator(cls, value: str) -> str:
+        if value and (Broker(value).embedded or not Broker(value).username):
+            raise ValueError("mqtt://user:password@host:port or mqtts://…, of a Mosquitto")
         return value
 
     @field_validator("close_at", "retention_at", "statements_at", "statements_missed_at")

@@ -20,6 +20,7 @@ from tests.acceptance.deployment import (
     free_port,
     stop,
 )
+from tests.deployment.certificates import Certificates
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = REPOSITORY / "deploy" / "mosquitto"
@@ -27,14 +28,19 @@ PLUGIN = next(iter(sorted(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so
 CONTROL = shutil.which("mosquitto_ctrl")
 SHARE_GROUP = "street"
 BRIDGE_PASSWORD = "two-bridges-one-street"
+ADMIN_PASSWORD = "the-administrator"
 
 
 class BrokerWithAccounts:
-    """Mosquitto as deployed, with the paths and listeners of this test in the place of the container's."""
+    """Mosquitto as deployed, with the paths and ports of this test in the place of the container's.
 
-    def __init__(self, folder: Path) -> None:
+    `tls_port` is the devices' listener, `port` that of the bridges and of the administrator. `client_certificates`: devices need one.
+    """
+
+    def __init__(self, folder: Path, *, client_certificates: bool = False) -> None:
         assert MOSQUITTO is not None
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
+        self.certificates = Certificates(folder, devices=client_certificates)
         accounts, settings = folder / "dynamic-security.json", folder / "mosquitto.conf"
         text = (SCRIPTS / "mosquitto.conf").read_text()
         for ours, theirs in {
@@ -42,42 +48,40 @@ class BrokerWithAccounts:
             "plugin /usr/lib/mosquitto_dynamic_security.so": f"plugin {PLUGIN}",
             "/mosquitto/data/dynamic-security.json": str(accounts),
             "listener 1883\n": f"listener {self.port} 127.0.0.1\n",
-            text[text.index("listener 8883") :]: "",
+            "listener 8883\n": f"listener {self.tls_port} 127.0.0.1\n",
+            "/mosquitto/certificates": str(self.certificates.folder),
         }.items():
             assert ours in text, ours
             text = text.replace(ours, theirs)
         # Started by root it would become another user, which cannot read this folder.
-        settings.write_text(text + ("user root\n" if os.geteuid() == 0 else ""))
-        self.environment = {
+        settings.write_text(("user root\n" if os.geteuid() == 0 else "") + text)
+        environment = {
             **os.environ,
             "PATH": f"{Path(MOSQUITTO).parent}:{os.environ['PATH']}",
-            "BROKER_ADMIN_PASSWORD": "the-administrator",
-            "BROKER_PORT": str(self.port),
+            "BROKER_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "MOSQUITTO_CONF": str(settings),
             "MOSQUITTO_ACCOUNTS": str(accounts),
-            "PARKGATE_SHARE_GROUP": SHARE_GROUP,
-            "BRIDGE_IDS": "1 2",
-            "BRIDGE_PASSWORD": BRIDGE_PASSWORD,
+            "MOSQUITTO_CERTIFICATES": str(self.certificates.folder),
         }
-        self.log = (folder / "mosquitto.log").open("wb")
+        self.log_file = folder / "mosquitto.log"
+        self.log = self.log_file.open("wb")
         self.process = subprocess.Popen(
-            ["/bin/sh", str(SCRIPTS / "entrypoint.sh")], env=self.environment, stdout=self.log, stderr=subprocess.STDOUT
+            ["/bin/sh", str(SCRIPTS / "entrypoint.sh")], env=environment, stdout=self.log, stderr=subprocess.STDOUT
         )
         eventually(lambda: accepts(self.port), "mosquitto listens", START_SECONDS)
 
-    def script(self, name: str, given: str = "", expect: int = 0) -> str:
-        """One of the scripts, to its end; what it printed."""
-        done = subprocess.run(
-            ["/bin/sh", str(SCRIPTS / name)],
-            env=self.environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == expect, f"{name}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+    @property
+    def administered(self) -> dict[str, str]:
+        """The settings of whoever says who may do what here."""
+        return {
+            "PARKGATE_BROKER_ADMIN_URL": f"mqtt://admin:{ADMIN_PASSWORD}@127.0.0.1:{self.port}",
+            "PARKGATE_BROKER_URL": self.url("1"),
+            "PARKGATE_SHARE_GROUP": SHARE_GROUP,
+        }
+
+    def url(self, bridge: str) -> str:
+        """Where a bridge connects."""
+        return f"mqtt://parkgate.bridge-{bridge}:{BRIDGE_PASSWORD}@127.0.0.1:{self.port}"
 
     def close(self) -> None:
         stop(self.process)

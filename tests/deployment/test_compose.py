@@ -114,7 +114,10 @@ def test_each_bridge_has_its_own_session_and_account() -> None:
     for name, environment in bridges.items():
         assert name == f"bridge-{environment['PARKGATE_BRIDGE_ID']}"
         assert environment["PARKGATE_BROKER_URL"].startswith(f"mqtt://parkgate.{name}:")
-    assert SERVICES["broker-accounts"]["environment"]["BRIDGE_IDS"] == "${BRIDGE_IDS:-" + " ".join(ids) + "}"
+    told = SERVICES["broker-accounts"]
+    assert told["command"] == ["device", "accounts", "--bridges", "${BRIDGE_IDS:-" + " ".join(ids) + "}"]
+    passwords = {one["PARKGATE_BROKER_URL"].split(":", 2)[2] for one in (*bridges.values(), told["environment"])}
+    assert len(passwords) == 1
 
 
 def test_prometheus_asks_every_process_that_shows_metrics() -> None:

@@ -15,11 +15,10 @@ from tests.acceptance.deployment import MOSQUITTO, PARKGATE, POSTGRES_BIN, Parkg
 from tests.acceptance.device import now
 from tests.acceptance.estate import LANES, prepare
 from tests.acceptance.trade import DUE_FEN, Street
-from tests.deployment.roles import BRIDGE_PASSWORD, CONTROL, PLUGIN, SHARE_GROUP, BrokerWithAccounts, Role
+from tests.deployment.roles import CONTROL, PLUGIN, SHARE_GROUP, BrokerWithAccounts, Role
 from tests.servers import missing
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.postgres, pytest.mark.slow]
-DEVICES = ("xinyi.d1", "xinyi.d2")
 
 
 class Roles:
@@ -40,8 +39,7 @@ class Roles:
                 "bridge",
                 f"bridge-{number}",
                 PARKGATE_BRIDGE_ID=number,
-                PARKGATE_SHARE_GROUP=SHARE_GROUP,
-                PARKGATE_BROKER_URL=f"mqtt://parkgate.bridge-{number}:{BRIDGE_PASSWORD}@127.0.0.1:{broker.port}",
+                PARKGATE_BROKER_URL=broker.url(number),
             )
             for number in ("1", "2")
         ]
@@ -68,10 +66,10 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
         close_at = f"{today + timedelta(hours=12):%H:%M}"
         parkgate = Parkgate(folder, database.url, f"mqtt://127.0.0.1:{broker.port}", close_at)
         stack.enter_context(closing(parkgate))
-        printed = [line for line in prepare(parkgate, today.date()).splitlines() if line.strip()]
-        made = {device["username"]: device["password"] for device in map(json.loads, printed)}
-        broker.script("setup.sh")
-        broker.script("add-device.sh", "\n".join(line for line in printed if json.loads(line)["username"] in DEVICES))
+        parkgate.environment |= broker.administered
+        printed = prepare(parkgate, today.date())
+        made = {device["username"]: device["password"] for device in map(json.loads, printed.splitlines())}
+        parkgate.run("device", "accounts", "--bridges", "1 2", "--credentials", "-", given=printed)
         street = stack.enter_context(closing(Street(parkgate, broker.port, made, LANES)))
         running = Roles(stack, broker, parkgate, street)
         street.logs_in("cashier", "console")
@@ -110,18 +108,19 @@ def test_a_device_may_listen_to_its_own_commands(roles: Roles) -> None:
     assert _is_granted(roles, "parkgate/v1/xinyi/d1/command")
 
 
-def test_preparing_the_broker_again_changes_nothing(roles: Roles) -> None:
-    roles.broker.script("setup.sh")
+def test_bringing_the_accounts_in_line_again_throws_nobody_out(roles: Roles) -> None:
+    device, dropped = roles.street.device("xinyi", "d5"), []
+    device.is_connected()
+    device.client.on_disconnect = lambda *_: dropped.append("out")
+    roles.street.parkgate.run("device", "accounts")
     roles.street.is_alive()
+    assert (device.client.is_connected(), dropped) == (True, [])
 
 
 def test_accounts_are_made_only_from_what_site_apply_prints(roles: Roles) -> None:
-    for line in (
-        "nonsense",
-        '{"username": "xinyi.d1.more", "password": "x"}',
-        '{"username": "xinyi", "password": "x"}',
-    ):
-        roles.broker.script("add-device.sh", f"{line}\n", expect=2)
+    for line in ("nonsense", '{"username": "xinyi.d1"}', "[]"):
+        told = roles.street.parkgate.run("device", "accounts", "--credentials", "-", given=f"{line}\n", expect=(2,))
+        assert "site apply --json" in told.stderr
 
 
 def test_every_role_ends_cleanly_and_the_books_hold(roles: Roles) -> None:
