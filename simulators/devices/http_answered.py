@@ -1,0 +1,71 @@
+"""Simulated cameras that are told only in the answers to what they post: Vzenith by HTTP, Huaxia.
+
+Source: `tests/controllers/adapters/vzenith/samples`, `tests/controllers/adapters/huaxia/samples`.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from simulators.devices.http_camera import HttpCamera, Push
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Vzenith(HttpCamera):
+    """Raises its barrier when its answer says `info: ok`, whether to a read or to a poll."""
+
+    serial = "5e1f0a2b-7c3d4e5f"
+
+    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
+        result = {
+            "license": plate or "_无_",
+            "plateid": number,
+            "colorType": 1,
+            "confidence": 97,
+            "isoffline": int(history),
+            "triggerType": 1,
+            "timeStamp": {"Timeval": {"sec": int(at.timestamp()), "usec": at.microsecond}},
+        }
+        document = {"AlarmInfoPlate": {"serialno": self.serial, "channel": 0, "result": {"PlateResult": result}}}
+        return Push("/", json.dumps(document, ensure_ascii=False).encode(), {"Content-Type": "application/json"})
+
+    def polls(self) -> bool:
+        """Whether anything answered. What it is told is done at once."""
+        return self._push(Push("/", urlencode({"serialno": self.serial, "device_name": "ivs"}).encode(), _FORM))
+
+    def taken(self, answer: bytes) -> bool:
+        told: dict[str, Any] = json.loads(answer).get("Response_AlarmInfoPlate", {})
+        if told.get("info") == "ok":
+            self.up()
+        return True
+
+
+class Huaxia(HttpCamera):
+    """Switches the relays that its answer names; the first raises its barrier."""
+
+    serial = "aabbccddeeff"
+
+    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
+        del number
+        fields = {
+            "type": "offline" if history else "online",
+            "cam_id": self.serial,
+            "plate_num": plate or "无牌车",
+            "plate_color": "蓝色",
+            "start_time": int(at.timestamp()),
+            "confidence": 97,
+        }
+        return Push("/", urlencode(fields).encode(), _FORM)
+
+    def polls(self) -> bool:
+        return self._push(Push("/", urlencode({"type": "heartbeat", "cam_id": self.serial}).encode(), _FORM))
+
+    def taken(self, answer: bytes) -> bool:
+        told = json.loads(answer)
+        if any(one == {"ionum": "io1", "action": "on"} for one in told["gpio_data"]):
+            self.up()
+        return bool(told["error_num"] == 0)

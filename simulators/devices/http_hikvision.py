@@ -1,0 +1,105 @@
+"""A simulated Hikvision camera: pushes or streams XML, takes PUTs of ISAPI. Source: `tests/controllers/adapters/hikvision/samples`."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta, timezone
+
+from controllers.events import BarrierState
+from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push
+
+BOUNDARY = "boundary"
+_ZONE = timezone(timedelta(hours=8))
+_MODE = re.compile(rb"<ctrlMode>(\w+)</ctrlMode>")
+_STATUS = {1: "OK", 2: "Device Busy", 4: "Invalid Operation"}
+_HEARTBEAT = "<eventType>videoloss</eventType><eventState>inactive</eventState>"
+
+
+class Hikvision(AskedCamera):
+    """`mac`: how it calls itself. `signal`: whether it knows where its barrier is."""
+
+    mac = "44:a6:42:00:00:01"
+    signal = True
+
+    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
+        return Push("/", self.alert(plate, at, number, history=history), {"Content-Type": "application/xml"})
+
+    def alert(
+        self, plate: str | None, at: datetime, number: int, *, history: bool = False, more: bool = False
+    ) -> bytes:
+        """`more`: a fuller message of the same read follows."""
+        anpr = (
+            f"<eventType>ANPR</eventType><eventState>active</eventState><ANPR><licensePlate>{plate or 'noPlate'}</licensePlate>"
+            f"<line>1</line><confidenceLevel>97</confidenceLevel><plateColor>blue</plateColor>"
+            f"<barrierGateCtrlType>1</barrierGateCtrlType><alarmDataType>{int(history)}</alarmDataType>"
+            f"<hasMoreData>{str(more).lower()}</hasMoreData></ANPR>"
+            f"<UUID>{self.mac.replace(':', '')}-{at:%Y%m%d}-{number}</UUID>"
+        )
+        return self._event(anpr, at)
+
+    def _event(self, inside: str, at: datetime) -> bytes:
+        local = at.astimezone(_ZONE)
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?><EventNotificationAlert version="2.0" xmlns="http://www.isapi.org/ver20/XMLSchema">'
+            f"<macAddress>{self.mac}</macAddress><channelID>1</channelID>"
+            f"<dateTime>{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond // 1000:03}+08:00</dateTime>{inside}</EventNotificationAlert>"
+        ).encode()
+
+    def tells(self, plate: str | None, *, number: int, more: bool = False, at: datetime | None = None) -> None:
+        """A read, to those who listen to its stream."""
+        self.say(_part(self.alert(plate, at or self.now(), number, more=more)))
+
+    def beats(self) -> None:
+        self.say(_part(self._event(_HEARTBEAT, self.now())))
+
+    def asked(self, asked: Asked) -> Answer:
+        if asked.path == "/ISAPI/Event/notification/alertStream":
+            beginning = _part(self._event(_HEARTBEAT, self.now()))
+            kind = f"multipart/mixed; boundary={BOUNDARY}"
+            return Answer(kind=kind, stream=self.stream(beginning))
+        if asked.path.endswith("/barrierGateStatus"):
+            where = 0 if not self.signal else 2 if self.state() is BarrierState.OPEN else 1
+            return _xml(f"<BarrierGateStatus><barrierGateStatus>{where}</barrierGateStatus></BarrierGateStatus>")
+        if asked.path.endswith("/barrierGate") and asked.method == "PUT":
+            return self._gate(_MODE.search(asked.body))
+        if "LicensePlateAuditData" in asked.path or asked.path.endswith("licensePlateAuditData/record"):
+            return self._list(json.loads(asked.body))
+        return _answered(4)
+
+    def _gate(self, mode: re.Match[bytes] | None) -> Answer:
+        with self._lock:
+            if self.busy:
+                self.busy -= 1
+                return _answered(2)
+            if mode is None or mode[1] not in {b"open", b"close", b"lock", b"unlock"}:
+                return _answered(4)
+            if mode[1] == b"open":
+                self.up()
+            elif mode[1] == b"close":
+                self.down()
+            return _answered(1)
+
+    def _list(self, document: dict[str, list[dict[str, str]]]) -> Answer:
+        for entry in document.get("LicensePlateInfoList", ()):
+            self.listed[entry["LicensePlate"]] = entry["effectiveTime"]
+        for plate in document.get("licensePlate", ()):
+            self.listed.pop(str(plate), None)
+        return Answer(body=b'{"statusCode": 1, "statusString": "OK"}', kind="application/json")
+
+
+def _part(xml: bytes) -> bytes:
+    """With the boundary behind it: who listens knows then that it is whole."""
+    head = f'Content-Type: application/xml; charset="UTF-8"\r\nContent-Length: {len(xml)}\r\n\r\n'.encode()
+    return f"--{BOUNDARY}\r\n".encode() + head + xml + f"\r\n--{BOUNDARY}\r\n".encode()
+
+
+def _answered(code: int) -> Answer:
+    return _xml(
+        f"<ResponseStatus><statusCode>{code}</statusCode><statusString>{_STATUS[code]}</statusString></ResponseStatus>",
+        200 if code == 1 else 503 if code == 2 else 403,
+    )
+
+
+def _xml(text: str, status: int = 200) -> Answer:
+    return Answer(status, f'<?xml version="1.0" encoding="UTF-8"?>{text}'.encode(), "application/xml")

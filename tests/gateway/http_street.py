@@ -1,0 +1,119 @@
+"""A street whose devices speak HTTP: simulated cameras on sockets, a whole bridge before them, and no broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from gateway.bridge.bridge import Bridge
+from gateway.flows import estate
+from gateway.wiring import Parts
+from simulators.devices.http_camera import AskedCamera, HttpCamera, Place
+from tests.gateway.trade import Street
+from tests.servers import free_port
+
+NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
+PASSWORD = "not a secret"
+ACCOUNT = ("admin", "secret-1")
+_HEAD = """
+[[merchant]]
+id = "hushu"
+name = "湖墅"
+[[site]]
+id = "xinyi"
+name = "信义坊"
+capacity = 100
+policy = "hushu-residential"
+merchant = "hushu"
+  [[site.gate]]
+  id = "east"
+"""
+_LANE = """
+    [[site.gate.lane]]
+    id = "{lane}"
+    direction = "{direction}"
+    device = "{device}"
+    passage_sensor = false
+"""
+_DEVICE = """
+  [[site.device]]
+  id = "{device}"
+  vendor = "{vendor}"
+  password = "not a secret"
+  {more}
+"""
+
+
+class Fit:
+    """A camera at a lane, and what the site file says of it."""
+
+    def __init__(
+        self, lane: str, vendor: str, kind: type[HttpCamera], *, features: str = "", address: str = ""
+    ) -> None:
+        self.lane, self.vendor, self.kind = lane, vendor, kind
+        self.features, self.address = features, address
+        self.device = f"cam-{lane}"
+
+
+class HttpStreet:
+    """`cameras` by lane. Its clock stands until it is moved on."""
+
+    def __init__(self, parts: Parts, fits: tuple[Fit, ...], stack: ExitStack, *, password: str = ACCOUNT[1]) -> None:
+        settings = {"devices_http": "127.0.0.1:0", "broker_url": f"mqtt://127.0.0.1:{free_port()}"}
+        self.parts = Parts(
+            settings=parts.settings.model_copy(update=settings),
+            clock=parts.clock,
+            store=parts.store,
+            metrics=parts.metrics,
+        )
+        self.street = Street(self.parts)
+        self.clock = self.street.clock
+        self.clock.set(NOW)
+        self.cameras: dict[str, Any] = {}
+        for fit in fits:
+            camera = self.cameras[fit.lane] = fit.kind(self.clock.now)
+            if isinstance(camera, AskedCamera):
+                stack.enter_context(camera)
+        estate.apply(self.parts, _HEAD + "".join(self._words(fit, password) for fit in fits))
+        self.bridge = Bridge(self.parts)
+        self.bridge.asked._moves_within = 0.3
+        self.bridge.start()
+        stack.callback(self.bridge.stop)
+        assert self.bridge.door is not None
+        for fit in fits:
+            url = f"http://127.0.0.1:{self.bridge.door.port}/devices/{fit.vendor}"
+            self.cameras[fit.lane].place = Place(url, f"xinyi.{fit.device}", PASSWORD)
+        asked = [fit.device for fit in fits if isinstance(self.cameras[fit.lane], AskedCamera)]
+        self.until(lambda: all(self.bridge.asked.serves("xinyi", device) for device in asked))
+
+    def _words(self, fit: Fit, password: str) -> str:
+        camera, more = self.cameras[fit.lane], ""
+        if isinstance(camera, AskedCamera):
+            more = f'address = "{fit.address or camera.url}"\n  login_password = "{password}"'
+        if fit.features:
+            more += f'\n  features = ["{fit.features}"]'
+        direction = fit.lane.partition("-")[0]
+        return _LANE.format(lane=fit.lane, direction=direction, device=fit.device) + _DEVICE.format(
+            device=fit.device, vendor=fit.vendor, more=more
+        )
+
+    def rows(self, table: Any) -> list[Any]:
+        with self.parts.store.reading() as connection:
+            return list(connection.execute(select(table.__table__).order_by(*table.__table__.primary_key.columns)))
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < end, "it did not come to that"
+            time.sleep(0.01)
+
+
+@contextmanager
+def http_street(parts: Parts, *fits: Fit, password: str = ACCOUNT[1]) -> Iterator[HttpStreet]:
+    with ExitStack() as stack:
+        yield HttpStreet(parts, fits, stack, password=password)

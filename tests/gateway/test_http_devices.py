@@ -1,0 +1,305 @@
+"""Devices that are told by requests or in answers, from the vehicle in front of the camera to the stay that is over."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from gateway.publish.outbox import claim
+from gateway.store import tables as t
+from gateway.wiring import Parts
+from simulators.devices.http_answered import Huaxia, Vzenith
+from simulators.devices.http_camera import AskedCamera
+from simulators.devices.http_dahua import Dahua
+from simulators.devices.http_hikvision import Hikvision
+from tests.gateway.http_street import NOW, Fit, HttpStreet, http_street
+
+PLATE = "粤B7K2M9"
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+HIKVISION = (Fit("in-1", "hikvision", Hikvision),)
+DAHUA = (Fit("in-1", "dahua", Dahua),)
+
+KINDS: dict[str, tuple[str, type[Any], str]] = {
+    "hikvision pushes": ("hikvision", Hikvision, ""),
+    "hikvision is listened to": ("hikvision", Hikvision, "alert_stream"),
+    "dahua pushes": ("dahua", Dahua, ""),
+    "dahua is listened to": ("dahua", Dahua, "event_stream"),
+    "vzenith by http": ("vzenith", Vzenith, ""),
+    "huaxia": ("huaxia", Huaxia, ""),
+}
+
+
+def shown(street: HttpStreet, lane: str, features: str, plate: str = PLATE) -> None:
+    """A vehicle stands in front of the camera, which says so as it does."""
+    camera = street.cameras[lane]
+    if features:
+        street.until(lambda: len(camera.listeners) == 1)
+        camera.tells(plate, number=1)
+    else:
+        camera.sees(plate)
+        assert camera.deliver() == 1
+
+
+def commands(street: HttpStreet) -> list[tuple[str, str | None]]:
+    return [(one.state, one.detail) for one in street.rows(t.CommandRow)]
+
+
+def opened(street: HttpStreet, lane: str) -> None:
+    """The barrier has been told once, and a second later it is up."""
+    camera = street.cameras[lane]
+    street.until(lambda: len(camera.openings) == 1)
+    street.clock.advance(seconds=1)
+
+
+@on_one_database
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vehicle_comes_and_goes(parts: Parts, kind: str) -> None:
+    vendor, camera, features = KINDS[kind]
+    fits = [Fit(lane, vendor, camera, features=features) for lane in ("in-1", "out-1")]
+    with http_street(parts, *fits) as street:
+        shown(street, "in-1", features)
+        opened(street, "in-1")
+        street.until(lambda: [one.state for one in street.street.stays()] == ["inside"])
+        street.until(lambda: commands(street)[0][0] in {"done", "accepted"})
+        street.clock.advance(minutes=5)
+        shown(street, "out-1", features)
+        opened(street, "out-1")
+        street.until(lambda: [one.confirmed for one in street.street.stays()] == [True])
+        (stay,) = street.street.stays()
+        assert (stay.plate, stay.state, stay.payable_fen) == (PLATE, "left", 0)
+        became = {
+            "hikvision": ("done", "moved"),
+            "dahua": ("accepted", "accepted"),
+            "vzenith": ("done", "accepted"),
+            "huaxia": ("done", "accepted"),
+        }
+        street.until(lambda: set(commands(street)) == {became[vendor]})
+        assert [len(one.openings) for one in street.cameras.values()] == [1, 1]
+        assert street.rows(t.ExceptionItem) == []
+
+
+@on_one_database
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_read_that_comes_again_opens_once(parts: Parts, kind: str) -> None:
+    vendor, camera, features = KINDS[kind]
+    with http_street(parts, Fit("in-1", vendor, camera, features=features)) as street:
+        shown(street, "in-1", features)
+        opened(street, "in-1")
+        camera = street.cameras["in-1"]
+        if features:
+            camera.tells(PLATE, number=1, at=NOW)
+            camera.tells("粤B7K2M8", number=2)
+        else:
+            camera.kept.append(camera.read(PLATE, NOW, 1, history=False))
+            camera.sees("粤B7K2M8")
+            assert camera.deliver() == 2
+        street.until(lambda: len(street.rows(t.PlateEventRow)) == 2)
+        street.until(lambda: len(camera.openings) == 2)
+        assert len(commands(street)) == 2
+
+
+@on_one_database
+def test_what_was_kept_while_nobody_answered_opens_nothing(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        camera = street.cameras["in-1"]
+        camera.sees(PLATE, at=NOW - timedelta(minutes=10))
+        assert camera.deliver() == 1
+        (event,) = street.rows(t.PlateEventRow)
+        assert event.buffered
+        assert (commands(street), camera.openings) == ([], [])
+
+
+@on_one_database
+def test_a_command_that_could_not_be_told_in_time_is_never_told(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        camera = street.cameras["in-1"]
+        street.until(lambda: len(street.rows(t.DeviceState)) == 1)  # it has asked who we are once
+        camera.mute = True
+        camera.sees(PLATE)
+        camera.deliver()
+        street.until(lambda: commands(street) == [("sent", None)])
+        street.clock.advance(seconds=9)
+        camera.mute = False
+        street.until(lambda: commands(street) == [("expired", "unreachable")])
+        assert [one for one in camera.told if one.method == "PUT"] == []
+        assert [one.kind for one in street.rows(t.ExceptionItem)] == ["command_not_confirmed"]
+
+
+@on_one_database
+def test_a_command_that_grew_stale_while_the_device_asked_who_we_are_is_not_told(parts: Parts) -> None:
+    with http_street(parts, *DAHUA) as street:
+        camera = street.cameras["in-1"]
+        challenge = camera.digest.challenge
+
+        def slowly() -> str:
+            street.clock.advance(seconds=9)
+            return str(challenge())
+
+        camera.digest.challenge = slowly
+        shown(street, "in-1", "")
+        street.until(lambda: commands(street) == [("expired", "unreachable")])
+        assert (camera.told, camera.openings) == ([], [])
+
+
+@on_one_database
+def test_a_device_that_is_away_is_told_when_it_is_back_while_the_command_is_fresh(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        camera = street.cameras["in-1"]
+        street.until(lambda: len(street.rows(t.DeviceState)) == 1)  # it has asked who we are once
+        camera.mute = True
+        camera.sees(PLATE)
+        camera.deliver()
+        street.until(lambda: commands(street) == [("sent", None)])
+        assert camera.openings == []
+        camera.mute = False
+        opened(street, "in-1")
+        street.until(lambda: commands(street) == [("done", "moved")])
+        assert len(camera.openings) == 1
+
+
+@on_one_database
+def test_who_is_busy_is_asked_again_and_opens_once(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        street.cameras["in-1"].busy = 2
+        shown(street, "in-1", "")
+        opened(street, "in-1")
+        street.until(lambda: commands(street) == [("done", "moved")])
+        told = [one for one in street.cameras["in-1"].told if one.method == "PUT"]
+        assert (len(told), len(street.cameras["in-1"].openings)) == (3, 1)
+
+
+@on_one_database
+def test_a_locked_barrier_answers_well_and_is_put_before_staff(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        street.cameras["in-1"].locked = True
+        shown(street, "in-1", "")
+        street.until(lambda: commands(street) == [("fault", "not_moved")])
+        assert [one.kind for one in street.rows(t.ExceptionItem)] == ["barrier_fault"]
+        assert [one.confirmed for one in street.street.stays()] in ([], [False])
+
+
+@on_one_database
+def test_an_answer_that_is_lost_is_not_a_reason_to_tell_it_again(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        street.bridge.asked._moves_within = 5
+        street.cameras["in-1"].lost = True
+        shown(street, "in-1", "")
+        opened(street, "in-1")
+        street.until(lambda: commands(street) == [("done", "moved")])
+        assert len(street.cameras["in-1"].openings) == 1
+
+
+@on_one_database
+def test_where_nobody_knows_whether_it_moved_it_is_a_fault_and_not_told_again(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        camera = street.cameras["in-1"]
+        camera.lost, camera.signal = True, False
+        shown(street, "in-1", "")
+        street.until(lambda: commands(street) == [("fault", "no_answer")])
+        assert len(camera.openings) == 1
+
+
+@on_one_database
+def test_an_account_that_is_not_taken_is_tried_once(parts: Parts) -> None:
+    with http_street(parts, *DAHUA, password="another") as street:
+        camera = street.cameras["in-1"]
+        shown(street, "in-1", "")
+        street.until(lambda: commands(street) == [("fault", "credentials_refused")])
+        street.clock.advance(minutes=1)
+        camera.sees("粤B7K2M8")
+        camera.deliver()
+        street.until(lambda: commands(street) == [("fault", "credentials_refused")] * 2)
+        assert (camera.digest.refused, camera.openings) == (1, [])
+
+
+@on_one_database
+def test_a_dead_device_holds_up_nobody(parts: Parts) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as dead:
+        where = f"http://127.0.0.1:{dead.getsockname()[1]}"
+        fits = [Fit("in-1", "dahua", Dahua, address=where), Fit("in-2", "dahua", Dahua)]
+        with http_street(parts, *fits) as street:
+            for number in range(3):
+                street.cameras["in-1"].sees(f"粤B7K2M{number}")
+            assert street.cameras["in-1"].deliver() == 3
+            street.cameras["in-2"].sees(PLATE)
+            assert street.cameras["in-2"].deliver() == 1
+            street.until(lambda: len(street.cameras["in-2"].openings) == 1)
+            states = [state for state, _ in commands(street)]
+            assert "planned" in states or "sent" in states
+            assert "fault" not in states
+            street.clock.advance(seconds=20)
+
+
+@on_one_database
+def test_a_device_that_nobody_can_ask_says_so(parts: Parts) -> None:
+    with http_street(parts, *DAHUA) as street:
+        street.until(lambda: street.bridge.asked._devices != {})
+        device = next(iter(street.bridge.asked._devices.values()))
+        device.made_of = (device.made_of[0], None)
+        shown(street, "in-1", "")
+        street.until(lambda: commands(street) == [("fault", "credentials_refused")])
+        assert street.cameras["in-1"].openings == []
+
+
+def test_a_command_is_claimed_once_and_never_late(parts: Parts) -> None:
+    with http_street(parts, *DAHUA) as street:
+        street.cameras["in-1"].mute = True
+        shown(street, "in-1", "")
+        street.until(lambda: [state for state, _ in commands(street)] == ["fault"])
+        with parts.store.writing() as connection:
+            connection.execute(update(t.CommandRow).values(state="planned", planner="another"))
+            connection.commit()
+        (one,) = street.rows(t.CommandRow)
+        assert not claim(parts.store, one.site_id, one.id, one.expires_at)
+        assert claim(parts.store, one.site_id, one.id, NOW)
+        assert not claim(parts.store, one.site_id, one.id, NOW)
+
+
+@on_one_database
+def test_a_stream_that_ends_is_taken_up_again(parts: Parts) -> None:
+    with http_street(parts, Fit("in-1", "hikvision", Hikvision, features="alert_stream")) as street:
+        camera = street.cameras["in-1"]
+        street.until(lambda: [one.online for one in street.rows(t.DeviceState)] == [True])
+        street.until(lambda: len(camera.listeners) == 1)
+        camera.hang_up()
+        street.until(lambda: [one.online for one in street.rows(t.DeviceState)] == [False])
+        street.until(lambda: [one.online for one in street.rows(t.DeviceState)] == [True])
+        shown(street, "in-1", "alert_stream")
+        opened(street, "in-1")
+
+
+@on_one_database
+def test_two_messages_of_one_read_in_a_stream_are_one_event(parts: Parts) -> None:
+    with http_street(parts, Fit("in-1", "hikvision", Hikvision, features="alert_stream")) as street:
+        camera = street.cameras["in-1"]
+        street.until(lambda: len(camera.listeners) == 1)
+        camera.tells(None, number=1, more=True)
+        camera.tells(PLATE, number=1)
+        street.until(lambda: [one.plate for one in street.rows(t.PlateEventRow)] == [PLATE])
+        opened(street, "in-1")
+        assert len(commands(street)) == 1
+
+
+@on_one_database
+def test_garbage_in_a_stream_goes_to_quarantine_and_the_stream_goes_on(parts: Parts) -> None:
+    with http_street(parts, Fit("in-1", "dahua", Dahua, features="event_stream")) as street:
+        camera: AskedCamera = street.cameras["in-1"]
+        street.until(lambda: len(camera.listeners) == 1)
+        camera.say(b"--myboundary\r\nContent-Type: text/plain\r\n\r\nCode=garbage\r\n--myboundary\r\n")
+        street.until(lambda: street.street.quarantine() == ["not_in_schema"])
+        shown(street, "in-1", "event_stream")
+        opened(street, "in-1")
+
+
+@on_one_database
+def test_no_password_is_in_the_log(parts: Parts, caplog: pytest.LogCaptureFixture, capfd: Any) -> None:
+    with http_street(parts, *DAHUA, password="a-word-of-its-own") as street:
+        shown(street, "in-1", "")
+        street.until(lambda: commands(street) == [("fault", "credentials_refused")])
+    told = capfd.readouterr()
+    assert "a-word-of-its-own" not in caplog.text + told.out + told.err
+    assert "does not take our account" in caplog.text + told.out + told.err
