@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from controllers.adapters import native
 from controllers.commands import Command
@@ -30,6 +30,14 @@ class Ridden(NamedTuple):
     device: str
     command: Command
     expires_at: datetime
+
+
+class Offers(Protocol):
+    """Who else than the broker brings commands to devices."""
+
+    def offer(self, one: PlannedCommand | Waiting) -> bool:
+        """Whether it is its to bring; offered again, until it has left or is stale, this changes nothing."""
+        ...
 
 
 class Riding:

@@ -21,7 +21,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import decode
 from gateway.bridge.link import Raw
 from gateway.bridge.load_watch import LoadWatch
-from gateway.bridge.riding import Riding
+from gateway.bridge.riding import Offers, Riding
 from gateway.bridge.senders import Rank
 from gateway.bridge.store_watch import StoreWatch
 from gateway.bridge.turns import Turns
@@ -57,14 +57,6 @@ class Sender(Protocol):
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None: ...
     def acknowledge(self, messages: Sequence[Raw]) -> None: ...
     def flush(self) -> None: ...
-
-
-class Offers(Protocol):
-    """Who else than the broker brings commands to devices."""
-
-    def offer(self, one: PlannedCommand | Waiting) -> bool:
-        """Whether it is its to bring; offered again, until it has left or is stale, this changes nothing."""
-        ...
 
 
 class Worker:
