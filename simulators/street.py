@@ -13,7 +13,10 @@ SITES_MAX = 10_000
 
 
 class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One direction through a gate, with one barrier. `loop` and `passage_sensor` say what the lane can feel."""
+    """One direction through a gate, with one barrier. `loop` and `passage_sensor` say what the lane can feel.
+
+    `channel`, `relay`, `close_relay`: as `controllers.adapters.port.FittedLane` has them.
+    """
 
     id: str
     direction: Literal["in", "out"]
@@ -21,6 +24,9 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     loop: bool = True
     passage_sensor: bool = True
     offline_exit: bool | None = None
+    channel: int | None = None
+    relay: int = 0
+    close_relay: int | None = None
 
 
 class GateSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +40,8 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True):
 class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     vendor: str = "native"
+    serial: str = ""
+    features: tuple[str, ...] = ()
 
 
 class SiteSpec(msgspec.Struct, frozen=True, kw_only=True):

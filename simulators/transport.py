@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from controllers.adapters import native
 from simulators.clock import monotonic
-from simulators.gate import Message, last_will
+from simulators.devices.dialect import Dialect, NativeDialect, Turned
+from simulators.gate import Message
 from wire.client import JoinedClient
 
 KEEPALIVE_SECONDS = 60
@@ -28,7 +28,6 @@ CONNECT_SECONDS_MAX = 10
 BACK_OFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 MISC_EVERY_SECONDS = 1.0
 QUEUED_MAX = 100_000
-BELOW: tuple[native.Channel, ...] = ("command", "receipt", "list/delta", "list")
 
 
 class Key(NamedTuple):
@@ -57,8 +56,8 @@ class TransportError(Exception):
 class _Connection:
     """One gate's connection and its plan to get it back."""
 
-    def __init__(self, key: Key, password: str | None) -> None:
-        self.key, self.password = key, password
+    def __init__(self, key: Key, password: str | None, dialect: Dialect) -> None:
+        self.key, self.password, self.dialect = key, password, dialect
         self.client: mqtt.Client | None = None
         self.sock: socket.socket | None = None
         self.wanted = True
@@ -91,6 +90,7 @@ class Transport:
         self._dirty: dict[Key, _Connection] = {}
         self._down: dict[Key, _Connection] = {}
         self._inbox: deque[tuple[Key, Message]] = deque()
+        self._told: deque[tuple[Key, str, bytes]] = deque()  # what dialects tell their gates
         self._thread = threading.get_ident()
         self._bell, self._ear = socket.socketpair()
         self._ear.setblocking(False)
@@ -104,9 +104,10 @@ class Transport:
         """Messages handed to connections so far."""
         return self._published
 
-    def add(self, key: Key, password: str | None = None) -> None:
-        """A gate that is to be connected from the next turn on."""
-        self._connections[key] = self._down[key] = _Connection(key, password)
+    def add(self, key: Key, password: str | None = None, dialect: Dialect | None = None) -> None:
+        """A gate that is to be connected from the next turn on. `dialect`: where it speaks another protocol than ours."""
+        connection = _Connection(key, password, dialect or NativeDialect(key.site, key.device))
+        self._connections[key] = self._down[key] = connection
 
     def publish(self, key: Key, message: Message) -> None:
         """Send at QoS 1 with the next flush; dropped if the gate has no connection (its journal keeps it). Thread-safe."""
@@ -157,18 +158,20 @@ class Transport:
         self._thread = threading.get_ident()
         while self._inbox:
             self._send(*self._inbox.popleft())
+        self._tell()
         now = monotonic()
         if now >= self._misc_at:
             self._misc_at = now + MISC_EVERY_SECONDS
             self._keep_alive()
         self._reconnect(now)
         self._flush()
-        for selected, events in self._selector.select(timeout):
+        for selected, events in self._selector.select(0 if self._told else timeout):
             connection: _Connection | None = selected.data
             if connection is None:
                 self._ear.recv(4096)
             else:
                 self._handle(connection, events)
+        self._tell()
         self._flush()
 
     def close(self) -> None:
@@ -176,7 +179,8 @@ class Transport:
         for connection in self._connections.values():
             connection.wanted = False
             if connection.client is not None and connection.ready:
-                connection.client.publish(self._topic(connection.key, "status"), last_will(), qos=1, retain=True)
+                if (will := connection.dialect.will()) is not None:
+                    connection.client.publish(will.topic, will.payload, qos=1, retain=will.retain)
                 connection.client.disconnect()
                 connection.client.loop_write()
             self._drop(connection)
@@ -190,12 +194,20 @@ class Transport:
         connection = self._connections[key]
         if connection.client is None or not connection.ready:
             return
-        connection.client.publish(self._topic(key, message.channel), message.payload, qos=1, retain=message.retain)
-        self._published += 1
-        self._dirty[key] = connection
+        self._turned(connection, connection.dialect.says(message))
 
-    def _topic(self, key: Key, channel: native.Channel) -> str:
-        return native.topic(key.site, key.device, channel)
+    def _turned(self, connection: _Connection, turned: Turned) -> None:
+        """What a dialect makes of a message: some leaves, some is for its own gate."""
+        assert connection.client is not None
+        for wire in turned.out:
+            connection.client.publish(wire.topic, wire.payload, qos=1, retain=wire.retain)
+            self._published += 1
+        self._told.extend((connection.key, one.channel, one.payload) for one in turned.inward)
+        self._dirty[connection.key] = connection
+
+    def _tell(self) -> None:
+        while self._told:
+            self._listener.message(*self._told.popleft())
 
     def _handle(self, connection: _Connection, events: int) -> None:
         client = connection.client
@@ -248,7 +260,8 @@ class Transport:
             client.username_pw_set(connection.key.username, connection.password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
-        client.will_set(self._topic(connection.key, "status"), last_will(), qos=1, retain=True)
+        if (will := connection.dialect.will()) is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         self._wire(client, connection)
         connection.client = client
         try:
@@ -262,7 +275,7 @@ class Transport:
         self._dirty[connection.key] = connection
 
     def _wire(self, client: mqtt.Client, connection: _Connection) -> None:
-        key, listener, prefix = connection.key, self._listener, self._topic(connection.key, "event")[: -len("event")]
+        key, listener, dialect = connection.key, self._listener, connection.dialect
 
         def on_socket_open(_client: mqtt.Client, _data: Any, sock: Any) -> None:
             if sock.family in {socket.AF_INET, socket.AF_INET6}:
@@ -279,7 +292,7 @@ class Transport:
             if reason.is_failure:
                 connection.refused = str(reason)
             else:
-                client.subscribe([(prefix + channel, 1) for channel in BELOW])
+                client.subscribe([(topic, 1) for topic in dialect.hears])
 
         def on_subscribe(_client: mqtt.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
             if any(reason.is_failure for reason in reasons):
@@ -287,6 +300,7 @@ class Transport:
                 client.disconnect()
                 return
             connection.ready, connection.failures, connection.refused = True, 0, ""
+            self._turned(connection, Turned(dialect.connected()))
             listener.connected(key)
 
         def on_disconnect(_client: mqtt.Client, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
@@ -294,7 +308,7 @@ class Transport:
 
         def on_message(_client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
             if connection.client is client:
-                listener.message(key, message.topic[len(prefix) :], bytes(message.payload))
+                self._turned(connection, dialect.told(message.topic, bytes(message.payload)))
 
         client.on_socket_open, client.on_socket_close = on_socket_open, on_socket_close
         client.on_socket_register_write = lambda *_: None  # writes queue until the turn flushes them

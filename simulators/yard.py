@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from controllers.commands import Action
 from simulators.clock import Clock, monotonic
+from simulators.devices.dialect import Dialect
+from simulators.devices.speaking import dialect_of
 from simulators.gate import Gate
 from simulators.street import SiteSpec
 from simulators.transport import Key, Listener, Transport
 
 CONNECTING_SECONDS_MAX = 30.0
 TURN_SECONDS = 0.5
+STREET_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 class Unanswered(TimeoutError):
@@ -22,7 +26,7 @@ class Unanswered(TimeoutError):
 
 
 class Yard:
-    """Gates of every native device of `sites`.
+    """Gates of every device of `sites` that speaks over MQTT: ours, and those whose dialect there is.
 
     `passwords` by user name ("{site}.{device}"); `offsets` are clock errors by the same name. With `live` False results
     are held back until `send` takes them along, and the gates report their health only on connecting. `heard` is told of
@@ -44,6 +48,7 @@ class Yard:
         live: bool = False,
         heard: Callable[[bytes], None] | None = None,
         answer_seconds_max: float = 60.0,
+        zone: tzinfo = STREET_ZONE,
     ) -> None:
         self.clock = clock
         self.live = live
@@ -53,12 +58,14 @@ class Yard:
             host, port, Listener(self._connected, self._disconnected, self._message), protocol=protocol, tls=tls
         )
         self.gates: dict[Key, Gate] = {}
+        self.dialects: dict[Key, Dialect] = {}
         self.touched: dict[Key, None] = {}  # gates that heard a command since somebody last looked, in order
         self._unsettled: set[Key] = set()
         self._expected: set[tuple[Key, str]] = set()
         for site in sites:
             for device in site.device:
-                if device.vendor != "native":
+                dialect = dialect_of(site, device, zone)
+                if dialect is None:
                     continue
                 key = Key(site.id, device.id)
                 self.gates[key] = Gate(
@@ -70,7 +77,8 @@ class Yard:
                     status_every=timedelta(seconds=30) if live else None,
                     status_on_change=live,
                 )
-                self.transport.add(key, (passwords or {}).get(key.username))
+                self.dialects[key] = dialect
+                self.transport.add(key, (passwords or {}).get(key.username), dialect)
 
     def open(self) -> None:
         """Connect every gate. Raises `Unanswered` naming those that the broker does not let in."""

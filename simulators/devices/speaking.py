@@ -1,0 +1,28 @@
+"""Which virtual devices speak which vendor's protocol over MQTT."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from simulators.devices.dialect import Dialect, NativeDialect
+from simulators.devices.mqtt_qianyi import QianyiDialect
+from simulators.devices.mqtt_vzenith import VzenithDialect
+from simulators.devices.mqtt_xinlutong import XinlutongDialect
+from simulators.street import DeviceSpec, SiteSpec
+
+
+def dialect_of(site: SiteSpec, device: DeviceSpec, zone: tzinfo) -> Dialect | None:
+    """None: it is none of these, or has no name for itself, or no lane. Vzenith and Xinlutong cameras stand at one lane each."""
+    lanes = site.lanes_of(device.id)
+    if device.vendor == "native":
+        return NativeDialect(site.id, device.id)
+    if not device.serial or not lanes:
+        return None
+    match device.vendor:
+        case "vzenith" if "http" not in device.features:
+            return VzenithDialect(site.id, device, lanes[0])
+        case "qianyi":
+            return QianyiDialect(site.id, device, lanes)
+        case "xinlutong":
+            return XinlutongDialect(site.id, device, lanes[0], zone)
+    return None
