@@ -18,6 +18,7 @@ from billing.ledger import WRITTEN_OFF
 from billing.people import same_person
 from gateway.flows.breaks_books import BREAK, STEP, Offer, digest_of, offer_of
 from gateway.flows.reconciliation.standing import break_id
+from gateway.flows.verify_evidence import records, wrong_words
 from gateway.flows.verify_scope import Failure, Look, chunks
 from gateway.store import tables as t
 
@@ -41,11 +42,11 @@ def failures(look: Look) -> Iterator[Failure]:
             rows = list(found)
             ids = [row.id for row in rows]
             steps, lies = _steps(look, site, ids), _lies(look, site, ids)
-            every = [step for name in ids for step in steps[name]]
+            every, evidence = [step for name in ids for step in steps[name]], records(look, site, rows)
             posted, told = _posted(look, site, [step.transaction_id for step in every]), _told(look, site, every)
             for row in rows:
                 why = _wrong_state(row, steps[row.id]) or _wrong_money(row, steps[row.id], lies.get(row.id, 0))
-                why = why or _wrong_row(row, steps[row.id], told)
+                why = why or _wrong_row(row, steps[row.id], told) or wrong_words(row, steps[row.id][0], evidence)
                 if why is not None:
                     yield Failure("break", row.id, why)
                 for place, step in enumerate(steps[row.id]):

@@ -37,11 +37,15 @@ class Breaks(Till):
     def found(self, kind: str = "book_only", fen: int = -2000, *, site: str = "xinyi", **more: Any) -> str:
         """A break as a run writes it: `fen` is what the other side has beyond the books. Its id."""
         self.made += 1
-        key = f"{kind}:{self.made}"
+        about, channel = more.get("about", "payment"), more.get("channel", "wechat")
+        if kind == "missing_exit":
+            about, more = "stay", {"stay_id": "xinyi.gone", **more}
+        order = f"O{self.made}" if about == "payment" else ""
+        subject = more.get("stay_id") if about == "stay" else more.get("subject")
+        key = f"{kind}:{channel}:hushu/{site}:{about}:{order}:" if order else f"{kind}:{site}:{subject}"
         with self.parts.store.writing() as connection:
             desk = hold(self.parts, connection, site, RUN)
             name = break_id(site, kind, f"{key} {desk.today}")
-            channel = more.get("channel", "wechat")
             lines = [Posting(f"assets:channel:{channel}", fen), Posting(suspense(name), -fen)]
             transaction = desk.post("break_found", ("break", name), f"break:{name}:1", lines)
             facts = {"amount_fen": abs(fen), "difference_fen": fen}
@@ -51,14 +55,14 @@ class Breaks(Till):
                 "key": key,
                 "day": desk.today,
                 "kind": kind,
-                "about": "payment",
+                "about": about,
                 "channel": channel,
-                "account": "hushu",
-                "order_number": "",
+                "account": "hushu" if order else "",
+                "order_number": order,
                 "refund_number": "",
                 "subject": "",
                 "suspense_fen": -fen,
-                "evidence": {},
+                "evidence": _evidence(fen),
                 "found_at": desk.now,
                 "found_by": 1,
                 "state": "open",
@@ -113,3 +117,9 @@ class Breaks(Till):
         return list(
             self._all(select(t.LedgerTransaction.__table__).where(ledger.reference == name).order_by(ledger.at))
         )
+
+
+def _evidence(fen: int) -> dict[str, Any]:
+    """The side that has it, alone."""
+    side = "book" if fen < 0 else "channel"
+    return {f"{side}_fen": abs(fen), f"{side}_status": "done"}
