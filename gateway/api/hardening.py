@@ -19,7 +19,8 @@ PICTURE_BYTES_MAX = 2 * 1024 * 1024
 REGISTER_BYTES_MAX = 16 * 1024 * 1024
 STATEMENT_BYTES_MAX = 32 * 1024 * 1024
 _PICTURES = "/api/v1/images/"
-_REGISTER_FILES = frozenset(f"{PREFIX}/{kind}/import" for kind in KINDS)
+# By the API, and by the console's forms.
+_REGISTER_FILES = frozenset(f"{where}/{kind}/import" for kind in KINDS for where in (PREFIX, "/registers"))
 _STATEMENT_FILES = f"{PREFIX}/statements/import"
 
 _log = logger(__name__)

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from gateway.api import registers_view as view
 from gateway.api import shapes_registers as shapes
 from gateway.api.answers import Key, SiteName, instant, json
-from gateway.api.context import Asking, Staff, With
+from gateway.api.context import Asking, Context, Staff, With
 from gateway.api.lists import ByName, ListOf, page
 from gateway.api.problems import problem
 from gateway.api.stays import plate_part
@@ -31,7 +31,7 @@ from gateway.flows.registers_kinds import REGISTERS
 router = APIRouter(tags=["registers"])
 
 EntryId = Annotated[str, Path(max_length=400, description="an `id` of the list")]
-_PROBLEMS_SHOWN_MAX = 200
+PROBLEMS_SHOWN_MAX = 200
 _UNPACKED_MAX = 64 * 1024 * 1024
 
 
@@ -93,7 +93,8 @@ def _cells(kind: str, body: BaseModel) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in given.items()}
 
 
-def _request(staff: Staff, reason: str, key: str | None = None) -> registers_edit.Request:
+def request_of(staff: Staff, reason: str, key: str | None = None) -> registers_edit.Request:
+    """Who asks for a change, and why, for the flows."""
     return registers_edit.Request(
         operator=staff.name,
         source="console" if staff.csrf is not None else "api",
@@ -130,6 +131,9 @@ def _reads(spec: _Kind) -> None:
         valid_at: Annotated[
             str | None, Query(max_length=40, description="only what holds at this instant, or as this day begins")
         ] = None,
+        ends_by: Annotated[
+            str | None, Query(max_length=40, description="only what ends at this instant, with this day, or before")
+        ] = None,
         due: Annotated[
             date | None,
             # Far from the calendar's own ends: months are reckoned back from it.
@@ -148,6 +152,7 @@ def _reads(spec: _Kind) -> None:
             household=household,
             class_=class_,
             valid_at=instant("valid_at", valid_at, context.parts.settings.zone),
+            ends_by=instant("ends_by", ends_by, context.parts.settings.zone, end=True),
             due=due if kind == "certificates" else None,
         )
         return _list(staff, context, kind, wanted, part)
@@ -179,17 +184,17 @@ def _changes(spec: _Kind) -> None:
     kind = spec.kind
 
     def add(staff: Asking, context: With, body: Any, idempotency_key: Key = None) -> Response:
-        request = _request(staff, body.reason, idempotency_key)
+        request = request_of(staff, body.reason, idempotency_key)
         found = registers_edit.add(context.parts, kind, _cells(kind, body), request)
         return json(context.parts, view.entry(kind, staff.role, found), 201)
 
     def alter(staff: Asking, context: With, entry: EntryId, body: Any, idempotency_key: Key = None) -> Response:
-        request = _request(staff, body.reason, idempotency_key)
+        request = request_of(staff, body.reason, idempotency_key)
         found = registers_edit.alter(context.parts, kind, entry, _cells(kind, body), request)
         return json(context.parts, view.entry(kind, staff.role, found))
 
     def end(staff: Asking, context: With, entry: EntryId, body: shapes.ToEnd, idempotency_key: Key = None) -> Response:
-        request = _request(staff, body.reason, idempotency_key)
+        request = request_of(staff, body.reason, idempotency_key)
         found = registers_edit.end(context.parts, kind, entry, body.at, request)
         return json(context.parts, view.entry(kind, staff.role, found))
 
@@ -221,10 +226,13 @@ def _imports(spec: _Kind) -> None:
     _route("POST", f"/{kind}/import", upload, shapes.Imported, "import a CSV or XLSX, sent as the body: all or nothing")
 
 
-def _import(staff: Staff, context: With, kind: str, data: bytes, preview: bool, name: str, reason: str) -> Response:
+def read_file(
+    staff: Staff, context: Context, kind: str, data: bytes, *, preview: bool, name: str, reason: str
+) -> registers.ImportReport:
+    """Import a file, or say what it would change. Raises `Invalid` for one that cannot be read, and `TooMany`."""
     with context.reports.place():
         try:
-            report = registers.import_file(
+            return registers.import_file(
                 context.parts,
                 kind,
                 data,
@@ -238,9 +246,13 @@ def _import(staff: Staff, context: With, kind: str, data: bytes, preview: bool, 
             )
         except registers.UnreadableFile as error:
             raise Invalid(f"file: {error}") from None
+
+
+def _import(staff: Staff, context: With, kind: str, data: bytes, preview: bool, name: str, reason: str) -> Response:
+    report = read_file(staff, context, kind, data, preview=preview, name=name, reason=reason)
     count = len(report.problems)
     if count and not preview:
-        errors = [{"where": f"line {one.line}", "what": one.reason} for one in report.problems[:_PROBLEMS_SHOWN_MAX]]
+        errors = [{"where": f"line {one.line}", "what": one.reason} for one in report.problems[:PROBLEMS_SHOWN_MAX]]
         words = f"{count} bad row{'s' if count > 1 else ''}, nothing was imported; correct them and import again"
         return problem(422, "bad-rows", words, more={"errors": errors, "count": count})
     document = {
@@ -249,8 +261,8 @@ def _import(staff: Staff, context: With, kind: str, data: bytes, preview: bool, 
         "added": report.added,
         "changed": report.changed,
         "unchanged": report.unchanged,
-        "problems": [{"line": one.line, "reason": one.reason} for one in report.problems[:_PROBLEMS_SHOWN_MAX]],
-        "more_problems": max(0, count - _PROBLEMS_SHOWN_MAX),
+        "problems": [{"line": one.line, "reason": one.reason} for one in report.problems[:PROBLEMS_SHOWN_MAX]],
+        "more_problems": max(0, count - PROBLEMS_SHOWN_MAX),
         "changes": [
             {"line": one.line, "action": one.action, "before": one.before, "after": one.after} for one in report.changes
         ],
@@ -282,14 +294,14 @@ for _spec in _KINDS:
 @router.post("/blocklist/{entry}/lift", responses={200: {"model": shapes.Block}})
 def lift(staff: Asking, context: With, entry: EntryId, body: shapes.Reasoned, idempotency_key: Key = None) -> Response:
     """The vehicle may enter again; the entry stays."""
-    found = registers_edit.lift(context.parts, entry, _request(staff, body.reason, idempotency_key))
+    found = registers_edit.lift(context.parts, entry, request_of(staff, body.reason, idempotency_key))
     return json(context.parts, view.entry("blocklist", staff.role, found))
 
 
 @router.post("/certificates/{entry}/review", responses={200: {"model": shapes.Certificate}})
 def review(staff: Asking, context: With, entry: EntryId, body: shapes.Review, idempotency_key: Key = None) -> Response:
     """Somebody has looked at it and it still holds; the next review is due after the policy's months."""
-    request = _request(staff, body.reason, idempotency_key)
+    request = request_of(staff, body.reason, idempotency_key)
     found = registers_edit.review(context.parts, entry, body.valid_to, request)
     return json(context.parts, view.entry("certificates", staff.role, found))
 

@@ -8,6 +8,7 @@ from billing.exports.words import EXCEPTIONS
 from gateway.console.words_desk import DESK
 from gateway.console.words_frame import FRAME
 from gateway.console.words_open import OPEN
+from gateway.console.words_registers import REGISTERS
 
 Language = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
@@ -20,6 +21,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         **FRAME["zh"],
         **DESK["zh"],
         **OPEN["zh"],
+        **REGISTERS["zh"],
         "title": "智慧停车总控台",
         "board": "车道看板",
         "sign_in": "登录",
@@ -169,6 +171,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         **FRAME["en"],
         **DESK["en"],
         **OPEN["en"],
+        **REGISTERS["en"],
         "title": "Parkgate console",
         "board": "Lane board",
         "sign_in": "Sign in",

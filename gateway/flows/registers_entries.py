@@ -28,7 +28,8 @@ MASK = "····"
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries. `plate` is a part of a normalised plate; `valid_at`: those that hold then.
 
-    `due`: certificates that hold now and are to be reviewed on this local day or before it.
+    `ends_by`: those whose end is then or before; `due`: certificates that hold now and are to be reviewed on this local day or
+    before it.
     """
 
     site: str | None = None
@@ -36,6 +37,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     household: str | None = None
     class_: str | None = None
     valid_at: datetime | None = None
+    ends_by: datetime | None = None
     due: date | None = None
 
 
@@ -109,6 +111,8 @@ def _conditions(register: Register, wanted: Filter) -> list[ColumnElement[bool]]
         conditions.append(table.class_id == wanted.class_ if "class_id" in table else false())
     if wanted.valid_at is not None:
         conditions.append(_holds(register, wanted.valid_at))
+    if wanted.ends_by is not None:
+        conditions.append(table.valid_to <= wanted.ends_by)
     return conditions
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.flows import users
+from gateway.flows import registers_entries, users
+from gateway.flows.reading import Slice
+from gateway.flows.registers_entries import Filter
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, an_exception, heard
@@ -31,6 +33,15 @@ class Console(Street):
         self.arrives("out-1", "浙D44444", "2026-03-02 12:30")
         an_exception(parts, "xinyi", "help-1", "help_call", at=self.clock.now(), lane_id="out-1", detail="看不清屏幕")
         heard(parts, "xinyi", at=self.clock.now(), in_1="closed", out_1="fault")
+
+    def entry(self, kind: str, named: str) -> str:
+        """The page of the entry of a register whose plate or household is this."""
+        with self.parts.store.reading() as connection:
+            how = registers_entries.shown(connection, self.parts, kind)
+            found = registers_entries.listed(connection, kind, None, Filter(), Slice(None, 100), how)
+        return next(
+            f"/registers/{kind}/{one['id']}" for _, one in found if named in {one.get("plate"), one["household"]}
+        )
 
     def at(self, url: str) -> Console:
         self.url = url

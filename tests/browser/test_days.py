@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,3 +103,56 @@ def test_a_guard_clears_a_lane_in_two_taps(browser: Browser, service: Service) -
     assert openings(service)[-1] == ("in-2", "guard", "核对后放行：非登记车辆")
     assert guard.faults == []
     guard.leaves()
+
+
+def test_a_registrar_moves_a_household_in(browser: Browser, service: Service, tmp_path: Path) -> None:
+    """By keyboard and form: the household, its car with a typing error put right, a file of neighbours, what ends soon."""
+    registrar = Person(browser, service.url).signs_in("registrar")
+    page = registrar.page
+    page.goto("/registers/households")
+    page.get_by_role("link", name="新登记").click()
+    page.get_by_label("住户（房号）").fill("5-101")
+    page.get_by_label("姓名").fill("赵六")
+    page.get_by_label("事由").fill("入住登记 2026-31")
+    page.keyboard.press("Enter")
+    expect(page.locator("[role=status].good")).to_have_text("已登记。")
+
+    page.get_by_role("link", name="+ 住户车辆").click()
+    expect(page.get_by_label("住户（房号）")).to_have_value("5-101")
+    page.get_by_label("车牌").fill("浙A")
+    page.get_by_label("事由").fill("行驶证已核对")
+    page.keyboard.press("Enter")
+    wrong = page.get_by_label("车牌")
+    expect(wrong).to_be_focused()
+    expect(wrong).to_have_accessible_description(re.compile("不是有效的车牌号"))
+    wrong.fill("浙A 51010")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("浙A51010")
+
+    # A file is looked at before it counts, and stays chosen in between.
+    file = tmp_path / "名册.csv"
+    file.write_text("site,household,name\nxinyi,5-102,钱七\nxinyi,5-103,孙八\n", encoding="utf-8")
+    page.goto("/registers/households/import")
+    expect(page.locator("#apply")).to_be_disabled()
+    page.get_by_label("文件").set_input_files(file)
+    page.get_by_label("事由").fill("物业名册")
+    page.get_by_role("button", name="预览").click()
+    expect(page.locator("#result")).to_contain_text("新增 2")
+    page.locator("#apply").click()
+    expect(page.locator("[role=status].good")).to_have_text("文件已导入。")
+    expect(page.get_by_role("link", name="5-103")).to_be_visible()
+
+    # A search by the key for it; then an end, asked for twice.
+    page.goto("/registers/vehicles")
+    page.keyboard.press("/")
+    page.keyboard.type("510")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="浙A51010").click()
+    page.locator("summary", has_text="终止登记").click()
+    expect(page.get_by_label("最后一天")).to_be_focused()
+    page.locator("details.confirm").get_by_label("事由").fill("车辆已过户")
+    page.get_by_role("button", name="确认终止").click()
+    expect(page.locator("[role=status].good")).to_have_text("已终止。")
+    expect(page.locator("h1")).to_contain_text("已结束")
+    assert registrar.faults == []
+    registrar.leaves()

@@ -6,6 +6,20 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from gateway.console.desk import lanes, queue, stays
+from gateway.console.desk import (
+    lanes,
+    queue,
+    registers,
+    registers_import,
+    registers_soon,
+    stays,
+)
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (queue.router, stays.router, lanes.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    queue.router,
+    stays.router,
+    lanes.router,
+    registers_soon.router,
+    registers_import.router,
+    registers.router,
+)
