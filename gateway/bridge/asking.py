@@ -47,6 +47,10 @@ class Account(NamedTuple):
     login: str
     password: str
 
+    def __repr__(self) -> str:
+        """Without the password: a traceback may show it."""
+        return f"Account({self.address}, {self.login})"
+
 
 def open_client() -> httpx.AsyncClient:
     """For all devices of a bridge. Certificates count as this computer has them; proxies of its environment do not."""

@@ -49,7 +49,7 @@ class HttpDevice:
         self._watching: asyncio.Task[None] | None = None
         adapter = ADAPTERS[fitted.vendor]
         asker = Asker(around.client, account or Account("http://0.0.0.0", "", ""))
-        self._to_whom = Reached(adapter, fitted.fitting, asker, self._barred, self._bar)
+        self._to_whom = Reached(adapter, fitted.fitting, asker, self._barred, self._bar, {})
         self.reached = None if account is None else self._to_whom
 
     def begin(self, due: Due) -> bool:

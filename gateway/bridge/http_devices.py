@@ -49,6 +49,7 @@ class HttpDevices:
         self._served: frozenset[DeviceName] = frozenset()
         self._found: Mapping[DeviceName, tuple[Fitted, Account | None]] = {}
         self._devices: dict[DeviceName, HttpDevice] = {}
+        self._unopened: set[tuple[str, str]] = set()
         # Begun, until they expire: the outbox may have looked before it knew, and offers them once more.
         self._begun: dict[tuple[str, str], datetime] = {}
         self._lock = threading.Lock()
@@ -182,6 +183,9 @@ class HttpDevices:
         for who, one in access.items():
             password = seals.opened(one.sealed)
             if password is None:
+                if who in self._unopened:
+                    continue
+                self._unopened.add(who)
                 _log.error("a device's account cannot be opened with this key", site=who[0], device=who[1])
             else:
                 found[DeviceName(*who)] = Account(one.address, one.login, password)

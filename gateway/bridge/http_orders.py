@@ -31,6 +31,7 @@ from gateway.runtime.clock import Clock
 MOVES_WITHIN_SECONDS = 6.0
 """A barrier that is still where it was is locked, blocked or unplugged: the slowest takes this long."""
 LOOK_EVERY_SECONDS = 0.5
+_RISES_SECONDS = 3.0
 _LOOK_WITHIN_SECONDS = 2.0
 _PAUSE_SECONDS = (0.2, 0.5, 1.0)
 _BUSY_SECONDS = (0.05, 2.0)
@@ -53,13 +54,17 @@ class Due(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """A device with which it is done. `barred`: it does not take our account, nobody asks it; `bar` says so."""
+    """A device with which it is done. `barred`: it does not take our account, nobody asks it; `bar` says so.
+
+    `barrier`: where its barriers were when somebody last looked.
+    """
 
     adapter: Adapter
     fitting: Fitting
     asker: Asker
     barred: Callable[[], bool]
     bar: Callable[[], None]
+    barrier: dict[str, BarrierState]
 
 
 class CarriedOut:
@@ -97,6 +102,9 @@ class CarriedOut:
                 return
             if isinstance(became, CommandResult):
                 self._say([became], False)
+                return
+            if command.action is Action.HOLD_OPEN and ask is not asks[-1] and not await self._risen():
+                self._result(Outcome.FAULT, "not_moved")
                 return
         await self._taken()
 
@@ -179,12 +187,21 @@ class CarriedOut:
             where = await self._where()
         return True
 
+    async def _risen(self) -> bool:
+        """What is locked stays where it is: a barrier that is held must be up before it is."""
+        where = await self._where()
+        if where is None:
+            await asyncio.sleep(min(_RISES_SECONDS, self._moves_within))
+            return True
+        return await self._seen(BarrierState.OPEN, where)
+
     async def _where(self) -> BarrierState | None:
         """None: it does not say."""
         _, status = await position(self._device, self._due.command.lane, self._clock.now())
         if status is None:
             return None
-        self._say([status], False)
+        self._device.barrier.update(status.barrier)
+        self._say([replace(status, barrier=dict(self._device.barrier))], False)
         return status.barrier.get(self._due.command.lane)
 
     def _became(self, outcome: Outcome, detail: str) -> CommandResult:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.adapters.joining import Joiner
 from controllers.adapters.port import Ask, Heard, Part, Picture, Said
-from controllers.events import BarrierState, DeviceStatus, Undecodable
+from controllers.events import DeviceStatus, Undecodable
 from gateway.bridge.asking import NotReached, SignedOut
 from gateway.bridge.http_orders import Reached, position
 from gateway.bridge.porch import Porch
@@ -56,7 +56,6 @@ class Watch:
         self._who, self._device, self._parts = who, device, parts
         self._porch, self._joiner = porch, joiner
         self._quiet, self._look_every = quiet, look_every
-        self._barrier: dict[str, BarrierState] = {}
         self._online: bool | None = None
         self._told = 0.0
 
@@ -156,11 +155,11 @@ class Watch:
         lanes = [lane.id for lane in self._device.fitting.lanes]
         while True:
             looked = [await position(self._device, lane, self._parts.clock.now()) for lane in lanes]
-            before = dict(self._barrier)
+            before = dict(self._device.barrier)
             for one in looked:
-                self._barrier |= one.status.barrier if one.status is not None else {}
+                self._device.barrier.update(one.status.barrier if one.status is not None else {})
             if any(one.answered for one in looked):
-                if self._barrier != before:
+                if self._device.barrier != before:
                     self._told = 0.0
                 self._status(DeviceStatus(online=True))
             elif not listens:
@@ -173,5 +172,5 @@ class Watch:
         if status.online == self._online and at - self._told < _TELL_SECONDS:
             return
         self._online, self._told = status.online, at
-        barrier = {**self._barrier, **status.barrier} if status.online else {}
+        barrier = {**self._device.barrier, **status.barrier} if status.online else {}
         self._porch.put(self._who, [replace(status, barrier=barrier)], self._parts.clock.now())

@@ -17,7 +17,7 @@ _HEARTBEAT = "<eventType>videoloss</eventType><eventState>inactive</eventState>"
 
 
 class Hikvision(AskedCamera):
-    """`mac`: how it calls itself. `signal`: whether it knows where its barrier is."""
+    """Locked, it stays where it is, and answers well to everything. `mac`: how it calls itself. `signal`: whether it knows where its barrier is."""
 
     mac = "44:a6:42:00:00:01"
     signal = True
@@ -74,7 +74,11 @@ class Hikvision(AskedCamera):
                 return _answered(2)
             if mode is None or mode[1] not in {b"open", b"close", b"lock", b"unlock"}:
                 return _answered(4)
-            if mode[1] == b"open":
+            if mode[1] == b"lock":
+                self.locked = True
+            elif mode[1] == b"unlock":
+                self.locked = False
+            elif mode[1] == b"open":
                 self.up()
             elif mode[1] == b"close":
                 self.down()

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from controllers.events import BarrierState
+from gateway.flows import emergencies
+from gateway.flows.charges_books import By
 from gateway.publish.outbox import claim
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -303,3 +306,36 @@ def test_no_password_is_in_the_log(parts: Parts, caplog: pytest.LogCaptureFixtur
     told = capfd.readouterr()
     assert "a-word-of-its-own" not in caplog.text + told.out + told.err
     assert "does not take our account" in caplog.text + told.out + told.err
+
+
+def held(street: HttpStreet) -> None:
+    emergencies.declare(street.parts, ["xinyi"], "fire", By(operator="wang", role="manager"))
+
+
+@on_one_database
+def test_a_barrier_is_up_before_it_is_locked(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        street.bridge.asked._moves_within = 5
+        camera = street.cameras["in-1"]
+        held(street)
+        opened(street, "in-1")
+        street.until(lambda: camera.locked)
+        assert camera.state() is BarrierState.OPEN
+        street.until(lambda: commands(street) == [("done", "moved")])
+
+
+@on_one_database
+def test_what_does_not_rise_is_not_locked(parts: Parts) -> None:
+    with http_street(parts, *HIKVISION) as street:
+        camera = street.cameras["in-1"]
+        held(street)
+        street.until(lambda: ("fault", "not_moved") in commands(street))
+        assert not camera.locked
+
+
+@on_one_database
+def test_in_an_emergency_what_cannot_hold_its_barrier_opens_it(parts: Parts) -> None:
+    with http_street(parts, *DAHUA) as street:
+        held(street)
+        opened(street, "in-1")
+        street.until(lambda: commands(street) == [("accepted", "accepted")])
