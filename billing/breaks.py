@@ -198,14 +198,19 @@ def written_off(item: Break, by: str) -> Proposal:
 
 def account_of(item: Break, word: str) -> str:
     """The account that a word of `TARGETS` means for this break. Raises `NotPosted`."""
-    surplus = item.suspense_fen < 0
-    of_channel = item.channel not in {"", "cash"} and _CHANNEL.fullmatch(item.channel) is not None
-    if word not in TARGETS or (word in _OF_A_SURPLUS and not surplus) or (word in _OF_A_CHANNEL and not of_channel):
-        open_to = [
-            one for one in TARGETS if (surplus or one not in _OF_A_SURPLUS) and (of_channel or one not in _OF_A_CHANNEL)
-        ]
+    open_to = targets_of(item.channel, item.suspense_fen)
+    if word not in open_to:
         raise NotPosted(f"{word[:20]}: of this break money can go to {', '.join(open_to)}")
     return f"assets:channel:{item.channel}" if word == "channel" else _FIXED[word]
+
+
+def targets_of(channel: str, suspense_fen: int) -> list[Target]:
+    """The words of the accounts to which what stands in suspense may go."""
+    surplus = suspense_fen < 0
+    of_channel = channel not in {"", "cash"} and _CHANNEL.fullmatch(channel) is not None
+    return [
+        one for one in TARGETS if (surplus or one not in _OF_A_SURPLUS) and (of_channel or one not in _OF_A_CHANNEL)
+    ]
 
 
 def may_settle(item: Break, by: str) -> None:

@@ -107,17 +107,7 @@ def note(staff: Asking, context: With, break_id: BreakId, asked: shapes.Note, ke
 def resolve(staff: Asking, context: With, break_id: BreakId, asked: shapes.Resolution, key: Key = None) -> Response:
     """Settle it or carry it over. Where it takes two, the step is `propose`, and a manager decides."""
     staff.own(site_of(break_id))
-    to: dict[str, int | None] = {part.account: part.amount_fen for part in asked.to}
-    if len(to) != len(asked.to):
-        raise Invalid("to: each account once")
-    wanted = flow.Resolution(
-        how=asked.resolution,
-        reason=asked.reason,
-        to=to,
-        with_=[Record(one.kind, one.id) for one in asked.with_],
-        until=asked.until,
-    )
-    made = flow.resolve(context.parts, break_id, wanted, by(staff), version=asked.version, key=key)
+    made = flow.resolve(context.parts, break_id, wanted_of(asked), by(staff), version=asked.version, key=key)
     return json(context.parts, plain(made))
 
 
@@ -154,6 +144,20 @@ def repeats(
     with context.reports.reading() as connection:
         found = breaks_repeats.month_of(connection, staff.only(site), month, context.parts.settings.zone)
     return json(context.parts, plain(found))
+
+
+def wanted_of(asked: shapes.Resolution) -> flow.Resolution:
+    """What is asked for, for the flow. Raises `Invalid`."""
+    to: dict[str, int | None] = {part.account: part.amount_fen for part in asked.to}
+    if len(to) != len(asked.to):
+        raise Invalid("to: each account once")
+    return flow.Resolution(
+        how=asked.resolution,
+        reason=asked.reason,
+        to=to,
+        with_=[Record(one.kind, one.id) for one in asked.with_],
+        until=asked.until,
+    )
 
 
 def _list(staff: Staff, context: Context, part: Slice, site: str | None, wanted: Wanted) -> Response:

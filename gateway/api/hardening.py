@@ -21,7 +21,7 @@ STATEMENT_BYTES_MAX = 32 * 1024 * 1024
 _PICTURES = "/api/v1/images/"
 # By the API, and by the console's forms.
 _REGISTER_FILES = frozenset(f"{where}/{kind}/import" for kind in KINDS for where in (PREFIX, "/registers"))
-_STATEMENT_FILES = f"{PREFIX}/statements/import"
+_STATEMENT_FILES = frozenset({f"{PREFIX}/statements/import", "/money/statements/import"})
 
 _log = logger(__name__)
 
@@ -86,7 +86,7 @@ def _most(path: str) -> int:
     """What a body here may have. The large ones are read by routes that have looked who sends them."""
     if path.startswith(_PICTURES):
         return PICTURE_BYTES_MAX
-    if path == _STATEMENT_FILES:
+    if path in _STATEMENT_FILES:
         return STATEMENT_BYTES_MAX
     return REGISTER_BYTES_MAX if path in _REGISTER_FILES else BODY_BYTES_MAX
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from billing.policy import Policy, PolicyError
 from gateway.api.access import SEES_LOW_INCOME
 from gateway.api.answers import json
-from gateway.api.context import Asking, With
+from gateway.api.context import Asking, Context, Staff, With
 from gateway.api.lists import ListOf
 from gateway.api.problems import NotAllowed
 from gateway.api.shapes_policies import Comparison, PolicyApplied, PolicyVersionText
@@ -104,6 +104,20 @@ def compare(
 
     Rows of fewer than ten households are merged; there is no plate in it, and a pass and a low-income exemption are one word.
     """
+    found = compared(staff, context, wanted)
+    if form == "json":
+        return json(context.parts, found)
+    with context.reports.reading() as connection:
+        names = {one["id"]: one["name"] for one in sites(connection, staff.sites, Slice(None, 10_000), disabled=True)}
+    from gateway.flows.compare_sheets import workbook  # noqa: PLC0415 - what writes workbooks is large
+
+    name = f"{found['old']['policy']}-{found['from']}-{found['to']}.xlsx"
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+    return Response(workbook(found, names), media_type=_XLSX, headers=headers)
+
+
+def compared(staff: Staff, context: Context, wanted: ToCompare) -> dict[str, Any]:
+    """The comparison as a document. Raises `NotFound`, `Invalid`, `PolicyRefused`, `TooManyStays`, `TooMany`."""
     if wanted.site is not None:
         staff.own(wanted.site)
     with context.reports.reading() as connection:
@@ -114,7 +128,7 @@ def compare(
             and len({_exempts_parking(one) for one in (*old.versions, *new.versions)}) > 1
         ):
             raise Invalid("low_income: what certificates exempt from is compared by finance")
-        found = comparing.compare(
+        return comparing.compare(
             context.parts,
             connection,
             old,
@@ -124,14 +138,6 @@ def compare(
             site=wanted.site,
             allowed=staff.sites,
         )
-        if form == "json":
-            return json(context.parts, found)
-        names = {one["id"]: one["name"] for one in sites(connection, staff.sites, Slice(None, 10_000), disabled=True)}
-    from gateway.flows.compare_sheets import workbook  # noqa: PLC0415 - what writes workbooks is large
-
-    name = f"{old.newest.id}-{found['from']}-{found['to']}.xlsx"
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    return Response(workbook(found, names), media_type=_XLSX, headers=headers)
 
 
 def _exempts_parking(policy: Policy) -> bool:

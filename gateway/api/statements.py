@@ -21,7 +21,7 @@ from gateway.flows import statements_reading
 router = APIRouter(tags=["statements"])
 
 # A large memory for a small file is not to be had over the network.
-_UNPACKED_MAX = 512 * 1024 * 1024
+UNPACKED_MAX = 512 * 1024 * 1024
 
 ChannelName = Literal["wechat", "alipay", "unionpay", "cash"]
 StatementId = Annotated[str, Path(max_length=64)]
@@ -52,11 +52,11 @@ def _import(
             context.parts,
             channel,
             io.BytesIO(data),
-            _who(staff),
+            who(staff),
             name=name,
             merchant=merchant,
             day=day,
-            unpacked_max=_UNPACKED_MAX,
+            unpacked_max=UNPACKED_MAX,
         )
     return json(context.parts, _plain(found))
 
@@ -65,7 +65,7 @@ def _import(
 def empty(staff: Asking, context: With, asked: shapes.EmptyDay) -> Response:
     """The channel had nothing that day (NO_STATEMENT_EXIST, BILL_NOT_EXIST). 409 where a statement with rows stands."""
     found = flow.record_empty(
-        context.parts, asked.channel, asked.day, _who(staff), kind=asked.kind, merchant=asked.merchant
+        context.parts, asked.channel, asked.day, who(staff), kind=asked.kind, merchant=asked.merchant
     )
     return json(context.parts, _plain(found))
 
@@ -78,7 +78,7 @@ def fetch(staff: Asking, context: With, asked: shapes.FetchDay) -> Response:
     with context.reports.place():
         # Once: who waits for the answer may ask again, and the job does.
         found = fetch_all(
-            context.parts, asked.day, _who(staff), channel=asked.channel, merchant=asked.merchant, tries=1
+            context.parts, asked.day, who(staff), channel=asked.channel, merchant=asked.merchant, tries=1
         )
     return json(context.parts, {"items": [msgspec.to_builtins(one, builtin_types=(datetime,)) for one in found]})
 
@@ -109,7 +109,8 @@ def rows(staff: Asking, context: With, bill: StatementId, part: ByName) -> Respo
     return json(context.parts, page(found, part.limit))
 
 
-def _who(staff: Staff) -> flow.Who:
+def who(staff: Staff) -> flow.Who:
+    """Who asks, for a flow."""
     return flow.Who(operator=staff.name, origin=staff.origin, only=staff.sites)
 
 

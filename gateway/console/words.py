@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from billing.exports.words import EXCEPTIONS
+from gateway.console.words_admin import ADMIN
 from gateway.console.words_desk import DESK
 from gateway.console.words_frame import FRAME
+from gateway.console.words_money import MONEY
 from gateway.console.words_open import OPEN
 from gateway.console.words_registers import REGISTERS
+from gateway.console.words_reports import REPORTS
 
 Language = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
@@ -20,7 +23,10 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
     "zh": {
         **FRAME["zh"],
         **DESK["zh"],
+        **MONEY["zh"],
         **OPEN["zh"],
+        **REPORTS["zh"],
+        **ADMIN["zh"],
         **REGISTERS["zh"],
         "title": "智慧停车总控台",
         "board": "车道看板",
@@ -170,7 +176,10 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
     "en": {
         **FRAME["en"],
         **DESK["en"],
+        **MONEY["en"],
         **OPEN["en"],
+        **REPORTS["en"],
+        **ADMIN["en"],
         **REGISTERS["en"],
         "title": "Parkgate console",
         "board": "Lane board",

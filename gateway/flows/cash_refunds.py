@@ -38,6 +38,7 @@ _SHIFT = t.Shift.__table__.c
 STATES = ("proposed", "approved", "refused", "paid")
 # A payment is one visit's: nobody gives it back in more parts.
 REFUNDS_MAX = 20
+_OF_A_STAY = 10_000
 
 
 class NotCash(Refused):
@@ -244,6 +245,19 @@ def payments(connection: Connection, stay_id: str, page: Slice) -> list[tuple[tu
         ((row.at, row.id), StayPayment(stay=stay_id, **{**row._asdict(), "refunds_fen": int(row.refunds_fen)}))
         for row in rows
     ]
+
+
+def one_payment(parts: Parts, payment_id: str) -> StayPayment:
+    """One payment. Raises `NotFound`."""
+    with parts.store.reading() as connection:
+        stay = _payment(connection, payment_id).stay_id
+        return next(one for _, one in payments(connection, stay, Slice(None, _OF_A_STAY)) if one.id == payment_id)
+
+
+def one_refund(parts: Parts, refund_id: str) -> CashRefund:
+    """One refund. Raises `NotFound`."""
+    with parts.store.reading() as connection:
+        return document(_row(connection, refund_id))
 
 
 def document(row: Any) -> CashRefund:

@@ -69,19 +69,38 @@ def close_site(parts: Parts, site: str, day: date, operator: str | None = None, 
     """Seal one site's day, or return the close that it has."""
     _refuse_unfinished(parts, site, day)
     with parts.store.writing() as connection:
-        held = books.lock_books(connection, site)
-        if held is None:
-            raise NotFound(f"site {site} has no books; apply its site file first")
-        done = books.close_of(connection, site, day)
-        if done is not None:
-            return done
-        previous = books.newest_close(connection, site)
-        _refuse_out_of_order(connection, site, day, held, previous)
-        pass_income.earn_before_close(parts, connection, site, day, held)
-        record = _seal(parts, connection, site, day, previous, operator=operator, origin=origin)
+        record, sealed = _close(parts, connection, site, day, operator, origin)
+        if not sealed:
+            return record
         connection.commit()
     parts.metrics.days_closed.inc()
     return record
+
+
+def preview(parts: Parts, site: str, day: date) -> Record:
+    """What closing a site's day would seal at this moment, or the close that it has: the same work, of which nothing stays.
+
+    Raises as `close_site`.
+    """
+    _refuse_unfinished(parts, site, day)
+    with parts.store.writing() as connection:
+        return _close(parts, connection, site, day)[0]
+
+
+def _close(
+    parts: Parts, connection: Connection, site: str, day: date, operator: str | None = None, origin: str = ""
+) -> tuple[Record, bool]:
+    """The close of a day, and whether it was sealed now; with the site's books held alone, and not committed."""
+    held = books.lock_books(connection, site)
+    if held is None:
+        raise NotFound(f"site {site} has no books; apply its site file first")
+    done = books.close_of(connection, site, day)
+    if done is not None:
+        return done, False
+    previous = books.newest_close(connection, site)
+    _refuse_out_of_order(connection, site, day, held, previous)
+    pass_income.earn_before_close(parts, connection, site, day, held)
+    return _seal(parts, connection, site, day, previous, operator=operator, origin=origin), True
 
 
 def close_missed(parts: Parts, until: date, operator: str | None = None) -> Iterator[tuple[str, date]]:

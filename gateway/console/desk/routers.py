@@ -7,11 +7,24 @@ from typing import Final
 from fastapi import APIRouter
 
 from gateway.console.desk import (
+    admin_devices,
+    admin_pages,
+    admin_users,
     lanes,
+    money,
+    money_breaks,
+    money_days,
+    money_exports,
+    money_payments,
+    money_policies,
+    money_shifts,
+    money_statements,
     queue,
     registers,
     registers_import,
     registers_soon,
+    report_pages,
+    report_zombies,
     stays,
 )
 
@@ -22,4 +35,17 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     registers_soon.router,
     registers_import.router,
     registers.router,
+    money.router,
+    money_shifts.router,
+    money_payments.router,
+    money_days.router,
+    money_breaks.router,
+    money_statements.router,
+    money_exports.router,
+    money_policies.router,
+    report_pages.router,
+    report_zombies.router,
+    admin_users.router,
+    admin_devices.router,
+    admin_pages.router,
 )

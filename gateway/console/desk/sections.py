@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from gateway.flows.reports.catalogue import REPORTS
+
 
 class Page(NamedTuple):
     """A page that the navigation names. `call`: who may make this one of the API sees it."""
@@ -47,9 +49,28 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("blocklist", "/registers/blocklist", ("GET", "/blocklist")),
         Page("soon", "/registers/soon", ("GET", "/households")),
     ),
-    "money": (),
-    "reports": (),
-    "admin": (),
+    "money": (
+        Page("shifts", "/money/shifts", ("GET", "/shifts")),
+        Page("payments", "/money/payments", ("GET", "/orders")),
+        Page("days", "/money/days", ("GET", "/days/{day}")),
+        Page("breaks", "/money/breaks", ("GET", "/breaks")),
+        Page("statements", "/money/statements", ("GET", "/statements")),
+        Page("exports", "/money/exports", ("GET", "/exports")),
+        Page("policies", "/money/policies", ("GET", "/policies")),
+    ),
+    "reports": (
+        *(Page(f"report.{name}", f"/reports/{name}", ("GET", f"/reports/{name}")) for name in REPORTS),
+        Page("zombies", "/zombies", ("GET", "/zombie-vehicles")),
+    ),
+    # Sites and devices everybody's API may read; their pages are for who looks after accounts as well.
+    "admin": (
+        Page("admin.users", "/admin/users", ("GET", "/users")),
+        Page("admin.sites", "/admin/sites", ("GET", "/users")),
+        Page("admin.devices", "/admin/devices", ("GET", "/users")),
+        Page("admin.jobs", "/admin/jobs", ("GET", "/jobs")),
+        Page("admin.audit", "/admin/audit", ("GET", "/audit")),
+        Page("admin.settings", "/admin/settings", ("GET", "/settings")),
+    ),
 }
 PAGES: Final = tuple(page for pages in SECTIONS.values() for page in pages)
 
