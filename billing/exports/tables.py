@@ -22,6 +22,7 @@ from billing.exports.words import (
     BREAKS,
     CHANNELS,
     EXCEPTIONS,
+    MATCH_STATES,
     STATES,
     SUMS,
     account_name,
@@ -265,7 +266,8 @@ def _reconciled(days: Days) -> Table:
                 for (channel, merchant, state), by_side in sorted(found.items()):
                     figures = [by_side.get(side, _NO_TOTAL) for side, _ in sides]
                     yield (
-                        *(one.day, one.site, channel, name_of(CHANNELS, channel), merchant, state),
+                        *(one.day, one.site, channel, name_of(CHANNELS, channel), merchant),
+                        name_of(MATCH_STATES, state),
                         *(cell for total in figures for cell in (total.rows, total.fen)),
                         *(figures[1].fen - figures[0].fen, record.hash.hex()),
                     )

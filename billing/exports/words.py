@@ -57,6 +57,7 @@ EXCEPTIONS: Final = {
     "opened_without_event": "无记录抬杆",
     "tailgating": "跟车",
     "alarm": "设备报警",
+    "device_refused": "设备越权被拒",
     "calendar_unknown": "节假日历缺失",
     "statement_missing": "渠道账单未到",
     "day_not_closed": "未能日结",
@@ -82,6 +83,13 @@ BREAKS: Final = {
     "voucher_count": "停车券不符",
 }
 BREAK_STATES: Final = {"open": "待处理", "carried_over": "挂账", "awaiting_approval": "待复核", "resolved": "已处理"}
+MATCH_STATES: Final = {
+    "matched": "相符",
+    "across": "跨日相符",
+    "break": "差异",
+    "waiting": "未到",
+    "idle": "无资金变动",
+}
 _ACCOUNTS: Final = {
     "assets:bank": "银行存款",
     "income:parking": "停车收入",

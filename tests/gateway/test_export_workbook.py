@@ -12,8 +12,10 @@ import msgspec
 import openpyxl
 import pytest
 
-from billing.exports import SiteDay, tables, written
+from billing.exports import Column, SiteDay, Table, tables, written
+from billing.exports.words import BREAKS, EXCEPTIONS
 from gateway.flows.export_workbook import xlsx_to
+from gateway.runtime.ids import derive_in_site
 from tests.billing.test_close import DAY
 from tests.billing.test_exports import ZONE, a_site
 
@@ -60,6 +62,19 @@ def test_its_figures_are_those_of_the_close() -> None:
     ledger = rows(made["流水"])
     assert len(ledger) == sum(len(said.postings) for said in one.transactions)
     assert sum(round(row["金额(元)"] * 100) for row in ledger) == 0
+
+
+def test_no_word_of_the_books_is_cut_off_by_its_neighbour() -> None:
+    shift = derive_in_site("hushuxincun", "shift")
+    longest = {
+        "kind": max({**BREAKS, **EXCEPTIONS}, key=len),
+        **dict.fromkeys(("shift", "stay", "reference"), shift),
+        **dict.fromkeys(("account", "item"), f"assets:cash:{shift}"),
+    }
+    each = [Table(name, name, (Column(name, name),), [(value,)]) for name, value in longest.items()]
+    ((_, made),) = written(xlsx_to("all", "all", DAY, each, ZONE))
+    for sheet in openpyxl.load_workbook(io.BytesIO(made)):
+        assert len(sheet["A2"].value) <= sheet.column_dimensions["A"].width, sheet.title
 
 
 def test_numbers_are_numbers_and_times_are_local_times() -> None:
