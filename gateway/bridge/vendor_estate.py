@@ -20,6 +20,8 @@ class Spoken(NamedTuple):
     fitting: Fitting
     moves: bool
     """It tells where its barrier is."""
+    replies: bool
+    """It tells whether it has taken a command."""
 
 
 class VendorEstate:
@@ -33,7 +35,8 @@ class VendorEstate:
             topics = () if adapter is None else adapter.listens(fitting).topics
             if adapter is None or not topics:
                 continue
-            one = Spoken(DeviceName(*name), adapter, fitting, adapter.capabilities(fitting).position)
+            can = adapter.capabilities(fitting)
+            one = Spoken(DeviceName(*name), adapter, fitting, can.position, can.replies)
             self.devices[name] = one
             for topic in topics:
                 self._by_topic.setdefault(topic, []).append(one)

@@ -148,31 +148,32 @@ class VendorTopics:
         These devices know no deadline: no broker may keep it for longer than it is fresh.
         """
         assert self._link is not None
-        fresh_seconds = (one.expires_at - self._parts.clock.now()) // timedelta(seconds=1)
-        if fresh_seconds < 1:
+        estate, now = self._estate, self._parts.clock.now()
+        by = None if estate is None else estate.devices.get((one.site, one.device))
+        fresh_seconds = (one.expires_at - now) // timedelta(seconds=1)
+        if by is None or fresh_seconds < 1 or (one.site, one.id) in self._refused:
             return None
-        mids = [self._link.publish(said.topic, said.payload, fresh_seconds=fresh_seconds) for said in self._worded(one)]
+        try:
+            sent = by.adapter.encode(native.decode_command(one.payload), by.fitting, now)
+        except CannotCarryOut as problem:
+            self._refuse(one, by, problem, now)
+            return None
+        mids = [
+            self._link.publish(said.topic, said.payload, fresh_seconds=fresh_seconds)
+            for said in sent
+            if isinstance(said, Publish)
+        ]
+        if mids and mids[0] is not None and not by.replies:
+            self._porch.put(by.who, (Accepted(command=one.id, at=now, detail="sent: it replies nothing"),), now)
         return mids[0] if mids else None
 
-    def _worded(self, one: PlannedCommand | Waiting) -> tuple[Publish, ...]:
-        """Nothing, where the device cannot be told so: that is the command's result."""
-        estate = self._estate
-        spoken = None if estate is None else estate.devices.get((one.site, one.device))
-        key, now = (one.site, one.id), self._parts.clock.now()
-        if spoken is None or key in self._refused:
-            return ()
-        try:
-            sent = spoken.adapter.encode(native.decode_command(one.payload), spoken.fitting, now)
-        except CannotCarryOut as problem:
-            self._refused = {known: until for known, until in self._refused.items() if until > now}
-            if len(self._refused) < _REFUSED_MAX:
-                self._refused[key] = one.expires_at
-            result = CommandResult(
-                command=one.id, outcome=Outcome.REFUSED, at=now, detail=f"{problem.code}: {problem.detail}"[:200]
-            )
-            self._porch.put(spoken.who, (result,), now)
-            return ()
-        return tuple(message for message in sent if isinstance(message, Publish))
+    def _refuse(self, one: PlannedCommand | Waiting, by: Spoken, problem: CannotCarryOut, now: datetime) -> None:
+        """In the device's place, once: the outbox offers it again until that is stored."""
+        self._refused = {known: until for known, until in self._refused.items() if until > now}
+        if len(self._refused) < _REFUSED_MAX:
+            self._refused[one.site, one.id] = one.expires_at
+        detail = f"{problem.code}: {problem.detail}"[:200]
+        self._porch.put(by.who, (CommandResult(command=one.id, outcome=Outcome.REFUSED, at=now, detail=detail),), now)
 
     def settled(self, outcome: Decided) -> None:
         """Called after a commit: whoever waits for an answer gets it now."""

@@ -64,6 +64,7 @@ class Vzenith:
             direct_open=told.DIRECT_OPEN in has and not over_http and not legacy,
             clock=not legacy,
             resends=over_http,
+            replies=not over_http and not legacy,
         )
 
     def listens(self, fitting: Fitting) -> Listens:

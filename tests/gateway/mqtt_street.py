@@ -1,0 +1,137 @@
+"""A street of other vendors' cameras at the embedded broker: virtual cameras on sockets, a whole bridge before them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from gateway.bridge.bridge import Bridge
+from gateway.bridge.embedded import EmbeddedBroker
+from gateway.flows import estate
+from gateway.store import tables as t
+from gateway.wiring import Parts
+from simulators.gate import Gate
+from simulators.street import parse_street
+from simulators.transport import Key
+from simulators.yard import Yard
+from tests.gateway.trade import Street
+from tests.servers import free_port
+
+NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
+_HEAD = """
+[[merchant]]
+id = "hushu"
+name = "湖墅"
+[[site]]
+id = "xinyi"
+name = "信义坊"
+capacity = 100
+policy = "hushu-residential"
+merchant = "hushu"
+  [[site.gate]]
+  id = "east"
+"""
+_LANE = """
+    [[site.gate.lane]]
+    id = "{lane}"
+    direction = "{direction}"
+    device = "cam-{lane}"
+    passage_sensor = false
+"""
+_CAMERA = """
+  [[site.device]]
+  id = "cam-{lane}"
+  vendor = "{vendor}"
+  serial = "SN-{lane}"
+  features = [{features}]
+  password = "not a secret"
+"""
+LANES = ("in-1", "out-1")
+
+
+class MqttStreet:
+    """One camera a lane, all of one kind. The clock stands until it is moved on."""
+
+    def __init__(self, parts: Parts, vendor: str, features: tuple[str, ...], stack: ExitStack) -> None:
+        url = f"embedded://127.0.0.1:{free_port()}"
+        settings = parts.settings.model_copy(update={"broker_url": url})
+        self.parts = Parts(settings=settings, clock=parts.clock, store=parts.store, metrics=parts.metrics)
+        self.street = Street(self.parts)
+        self.clock = self.street.clock
+        self.clock.set(NOW)
+        words = ", ".join(f'"{one}"' for one in features)
+        text = "".join(
+            [
+                _HEAD,
+                *(_LANE.format(lane=lane, direction=lane.partition("-")[0]) for lane in LANES),
+                *(_CAMERA.format(lane=lane, vendor=vendor, features=words) for lane in LANES),
+            ]
+        )
+        estate.apply(self.parts, text)
+        broker = EmbeddedBroker(settings)
+        broker.start()
+        stack.callback(broker.stop)
+        self.broker = broker.for_bridge()
+        self.bridge = Bridge(self.parts, self.broker)
+        self.bridge.start()
+        stack.callback(self.bridge.stop)
+        self.yard = Yard(
+            parse_street(text).with_gates(),
+            self.clock,
+            self.broker.host,
+            self.broker.port,
+            boot="b1",
+            passwords={f"xinyi.cam-{lane}": "not a secret" for lane in LANES},
+            live=True,
+        )
+        stack.callback(self.yard.close)
+        self.yard.open()
+
+    def camera(self, lane: str) -> Gate:
+        return self.yard.gates[Key("xinyi", f"cam-{lane}")]
+
+    def dialect(self, lane: str) -> Any:
+        return self.yard.dialects[Key("xinyi", f"cam-{lane}")]
+
+    def sees(self, lane: str, plate: str | None, *, twice: bool = False) -> None:
+        """A vehicle stands in front of the camera, which says so."""
+        self.camera(lane).vehicle_arrives(lane, self.clock.now(), plate=plate)
+        self.yard.send(Key("xinyi", f"cam-{lane}"), twice=twice)
+
+    def goes(self, lane: str) -> None:
+        self.camera(lane).vehicle_passes(lane, self.clock.now())
+
+    def later(self, **by: float) -> None:
+        """Time passes, and the cameras notice."""
+        self.clock.advance(**by)
+        for key, gate in self.yard.gates.items():
+            gate.tick(self.clock.now())
+            self.yard.send(key)
+
+    def raised(self, lane: str) -> list[str | None]:
+        """The commands that raised the barrier."""
+        return [one.command for one in self.camera(lane).movements if one.up]
+
+    def commands(self) -> list[tuple[str, str]]:
+        return [(one.action, one.state) for one in self.rows(t.CommandRow)]
+
+    def rows(self, table: Any) -> list[Any]:
+        with self.parts.store.reading() as connection:
+            return list(connection.execute(select(table.__table__).order_by(*table.__table__.primary_key.columns)))
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < end, f"it did not come to that: {self.commands()}"
+            self.yard.pump(0.01)
+
+
+@contextmanager
+def mqtt_street(parts: Parts, vendor: str, *features: str) -> Iterator[MqttStreet]:
+    with ExitStack() as stack:
+        yield MqttStreet(parts, vendor, features, stack)

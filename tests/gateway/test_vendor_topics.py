@@ -1,0 +1,151 @@
+"""Other vendors' cameras at the broker: decided like any other, told in their own bytes, and never late."""
+
+from __future__ import annotations
+
+import pytest
+
+from controllers.commands import Action
+from controllers.events import BarrierState
+from gateway.flows import staff_commands
+from gateway.flows.charges_books import By
+from gateway.store import tables as t
+from gateway.wiring import Parts
+from simulators.transport import Key
+from tests.gateway.mqtt_street import MqttStreet, mqtt_street
+
+PLATE = "浙B77777"
+KINDS = {
+    "vzenith": ("vzenith",),
+    "vzenith, serial first": ("vzenith", "serial_first", "direct_open"),
+    "vzenith, legacy": ("vzenith", "legacy"),
+    "qianyi": ("qianyi",),
+    "xinlutong": ("xinlutong",),
+}
+SEES_ITS_BARRIER = ("vzenith", "position_1_open")
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+each_vendor = pytest.mark.parametrize("kind", ["vzenith", "qianyi", "xinlutong"])
+
+
+def confirmed(street: MqttStreet) -> list[tuple[str, str]]:
+    return [(one.plate, one.state) for one in street.street.stays()]
+
+
+@on_one_database
+@every_kind
+def test_a_vehicle_comes_and_goes_and_what_is_said_twice_counts_once(parts: Parts, kind: tuple[str, ...]) -> None:
+    with mqtt_street(parts, *kind) as street:
+        street.sees("in-1", PLATE, twice=True)
+        street.until(lambda: street.commands() == [("open", "accepted")])
+        assert len(street.raised("in-1")) == 1
+        assert confirmed(street) == [(PLATE, "inside")]
+        street.goes("in-1")
+        street.later(minutes=5)
+        street.sees("out-1", PLATE)
+        street.until(lambda: len(street.raised("out-1")) == 1)
+        street.until(lambda: street.commands() == [("open", "accepted")] * 2)
+        assert confirmed(street) == [(PLATE, "left")]
+        (stay,) = street.street.stays()
+        assert (stay.confirmed, stay.payable_fen) == (True, 0)
+        assert len(street.rows(t.PlateEventRow)) == 2
+        assert street.rows(t.ExceptionItem) == street.rows(t.Quarantine) == []
+
+
+@on_one_database
+@each_vendor
+def test_history_opens_nothing(parts: Parts, kind: str) -> None:
+    with mqtt_street(parts, kind) as street:
+        key = Key("xinyi", "cam-in-1")
+        street.yard.cut(key)
+        street.camera("in-1").vehicle_arrives("in-1", street.clock.now(), plate=PLATE)
+        street.camera("in-1").vehicle_reverses("in-1", street.clock.now())
+        street.later(minutes=1)
+        street.yard.restore(key)
+        street.until(lambda: len(street.rows(t.PlateEventRow)) == 1)
+        (event,) = street.rows(t.PlateEventRow)
+        assert (event.plate, event.buffered) == (PLATE, True)
+        street.sees("out-1", "浙B77778")  # whatever was told before it has arrived
+        street.until(lambda: len(street.rows(t.PlateEventRow)) == 2)
+        assert (street.raised("in-1"), [one for one in street.rows(t.CommandRow) if one.lane_id == "in-1"]) == ([], [])
+
+
+@on_one_database
+@each_vendor
+def test_an_order_for_a_camera_that_is_away_never_opens_when_it_is_back(parts: Parts, kind: str) -> None:
+    with mqtt_street(parts, kind) as street:
+        key = Key("xinyi", "cam-out-1")
+        street.yard.cut(key)
+        asked = staff_commands.Asked(action=Action.OPEN, reason="stuck")
+        street.clock.advance(seconds=1)
+        try:
+            staff_commands.command(street.parts, "xinyi.out-1", asked, By(operator="li", role="console"))
+        except staff_commands.DeviceAway:
+            assert kind == "qianyi"  # the broker has said so for it
+        else:
+            street.until(lambda: street.commands()[0][1] in {"sent", "accepted"})
+        street.later(seconds=30)
+        street.yard.restore(key)
+        street.sees("in-1", PLATE)
+        street.until(lambda: len(street.raised("in-1")) == 1)
+        assert street.raised("out-1") == []
+
+
+@on_one_database
+@each_vendor
+def test_a_busy_camera_refuses_and_staff_hear_of_it(parts: Parts, kind: str) -> None:
+    with mqtt_street(parts, kind) as street:
+        street.dialect("in-1").busy = True
+        street.sees("in-1", PLATE)
+        street.until(lambda: street.commands() == [("open", "refused")])
+        assert street.raised("in-1") == []
+        assert [one.kind for one in street.rows(t.ExceptionItem)] == ["command_not_confirmed"]
+
+
+@on_one_database
+def test_accepted_is_not_moved_where_the_barrier_is_seen(parts: Parts) -> None:
+    with mqtt_street(parts, *SEES_ITS_BARRIER) as street:
+        street.sees("in-1", PLATE)
+        street.until(lambda: street.commands() == [("open", "accepted")])
+        assert not street.street.stays()[0].confirmed
+        assert street.camera("in-1").lanes["in-1"].barrier.state(street.clock.now()) is BarrierState.MOVING
+        street.later(seconds=2)
+        street.until(lambda: street.commands() == [("open", "done")])
+        street.later(seconds=20)
+        street.sees("out-1", PLATE)
+        street.until(lambda: len(street.raised("out-1")) == 1)
+        assert street.rows(t.ExceptionItem) == []
+
+
+@on_one_database
+def test_accepted_and_never_moved_is_a_fault(parts: Parts) -> None:
+    with mqtt_street(parts, *SEES_ITS_BARRIER) as street:
+        street.sees("in-1", PLATE)
+        street.until(lambda: street.commands() == [("open", "accepted")])
+        street.clock.advance(seconds=11)  # and the camera says nothing of its barrier
+        street.until(lambda: street.commands() == [("open", "fault")])
+        assert [one.kind for one in street.rows(t.ExceptionItem)] == ["barrier_fault"]
+
+
+@on_one_database
+def test_what_cannot_be_done_is_its_commands_result(parts: Parts) -> None:
+    with mqtt_street(parts, "xinlutong") as street:
+        asked = staff_commands.Asked(action=Action.HOLD_OPEN, reason="moving van")
+        given = staff_commands.command(street.parts, "xinyi.in-1", asked, By(operator="li", role="console"))
+        street.until(lambda: street.commands() == [("hold_open", "refused")])
+        assert "not_supported" in str(staff_commands.given(street.parts, "xinyi.in-1", given.id).detail)
+
+
+@on_one_database
+def test_nobody_speaks_for_another(parts: Parts) -> None:
+    """The topic says who speaks; a payload that names another camera is kept and believed by nobody."""
+    with mqtt_street(parts, "qianyi") as street:
+        street.dialect("in-1").serial, its = "SN-out-1", street.dialect("in-1").serial
+        wire = street.dialect("in-1")._up("result", "m1", type="online", plate_num=PLATE, utc_ts=1, inout="in")
+        street.dialect("in-1").serial = its
+        connection = street.yard.transport._connections[Key("xinyi", "cam-in-1")]
+        assert connection.client is not None
+        connection.client.publish("aiot/plate/SN-in-1", wire.payload, qos=1)
+        street.yard.transport._dirty[connection.key] = connection
+        street.until(lambda: [one.code for one in street.rows(t.Quarantine)] == ["other_device"])
+        assert [(one.site_id, one.device_id) for one in street.rows(t.Quarantine)] == [("xinyi", "cam-in-1")]
+        assert street.rows(t.PlateEventRow) == []
