@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -103,7 +103,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     no longer names ends at its own `until`, or by a delta.
     `list_version`: its status says which list it has; without it, `DeviceStatus.list_version` says nothing.
     `direct_open`: one order that opens whatever the wiring. `clock`: its events carry their own instants.
-    `resends`: it sends again what had no answer. `replies`: it says whether it has taken a command; without it, nothing is heard of one.
+    `resends`: it sends again what had no answer.
     """
 
     delivery: Delivery
@@ -118,7 +118,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     direct_open: bool = False
     clock: bool = True
     resends: bool = False
-    replies: bool = True
 
 
 # --- what comes from a device ---------------------------------------------------------------------------------------
@@ -306,6 +305,23 @@ class Listens(msgspec.Struct, frozen=True, kw_only=True):
     topics: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     streams: tuple[Ask, ...] = ()
+
+
+@runtime_checkable
+class LookedAfter(Protocol):
+    """What an adapter may offer beside `Adapter`, for devices that are asked: their clock and the whole of their list."""
+
+    def ask_time(self, fitting: Fitting) -> Ask:
+        """The answer decodes to a `DeviceStatus` with `at`."""
+        ...
+
+    def set_time(self, fitting: Fitting, now: datetime) -> Ask:
+        """To be asked again afterwards: its own answer says nothing."""
+        ...
+
+    def forget_list(self, fitting: Fitting) -> Ask:
+        """Takes every vehicle out of the device's list. The answer decodes to a `ListTaken` of version 0."""
+        ...
 
 
 class Adapter(Protocol):

@@ -10,6 +10,7 @@ from controllers.adapters.dahua import reads
 from controllers.adapters.port import (
     PICTURE_PAYLOAD_BYTES_MAX,
     Answered,
+    Ask,
     Capabilities,
     Delivery,
     Fitting,
@@ -90,6 +91,17 @@ class Dahua:
         """Nothing: no driver has been seen to ask."""
         fitting.lane_named(lane)
         return ()
+
+    def ask_time(self, fitting: Fitting) -> Ask:
+        del fitting
+        return told.ask_time()
+
+    def set_time(self, fitting: Fitting, now: datetime) -> Ask:
+        return told.set_time(fitting, now)
+
+    def forget_list(self, fitting: Fitting) -> Ask:
+        del fitting
+        return told.forget_list()
 
     def redacted(self, message: Message) -> bytes:
         """As it is: credentials travel in headers, which are the transport's."""

@@ -13,6 +13,7 @@ from controllers.commands import Action, Command, Receipt
 _SNAP = "/cgi-bin/trafficSnap.cgi"
 _RECORDS = "/cgi-bin/recordUpdater.cgi"
 _LIST = "name=TrafficRedList"
+CLOCK = "/cgi-bin/global.cgi"
 ACTIONS = frozenset({Action.OPEN, Action.CLOSE})
 
 
@@ -22,6 +23,20 @@ def asks(order: Order, fitting: Fitting, now: datetime) -> tuple[Ask, ...]:
     if isinstance(order, Command):
         return (_command(order, fitting),)
     return tuple(ask for part in parts_of_list(order, 1) for ask in _list_part(part, fitting, now))
+
+
+def ask_time() -> Ask:
+    return Ask(method="GET", path=CLOCK, query="action=getCurrentTime", auth=Auth.DIGEST)
+
+
+def set_time(fitting: Fitting, now: datetime) -> Ask:
+    """It counts in local time, whatever its settings show."""
+    local = quote(f"{now.astimezone(fitting.zone):%Y-%m-%d %H:%M:%S}", safe=":")
+    return Ask(method="GET", path=CLOCK, query=f"action=setCurrentTime&time={local}", auth=Auth.DIGEST)
+
+
+def forget_list() -> Ask:
+    return _record(f"action=clear&{_LIST}", id_of_part(ListPart(version=0, number=1, of=1)))
 
 
 def event_stream() -> Ask:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from controllers.adapters.dahua.orders import CLOCK
 from controllers.adapters.listing import taken
 from controllers.adapters.port import (
     CREDENTIALS_REFUSED,
@@ -46,6 +47,7 @@ _EVENT = re.compile(r"\s*Code=(\w{1,60});\s*action=(\w{1,20});\s*index=\d{1,4}(?
 _FIRST_EVENT = "Events[0]."
 _READ = "TrafficJunction"
 _LINES_MAX = 400
+_CLOCK_SAYS = "result="
 
 
 class _Pic(msgspec.Struct, rename="pascal"):
@@ -142,12 +144,13 @@ def speaker(message: Posted) -> str:
 
 def answered(message: Answered, fitting: Fitting, now: datetime) -> Heard:
     """`OK` (or the number of a record) says that it has taken it, and nothing of the barrier."""
-    del fitting
     small_enough(message.body, PICTURE_PAYLOAD_BYTES_MAX)
     order = message.ask.order
-    if order is None:
-        return Heard()
     text = _text(message.body).strip()
+    if order is None:
+        told = text.startswith(_CLOCK_SAYS) and message.ask.path == CLOCK and message.status == 200
+        at = instant_of_text(text.removeprefix(_CLOCK_SAYS).strip(), fitting.zone) if told else None
+        return Heard(said=(DeviceStatus(online=True, at=at),) if told else ())
     well = 200 <= message.status < 300 and (text.upper().startswith("OK") or text.startswith("RecNo="))
     detail = None if well else _why(message.status, text)
     if (of_list := taken(order, well=well, detail=detail)) is not None:

@@ -10,6 +10,7 @@ from controllers.adapters.hikvision import reads
 from controllers.adapters.port import (
     PICTURE_PAYLOAD_BYTES_MAX,
     Answered,
+    Ask,
     Capabilities,
     Delivery,
     Fitting,
@@ -85,6 +86,16 @@ class Hikvision:
 
     def position(self, lane: str, fitting: Fitting) -> tuple[Sent, ...]:
         return told.ask_position(fitting.lane_named(lane), fitting)
+
+    def ask_time(self, fitting: Fitting) -> Ask:
+        del fitting
+        return told.ask_time()
+
+    def set_time(self, fitting: Fitting, now: datetime) -> Ask:
+        return told.set_time(fitting, now)
+
+    def forget_list(self, fitting: Fitting) -> Ask:
+        return told.forget_list(fitting)
 
     def redacted(self, message: Message) -> bytes:
         """As it is: credentials travel in headers, which are the transport's."""

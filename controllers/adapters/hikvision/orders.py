@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ WHITE_LIST = "white_list"
 """Older firmware that says whiteList where newer says allowList."""
 
 LIST_PART_ENTRIES = 20
+TIME = "/ISAPI/System/time"
 
 _XML = (("Content-Type", "application/xml; charset=utf-8"),)
 _JSON = (("Content-Type", "application/json; charset=utf-8"),)
@@ -54,6 +55,34 @@ def ask_position(lane: FittedLane, fitting: Fitting) -> tuple[Ask, ...]:
         return ()
     path = f"/ISAPI/Parking/channels/{_number(lane)}/barrierGate/barrierGateStatus"
     return (Ask(method="GET", path=path, auth=Auth.DIGEST),)
+
+
+def ask_time() -> Ask:
+    return Ask(method="GET", path=TIME, auth=Auth.DIGEST)
+
+
+def set_time(fitting: Fitting, now: datetime) -> Ask:
+    """By hand: a device whose own time server served it would not be asked to. Its zone has its sign turned round."""
+    local = now.astimezone(fitting.zone)
+    minutes = int((local.utcoffset() or timedelta()).total_seconds()) // 60
+    sign, hours, rest = "-" if minutes >= 0 else "+", *divmod(abs(minutes), 60)
+    body = (
+        f"{_HEAD}<Time {_NAMESPACE}><timeMode>manual</timeMode><localTime>{local.isoformat(timespec='seconds')}</localTime>"
+        f"<timeZone>CST{sign}{hours}:{rest:02}:00</timeZone></Time>"
+    )
+    return Ask(method="PUT", path=TIME, headers=_XML, body=body.encode(), auth=Auth.DIGEST)
+
+
+def forget_list(fitting: Fitting) -> Ask:
+    return Ask(
+        method="PUT",
+        path=f"/ISAPI/Traffic/channels/{_number(fitting.lanes[0]) if fitting.lanes else 1}/DelLicensePlateAuditData",
+        query="format=json",
+        headers=_JSON,
+        body=_json({"deleteAllEnabled": True}),
+        auth=Auth.DIGEST,
+        order=id_of_part(ListPart(version=0, number=1, of=1)),
+    )
 
 
 def alert_stream() -> Ask:

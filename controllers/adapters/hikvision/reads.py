@@ -10,6 +10,7 @@ import msgspec
 
 from controllers.adapters import xml
 from controllers.adapters.framing import name_of, parts_of
+from controllers.adapters.hikvision.orders import TIME
 from controllers.adapters.listing import taken
 from controllers.adapters.port import (
     CREDENTIALS_REFUSED,
@@ -109,7 +110,7 @@ def answered(message: Answered, fitting: Fitting, now: datetime) -> Heard:
     small_enough(message.body, PICTURE_PAYLOAD_BYTES_MAX)
     order = message.ask.order
     if order is None:
-        return _position(message, fitting)
+        return _time(message, fitting) if message.ask.path == TIME else _position(message, fitting)
     well, busy, outcome, detail = _verdict(message)
     of_list = taken(order, well=well, detail=None if well else detail)
     if of_list is not None:
@@ -154,6 +155,13 @@ def _status_in(body: bytes) -> _Status | None:
     if not (code.isascii() and code.isdigit() and len(code) < 6):
         raise Undecodable("not_in_schema", "an answer without a status")
     return _Status(int(code), root.word("statusString"), root.word("subStatusCode"))
+
+
+def _time(message: Answered, fitting: Fitting) -> Heard:
+    if message.status != 200 or message.ask.method != "GET":
+        return Heard()
+    text = xml.parse(message.body).word("localTime")
+    return Heard(said=(DeviceStatus(online=True, at=instant_of_text(text, fitting.zone)),))
 
 
 def _position(message: Answered, fitting: Fitting) -> Heard:
