@@ -88,6 +88,7 @@ class Door:
                 who
                 for who, (vendor, fitting) in self._fitted.items()
                 if ADAPTERS[vendor].capabilities(fitting).delivery is Delivery.ANSWER
+                and not ADAPTERS[vendor].listens(found[who].fitting).topics  # told at the broker
             )
         )
 

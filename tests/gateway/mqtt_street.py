@@ -59,7 +59,9 @@ class MqttStreet:
 
     def __init__(self, parts: Parts, vendor: str, features: tuple[str, ...], stack: ExitStack) -> None:
         url = f"embedded://127.0.0.1:{free_port()}"
-        settings = parts.settings.model_copy(update={"broker_url": url})
+        # The door of HTTP beside it, which takes Vzenith for its own otherwise.
+        door = {"devices_http": "127.0.0.1:0"} if vendor == "vzenith" else {}
+        settings = parts.settings.model_copy(update={"broker_url": url, **door})
         self.parts = Parts(settings=settings, clock=parts.clock, store=parts.store, metrics=parts.metrics)
         self.street = Street(self.parts)
         self.clock = self.street.clock
