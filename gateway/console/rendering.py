@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,6 +42,14 @@ def clock(instant: str | datetime | None) -> str:
     return found.strftime("%H:%M:%S")
 
 
+def last_day(instant: str | datetime | None) -> str:
+    """The last local day of a period that ends before an instant, which is in the site's zone already."""
+    if instant is None:
+        return ""
+    found = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return (found - timedelta(microseconds=1)).date().isoformat()
+
+
 def script_data(value: object) -> Markup:
     """JSON that is safe inside a `<script type="application/json">`."""
     text = json.dumps(value, ensure_ascii=False)
@@ -50,7 +58,7 @@ def script_data(value: object) -> Markup:
     return Markup(text)  # noqa: S704 - nothing of it can end the element
 
 
-_environment.filters.update(yuan=yuan, clock=clock)
+_environment.filters.update(yuan=yuan, clock=clock, last_day=last_day)
 
 
 def language_of(request: Request) -> Language:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from billing.exports.words import EXCEPTIONS
-from gateway.console.words_admin import ADMIN
 from gateway.console.words_desk import DESK
 from gateway.console.words_frame import FRAME
 from gateway.console.words_money import MONEY
 from gateway.console.words_open import OPEN
 from gateway.console.words_registers import REGISTERS
-from gateway.console.words_reports import REPORTS
+from gateway.console.words_vouchers import VOUCHERS
 
 Language = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
@@ -19,15 +18,8 @@ LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
 # Each barrier state has a shape as well as a word: colour alone says nothing to many.
 BARRIER_ICONS: Final = {"open": "↑", "closed": "—", "moving": "↕", "fault": "✕", "unknown": "?"}
 
-WORDS: Final[dict[Language, dict[str, str]]] = {
+_GENERAL: Final[dict[Language, dict[str, str]]] = {
     "zh": {
-        **FRAME["zh"],
-        **DESK["zh"],
-        **MONEY["zh"],
-        **OPEN["zh"],
-        **REPORTS["zh"],
-        **ADMIN["zh"],
-        **REGISTERS["zh"],
         "title": "智慧停车总控台",
         "board": "车道看板",
         "sign_in": "登录",
@@ -174,13 +166,6 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "pay.voucher.voucher-not-now": "此停车记录现在不能使用停车券。",
     },
     "en": {
-        **FRAME["en"],
-        **DESK["en"],
-        **MONEY["en"],
-        **OPEN["en"],
-        **REPORTS["en"],
-        **ADMIN["en"],
-        **REGISTERS["en"],
         "title": "Parkgate console",
         "board": "Lane board",
         "sign_in": "Sign in",
@@ -328,6 +313,12 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
     },
 }
 
+# Each area's module has its own.
+_AREAS: Final = (FRAME, DESK, MONEY, OPEN, REGISTERS, VOUCHERS)
+WORDS: Final[dict[Language, dict[str, str]]] = {
+    lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
+}
+
 # Kinds of exceptions come from the flows; the board shows the word where it has one, else the kind as it is.
 EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
     "zh": EXCEPTIONS,
@@ -354,6 +345,7 @@ EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
         "opened_without_event": "passed without a read",
         "tailgating": "tailgating",
         "alarm": "device alarm",
+        "device_refused": "a device was refused",
         "calendar_unknown": "holidays not known",
         "statement_missing": "a channel's statement is missing",
         "day_not_closed": "a day is not closed",

@@ -26,6 +26,7 @@ from gateway.console.desk import (
     report_pages,
     report_zombies,
     stays,
+    vouchers,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -35,6 +36,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     registers_soon.router,
     registers_import.router,
     registers.router,
+    vouchers.router,
     money.router,
     money_shifts.router,
     money_payments.router,

@@ -47,6 +47,7 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("passes", "/registers/passes", ("GET", "/passes")),
         Page("free-vehicles", "/registers/free-vehicles", ("GET", "/free-vehicles")),
         Page("blocklist", "/registers/blocklist", ("GET", "/blocklist")),
+        Page("vouchers", "/vouchers", ("GET", "/vouchers/books")),
         Page("soon", "/registers/soon", ("GET", "/households")),
     ),
     "money": (

@@ -1,0 +1,359 @@
+"""Vouchers over the counter: books and their sheets to print, the register of who took what, one voucher's way."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.responses import Response
+
+from gateway.api.answers import instant
+from gateway.api.context import Context, Staff, With
+from gateway.api.lists import ByName, ByTime, NotOurCursor
+from gateway.api.lists import page as sliced
+from gateway.api.live import in_zone
+from gateway.console.desk import door
+from gateway.flows import reading
+from gateway.flows.reading import Slice
+from gateway.flows.refusals import Invalid, Refused
+from gateway.flows.vouchers import books, register
+from gateway.flows.vouchers import reading as found
+from gateway.runtime.ids import random_token
+
+router = APIRouter(include_in_schema=False)
+
+Text = Annotated[str, Query(max_length=64)]
+Typed = Annotated[str, Form(max_length=400)]
+Serial = Annotated[int, Path(ge=1, le=99_999_999)]
+STATES: Final = ("stock", "issued", "presented", "used", "void", "expired", "returned")
+_SEE, _BOOKS, _ISSUES = ("GET", "/vouchers"), ("POST", "/vouchers/books"), ("POST", "/vouchers/issues")
+_SHEET_MAX = 500
+_BOOK_FIELDS = ("site", "kind", "value", "count", "valid_from", "valid_to", "buyer", "title")
+_ISSUE_FIELDS = ("site", "first_serial", "last_serial", "household", "taker", "purpose", "signature")
+
+
+@router.get("/vouchers")
+def list_books(request: Request, context: With, part: ByName, site: Text = "") -> Response:
+    """Books by site, with what of each is left today."""
+    staff = door.staff_at(request, context, ("GET", "/vouchers/books"))
+    if isinstance(staff, Response):
+        return staff
+    today = context.parts.clock.now().astimezone(context.parts.settings.zone).date()
+    try:
+        allowed = staff.only(site or None)
+        with context.reports.reading() as connection:
+            rows = found.books(connection, allowed, part)
+            stock = {one["book"]: one["stands"] for one in found.stock(connection, allowed, today)}
+            sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+    except Refused as why:
+        return door.refused(request, staff, why, "/vouchers")
+    for _, one in rows:
+        last = one["last_serial"]
+        starts = range(one["first_serial"], last + 1, _SHEET_MAX)
+        one["sheets"] = [{"from": first, "to": min(first + _SHEET_MAX - 1, last)} for first in starts]
+        one["stands"] = stock.get(one["id"])
+    return _page(
+        request, staff, "vouchers.html", context, found=sliced(rows, part.limit), sites=sites, asked={"site": site}
+    )
+
+
+@router.get("/vouchers/books/new")
+def book_form(request: Request, context: With) -> Response:
+    """The form of a new book."""
+    staff = door.staff_at(request, context, _SEE, _BOOKS)
+    return staff if isinstance(staff, Response) else _form(request, context, staff, "book", {})
+
+
+@router.post("/vouchers/books/new")
+def make_book(
+    request: Request,
+    context: With,
+    *,
+    csrf: Typed = "",
+    once: Typed = "",
+    site: Typed = "",
+    kind: Typed = "",
+    value: Typed = "",
+    count: Typed = "",
+    valid_from: Typed = "",
+    valid_to: Typed = "",
+    buyer: Typed = "",
+    title: Typed = "",
+) -> Response:
+    """Put it into stock."""
+    staff = door.staff_at(request, context, _SEE, _BOOKS)
+    if isinstance(staff, Response):
+        return staff
+    if door.from_elsewhere(staff, csrf):
+        return door.back_to("/vouchers")
+    typed = dict(zip(_BOOK_FIELDS, (site, kind, value, count, valid_from, valid_to, buyer, title), strict=True))
+    zone = context.parts.settings.zone
+    try:
+        staff.only(site)
+        since, until = instant("valid_from", valid_from, zone), instant("valid_to", valid_to, zone, end=True)
+        if since is None or until is None:
+            raise Invalid("valid_to: say from when until when it is valid")
+        books.make_book(
+            context.parts,
+            site=site,
+            kind=kind,
+            value=_value(kind, value),
+            count=_whole("count", count),
+            valid_from=since,
+            valid_to=until,
+            buyer=buyer.strip() or None,
+            title=title,
+            operator=staff.name,
+            idempotency_key=once or None,
+            origin=staff.origin,
+        )
+    except Refused as why:
+        return _form(request, context, staff, "book", typed, why)
+    return door.back_to("/vouchers", said="book-made")
+
+
+@router.get("/vouchers/issues")
+def issues(
+    request: Request,
+    context: With,
+    part: ByTime,
+    *,
+    site: Text = "",
+    household: Text = "",
+    month: Annotated[str, Query(pattern=r"^(20\d\d-(0[1-9]|1[0-2]))?$")] = "",
+) -> Response:
+    """The register of who took what, the newest first."""
+    staff = door.staff_at(request, context, ("GET", "/vouchers/issues"))
+    if isinstance(staff, Response):
+        return staff
+    try:
+        allowed = staff.only(site or None)
+        with context.reports.reading() as connection:
+            rows = found.register(connection, allowed, part, household=household or None, month=month or None)
+            sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+    except Refused as why:
+        return door.refused(request, staff, why, "/vouchers/issues")
+    seen = [(key, msgspec.structs.asdict(one)) for key, one in rows]
+    asked = {"site": site, "household": household, "month": month}
+    return _page(
+        request, staff, "vouchers_issues.html", context, found=sliced(seen, part.limit), sites=sites, asked=asked
+    )
+
+
+@router.get("/vouchers/issues/new")
+def issue_form(request: Request, context: With, site: Text = "", first_serial: Text = "") -> Response:
+    """The form by which vouchers are handed out."""
+    staff = door.staff_at(request, context, _SEE, _ISSUES)
+    if isinstance(staff, Response):
+        return staff
+    return _form(request, context, staff, "issue", {"site": site, "first_serial": first_serial})
+
+
+@router.post("/vouchers/issues/new")
+def issue(
+    request: Request,
+    context: With,
+    *,
+    csrf: Typed = "",
+    once: Typed = "",
+    site: Typed = "",
+    first_serial: Typed = "",
+    last_serial: Typed = "",
+    household: Typed = "",
+    taker: Typed = "",
+    purpose: Typed = "",
+    signature: Typed = "",
+) -> Response:
+    """Hand them out."""
+    staff = door.staff_at(request, context, _SEE, _ISSUES)
+    if isinstance(staff, Response):
+        return staff
+    if door.from_elsewhere(staff, csrf):
+        return door.back_to("/vouchers/issues")
+    said = (site, first_serial, last_serial, household, taker, purpose, signature)
+    typed = dict(zip(_ISSUE_FIELDS, said, strict=True))
+    try:
+        staff.only(site)
+        register.issue(
+            context.parts,
+            site=site,
+            first_serial=_whole("first_serial", first_serial),
+            last_serial=_whole("last_serial", last_serial or first_serial),
+            household=household.strip() or None,
+            taker=taker,
+            purpose=purpose,
+            signature=signature,
+            operator=staff.name,
+            idempotency_key=once or None,
+            origin=staff.origin,
+        )
+    except Refused as why:
+        return _form(request, context, staff, "issue", typed, why)
+    return door.back_to("/vouchers/issues", said="issued")
+
+
+@router.get("/vouchers/find")
+def find(
+    request: Request,
+    context: With,
+    part: ByName,
+    *,
+    site: Text = "",
+    serial: Annotated[str, Query(max_length=8, pattern=r"^\d*$")] = "",
+    state: Text = "",
+    book: Text = "",
+) -> Response:
+    """Vouchers by site and serial. Never their codes."""
+    staff = door.staff_at(request, context, _SEE)
+    if isinstance(staff, Response):
+        return staff
+    try:
+        if part.after is not None and not part.after[1].isdecimal():
+            raise NotOurCursor
+        if state and state not in STATES:
+            raise Invalid(f"state: one of {', '.join(STATES)}")
+        wanted = found.VoucherFilter(book=book or None, state=state or None, serial=int(serial) if serial else None)
+        allowed = staff.only(site or None)
+        with context.reports.reading() as connection:
+            rows = found.vouchers(connection, allowed, wanted, part)
+            sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+    except Refused as why:
+        return door.refused(request, staff, why, "/vouchers/find")
+    return _page(
+        request,
+        staff,
+        "vouchers_find.html",
+        context,
+        found=sliced(rows, part.limit),
+        sites=sites,
+        states=STATES,
+        asked={"site": site, "serial": serial, "state": state, "book": book},
+    )
+
+
+@router.get("/vouchers/at/{site}/{serial}")
+def one(request: Request, context: With, site: Annotated[str, Path(max_length=40)], serial: Serial) -> Response:
+    """Everything that became of one voucher, and what may be done with it, or with those after it."""
+    staff = door.staff_at(request, context, ("GET", "/vouchers/{site}/{serial}/steps"))
+    return staff if isinstance(staff, Response) else _one(request, context, staff, site, serial)
+
+
+@router.post("/vouchers/at/{site}/{serial}")
+def move(
+    request: Request,
+    context: With,
+    site: Annotated[str, Path(max_length=40)],
+    serial: Serial,
+    *,
+    what: Annotated[Literal["return", "void"], Form()],
+    csrf: Typed = "",
+    last: Typed = "",
+    reason: Typed = "",
+) -> Response:
+    """Back into stock, or worth nothing from now on: this one, or all up to `last`."""
+    staff = door.staff_at(request, context, _SEE, ("POST", f"/vouchers/{what}s"))
+    if isinstance(staff, Response):
+        return staff
+    here = f"/vouchers/at/{site}/{serial}"
+    if door.from_elsewhere(staff, csrf):
+        return door.back_to(here)
+    step = register.give_back if what == "return" else register.declare_void
+    try:
+        staff.only(site)
+        step(
+            context.parts,
+            site=site,
+            first_serial=serial,
+            last_serial=_whole("last", last or str(serial)),
+            reason=reason,
+            operator=staff.name,
+            origin=staff.origin,
+        )
+    except Refused as why:
+        return _one(request, context, staff, site, serial, why)
+    return door.back_to(here, said=f"voucher-{what}")
+
+
+def _one(
+    request: Request, context: Context, staff: Staff, site: str, serial: int, why: Refused | None = None
+) -> Response:
+    try:
+        staff.own(site)
+        with context.parts.store.reading() as connection:
+            steps = found.history(connection, staff.sites, site, serial)
+            wanted = found.VoucherFilter(serial=serial)
+            ((_, voucher),) = found.vouchers(connection, frozenset({site}), wanted, Slice(None, 1))
+    except Refused as missing:
+        return door.refused(request, staff, missing, "/vouchers/find")
+    return _page(
+        request,
+        staff,
+        "vouchers_one.html",
+        context,
+        200 if why is None else why.status,
+        voucher=voucher,
+        steps=[{**step, "business_day": step["business_day"].isoformat()} for step in steps],
+        moves=[what for what in ("return", "void") if door.may(staff, "POST", f"/vouchers/{what}s")],
+        errors={} if why is None else {"": why},
+    )
+
+
+def _form(
+    request: Request, context: Context, staff: Staff, what: str, typed: dict[str, str], why: Refused | None = None
+) -> Response:
+    with context.parts.store.reading() as connection:
+        sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+        buyers = found.buyers(connection, staff.sites, Slice(None, 200))
+    names = _BOOK_FIELDS if what == "book" else _ISSUE_FIELDS
+    return _page(
+        request,
+        staff,
+        f"vouchers_{what}_form.html",
+        context,
+        200 if why is None else why.status,
+        typed={name: typed.get(name, "") for name in names},
+        errors={} if why is None else door.at_fields(why, names),
+        sites=[(one["id"], one["name"]) for one in sites],
+        buyers=[(one["id"], one["name"]) for _, one in buyers if one["enabled"]],
+        once=random_token(18),
+    )
+
+
+def _page(
+    request: Request, staff: Staff, template: str, context: Context, status: int = 200, **values: Any
+) -> Response:
+    tabs = [
+        (where, words)
+        for where, words, call in (
+            ("/vouchers", "vouchers.books", ("GET", "/vouchers/books")),
+            ("/vouchers/issues", "vouchers.issues", ("GET", "/vouchers/issues")),
+            ("/vouchers/find", "vouchers.find", _SEE),
+        )
+        if door.may(staff, *call)
+    ]
+    dressed = in_zone(values, context.parts.settings.zone)
+    hands = door.may(staff, *_ISSUES)
+    return door.page(request, staff, template, status, here="vouchers", tabs=tabs, issues=hands, **dressed)
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.strip().isdecimal() or len(text.strip()) > 8:
+        raise Invalid(f"{name}: a whole number")
+    return int(text)
+
+
+def _value(kind: str, text: str) -> int:
+    """Minutes of an hour voucher; fen of what is typed in yuan; nothing of a whole stay."""
+    if kind == "whole_stay":
+        return 0
+    if kind == "hour":
+        return _whole("value", text)
+    try:
+        fen = Decimal(text.strip()) * 100
+    except InvalidOperation:
+        raise Invalid("value: yuan, with at most two decimals") from None
+    if not fen.is_finite() or fen != fen.to_integral_value() or not 0 < fen <= 1_000_000:
+        raise Invalid("value: yuan, with at most two decimals")
+    return int(fen)
