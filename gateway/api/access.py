@@ -210,7 +210,9 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/zombie-vehicles/{case_id}"): _STAFF,
     # Who walks the yards; to have one towed away is a manager's word, which the route sees to.
     ("POST", "/api/v1/zombie-vehicles/{case_id}/steps"): frozenset({GUARD, CONSOLE, REGISTRAR, MANAGER}),
-    # Accounts are a manager's, within their own sites.
+    # Accounts and devices' passwords are a manager's, within their own sites.
+    ("POST", "/api/v1/devices/{device_id}/credentials"): frozenset({MANAGER}),
+    ("POST", "/api/v1/devices/{device_id}/revocation"): frozenset({MANAGER}),
     ("GET", "/api/v1/users"): frozenset({MANAGER, AUDITOR}),
     ("POST", "/api/v1/users"): frozenset({MANAGER}),
     ("PATCH", "/api/v1/users/{name}"): frozenset({MANAGER}),

@@ -1,4 +1,4 @@
-"""Administration over HTTP: accounts of staff, the audit trail, the settings."""
+"""Administration over HTTP: accounts of staff, passwords of devices, the audit trail, the settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from gateway.api.lists import ByTime, ListOf, NotOurCursor, page
 from gateway.api.passes import by
 from gateway.api.passes_shapes import Asked, Words
 from gateway.api.problems import NotAllowed
-from gateway.flows import audit_trail, settings_shown, users_admin
-from gateway.flows.reading import Slice
+from gateway.flows import audit_trail, device_access, settings_shown, users_admin
+from gateway.flows.reading import Slice, site_of
 from gateway.flows.users import User
 
 router = APIRouter(tags=["administration"])
 
+DeviceId = Annotated[str, Path(max_length=81)]
 UserName = Annotated[str, Path(max_length=64)]
 Role = Literal["guard", "cashier", "console", "registrar", "finance", "manager", "committee", "auditor"]
 Sites = Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(max_length=1000)]
@@ -58,6 +59,10 @@ class PasswordMade(BaseModel):
 
     name: str
     password: str
+
+
+class Reason(Asked):
+    reason: Words
 
 
 class TrailLine(BaseModel):
@@ -111,6 +116,22 @@ def change(staff: Asking, context: With, name: UserName, asked: AccountChange) -
 def reset(staff: Asking, context: With, name: UserName) -> Response:
     """A new password; whoever is signed in under that name is signed out."""
     return _secret(context, {"name": name, "password": users_admin.reset(context.parts, staff.sites, name, by(staff))})
+
+
+@router.post("/devices/{device_id}/credentials", responses={200: {"model": PasswordMade}})
+def renew(staff: Asking, context: With, device_id: DeviceId, asked: Reason) -> Response:
+    """A new password for a device; the one before ends with this. A broker of its own is told by `parkgate device accounts`."""
+    staff.own(site_of(device_id))
+    made = device_access.renew(context.parts, staff.sites, device_id, asked.reason, by(staff))
+    return _secret(context, {"name": made.username, "password": made.password})
+
+
+@router.post("/devices/{device_id}/revocation", status_code=204)
+def revoke(staff: Asking, context: With, device_id: DeviceId, asked: Reason) -> Response:
+    """No password at all: the device is let in no longer, until it is given a new one."""
+    staff.own(site_of(device_id))
+    device_access.revoke(context.parts, staff.sites, device_id, asked.reason, by(staff))
+    return Response(status_code=204)
 
 
 @router.get("/audit", responses={200: {"model": ListOf[TrailLine]}})

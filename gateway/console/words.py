@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from billing.exports.words import EXCEPTIONS
+from gateway.console.words_admin import ADMIN
 from gateway.console.words_desk import DESK
 from gateway.console.words_frame import FRAME
 from gateway.console.words_money import MONEY
 from gateway.console.words_open import OPEN
 from gateway.console.words_registers import REGISTERS
+from gateway.console.words_reports import REPORTS
 from gateway.console.words_vouchers import VOUCHERS
 
 Language = Literal["zh", "en"]
@@ -314,7 +316,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (FRAME, DESK, MONEY, OPEN, REGISTERS, VOUCHERS)
+_AREAS: Final = (FRAME, DESK, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS)
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

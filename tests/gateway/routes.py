@@ -102,6 +102,7 @@ PATHS: dict[str, str] = {
     "lane_id": "xinyi.out-1",
     "case_id": derive_in_site("xinyi", "zombie", "example"),
     "name": "somebody",
+    "device_id": "xinyi.d1",
     "break_id": derive_in_site("xinyi", "break", "example"),
     "invoice_id": derive("iv", "xinyi", "xinyi.a", "0", MORNING.isoformat()).replace("-", ""),
 }

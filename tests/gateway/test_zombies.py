@@ -15,6 +15,7 @@ from gateway.flows.refusals import Invalid, NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import House
+from tests.gateway.test_console import csrf_of, signed_in
 from tests.gateway.trade import Street, local
 
 LEE = By(operator="lee", role="guard")
@@ -159,3 +160,32 @@ def test_a_long_list_comes_page_by_page(street: Street) -> None:
         seen += [one["id"] for one in answer["items"]]
         cursor = answer["next"]
     assert (len(seen), len(set(seen)), cursor) == (5, 5, None)
+
+
+@on_one_database
+class TestPages:
+    def test_a_guard_puts_a_notice_on_it_and_sees_who_did(self, street: Street) -> None:
+        case = found(street)["id"]
+        house = House(street.parts)
+        house.hires("lee", "guard", "xinyi")
+        lee = signed_in(house, "lee")
+        page = lee.get("/zombies").text
+        assert "浙A00001" in page
+        where = f"/zombies/{case}"
+        page = lee.get(where).text
+        assert 'value="towed"' not in page
+        answer = lee.post(where, data={"csrf": csrf_of(page), "step": "notice", "note": "贴单"})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{where}?said=saved")
+        page = lee.get(where).text
+        assert "贴单" in page
+        assert "lee" in page
+        assert lee.post(where, data={"csrf": csrf_of(page), "step": "towed", "note": "x"}).status_code == 403
+        assert lee.post(where, data={"csrf": "made up", "step": "cleared", "note": "x"}).status_code == 303
+        assert [one["state"] for one in cases(street.parts)] == ["notified"]
+
+    def test_who_only_reads_has_no_form(self, street: Street) -> None:
+        case = found(street)["id"]
+        house = House(street.parts)
+        house.hires("ann", "auditor")
+        assert "<textarea" not in signed_in(house, "ann").get(f"/zombies/{case}").text
+        assert signed_in(house, "ann").get("/zombies/xinyi.nothing").status_code == 404

@@ -1,0 +1,163 @@
+"""Sites and devices: what is in service, how devices are, and their passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.responses import Response
+
+from gateway.api.administration import NO_STORE
+from gateway.api.context import Context, Staff, With
+from gateway.api.lists import AllByName
+from gateway.api.lists import page as sliced
+from gateway.api.live import in_zone
+from gateway.api.passes import by
+from gateway.console.desk import door
+from gateway.flows import device_access, reading
+from gateway.flows.refusals import NotFound, Refused
+
+router = APIRouter(include_in_schema=False)
+
+_SITES, _DEVICES = ("GET", "/sites"), ("GET", "/devices")
+_RENEW, _REVOKE = ("POST", "/devices/{device_id}/credentials"), ("POST", "/devices/{device_id}/revocation")
+_ADMIN = ("GET", "/users")
+_ALL = reading.Slice(None, 200)
+DeviceId = Annotated[str, Path(max_length=81)]
+Text = Annotated[str, Form(max_length=2000)]
+
+
+@router.get("/admin/sites")
+def sites(request: Request, context: With, part: AllByName) -> Response:
+    """Sites by id, also those out of service."""
+    staff = door.staff_at(request, context, _SITES, _ADMIN)
+    if isinstance(staff, Response):
+        return staff
+    with context.parts.store.reading() as connection:
+        found = reading.sites(connection, staff.sites, part, disabled=True)
+    keyed = [((one["id"], one["id"]), one) for one in found]
+    return door.page(request, staff, "admin_sites.html", here="admin.sites", found=sliced(keyed, part.limit))
+
+
+@router.get("/admin/devices")
+def devices(
+    request: Request, context: With, part: AllByName, site: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
+    """Devices by site, with what they last said of themselves."""
+    staff = door.staff_at(request, context, _DEVICES, _ADMIN)
+    if isinstance(staff, Response):
+        return staff
+    try:
+        allowed = staff.only(site or None)
+    except Refused as why:
+        return door.refused(request, staff, why, "/admin/devices")
+    with context.parts.store.reading() as connection:
+        now = context.parts.clock.now()
+        found = reading.devices(connection, allowed, part, now, disabled=True)
+        known = reading.sites(connection, staff.sites, _ALL, disabled=True)
+    keyed = [((one["site"], one["device"]), one) for one in found]
+    return door.page(
+        request,
+        staff,
+        "admin_devices.html",
+        here="admin.devices",
+        found=in_zone(sliced(keyed, part.limit), context.parts.settings.zone),
+        sites=known,
+        names={one["id"]: one["name"] for one in known},
+        asked={"site": site},
+    )
+
+
+@router.get("/admin/devices/{device_id}")
+def device(request: Request, context: With, device_id: DeviceId) -> Response:
+    """One device: how it is, and its password."""
+    staff = door.staff_at(request, context, _DEVICES, _ADMIN)
+    return staff if isinstance(staff, Response) else _one(request, context, staff, device_id)
+
+
+@router.post("/admin/devices/{device_id}/credentials")
+def renew(request: Request, context: With, device_id: DeviceId, csrf: Text = "", reason: Text = "") -> Response:
+    """A new password, shown once; the one before ends with this."""
+
+    def done(staff: Staff) -> Response:
+        made = device_access.renew(context.parts, staff.sites, device_id, reason, by(staff))
+        answer = door.page(
+            request,
+            staff,
+            "admin_password.html",
+            here="admin.devices",
+            name=made.username,
+            password=made.password,
+            back=f"/admin/devices/{device_id}",
+            device=True,
+        )
+        answer.headers.update(NO_STORE)
+        return answer
+
+    return _changed(request, context, device_id, _RENEW, csrf, done)
+
+
+@router.post("/admin/devices/{device_id}/revocation")
+def revoke(request: Request, context: With, device_id: DeviceId, csrf: Text = "", reason: Text = "") -> Response:
+    """No password at all: it is let in no longer."""
+
+    def done(staff: Staff) -> Response:
+        device_access.revoke(context.parts, staff.sites, device_id, reason, by(staff))
+        return door.back_to(f"/admin/devices/{device_id}", said="done")
+
+    return _changed(request, context, device_id, _REVOKE, csrf, done)
+
+
+def _changed(
+    request: Request,
+    context: Context,
+    device_id: str,
+    call: tuple[str, str],
+    csrf: str,
+    done: Callable[[Staff], Response],
+) -> Response:
+    staff = door.staff_at(request, context, call)
+    if isinstance(staff, Response):
+        return staff
+    where = f"/admin/devices/{device_id}"
+    if door.from_elsewhere(staff, csrf):
+        return door.back_to(where)
+    try:
+        staff.own(reading.site_of(device_id))
+        return done(staff)
+    except Refused as why:
+        return door.refused(request, staff, why, where)
+
+
+def _one(request: Request, context: Context, staff: Staff, device_id: str) -> Response:
+    site, _, _ = device_id.partition(".")
+    try:
+        staff.own(site)
+        found, lanes = _read(context, site, device_id)
+        if found is None:
+            raise NotFound("there is no such device, or not for you")
+    except Refused as why:
+        return door.refused(request, staff, why, "/admin/devices")
+    zone = context.parts.settings.zone
+    return door.page(
+        request,
+        staff,
+        "admin_device.html",
+        here="admin.devices",
+        device=in_zone(found, zone),
+        lanes=in_zone(lanes, zone),
+        external=not context.parts.settings.broker.embedded,
+    )
+
+
+def _read(context: Context, site: str, device_id: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The device and its lanes."""
+    with context.parts.store.reading() as connection:
+        now, here = context.parts.clock.now(), frozenset({site})
+        found = reading.devices(connection, here, _ALL, now, disabled=True)
+        lanes = reading.lanes(connection, here, _ALL, now, disabled=True)
+    return (
+        next((one for one in found if one["id"] == device_id), None),
+        [one for one in lanes if one["device"] == device_id],
+    )

@@ -1,0 +1,97 @@
+"""Administration that only looks: sites with their devices, jobs, the audit trail, the settings. Devices' passwords: `admin_devices`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from gateway.api.administration import all_sites, trail_page
+from gateway.api.answers import instant
+from gateway.api.context import With
+from gateway.api.lists import ByTime
+from gateway.api.live import in_zone
+from gateway.console.desk import door
+from gateway.flows import job_runs, reading, settings_shown
+from gateway.flows.audit_trail import TrailFilter
+from gateway.flows.refusals import Refused
+
+router = APIRouter(include_in_schema=False)
+
+_SITES = reading.Slice(None, 200)
+Text = Annotated[str, Query(max_length=64)]
+
+
+@router.get("/admin/jobs")
+def jobs(request: Request, context: With) -> Response:
+    """What each job last did, and when it runs again."""
+    staff = door.staff_at(request, context, ("GET", "/jobs"))
+    if isinstance(staff, Response):
+        return staff
+    try:
+        all_sites(staff)
+    except Refused as why:
+        return door.refused(request, staff, why, "/")
+    with context.parts.store.reading() as connection:
+        found = job_runs.runs(connection, context.parts.clock.now())
+    zone = context.parts.settings.zone
+    return door.page(request, staff, "admin_jobs.html", here="admin.jobs", found=in_zone(found, zone))
+
+
+@router.get("/admin/audit")
+def trail(
+    request: Request,
+    context: With,
+    part: ByTime,
+    *,
+    operator: Text = "",
+    action: Text = "",
+    site: Text = "",
+    since: Annotated[str, Query(alias="from", max_length=40)] = "",
+    until: Annotated[str, Query(alias="to", max_length=40)] = "",
+) -> Response:
+    """Who did what, the newest first."""
+    staff = door.staff_at(request, context, ("GET", "/audit"))
+    if isinstance(staff, Response):
+        return staff
+    zone = context.parts.settings.zone
+    try:
+        wanted = TrailFilter(
+            site=site or None,
+            operator=operator.strip() or None,
+            action=action.strip() or None,
+            since=instant("from", since, zone),
+            until=instant("to", until, zone, end=True),
+        )
+        found = trail_page(staff, context, wanted, part)
+    except Refused as why:
+        return door.refused(request, staff, why, "/admin/audit")
+    with context.parts.store.reading() as connection:
+        sites = reading.sites(connection, staff.sites, _SITES, disabled=True)
+    asked = {"operator": operator, "action": action, "site": site, "from": since, "to": until}
+    return door.page(
+        request,
+        staff,
+        "admin_audit.html",
+        here="admin.audit",
+        wide=True,
+        found=in_zone(found, zone),
+        sites=sites,
+        names={one["id"]: one["name"] for one in sites},
+        asked=asked,
+    )
+
+
+@router.get("/admin/settings")
+def settings(request: Request, context: With) -> Response:
+    """How this process is set up, without a secret."""
+    staff = door.staff_at(request, context, ("GET", "/settings"))
+    if isinstance(staff, Response):
+        return staff
+    try:
+        all_sites(staff)
+    except Refused as why:
+        return door.refused(request, staff, why, "/")
+    found = settings_shown.shown(context.parts.settings)
+    return door.page(request, staff, "admin_settings.html", here="admin.settings", found=found)
