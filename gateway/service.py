@@ -90,6 +90,8 @@ class Service:
         self._parts = parts
         self._broker = EmbeddedBroker(parts.settings) if parts.settings.broker.embedded else None
         self.bridge = Bridge(parts, self._broker.for_bridge() if self._broker else None, on_outcome=on_outcome)
+        if self._broker is not None:
+            self._broker.refused = self.bridge.refusals.count
         self._checkpoints = Checkpointer(parts.store)
         self._with_jobs = jobs
         self._jobs: Jobs | None = None
@@ -119,7 +121,11 @@ class Service:
             self._broker.stop()
 
     def mend(self) -> None:
-        """Start an embedded broker that has died again, a few times: bridge and devices come back to it by themselves."""
+        """Start an embedded broker that has died again, a few times: bridge and devices come back to it by themselves.
+
+        And tell staff, now and then, what devices were refused.
+        """
+        self.bridge.refusals.tell()
         if self._broker is None or self._broker.alive() or self._mended >= _MENDED_MAX:
             return
         self._mended += 1

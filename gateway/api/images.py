@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -24,7 +25,9 @@ async def upload(
 ) -> Response:
     """A JPEG of at most 2 MiB for an event that has its receipt. 201 when stored, 204 when the same one was there already."""
     given = basic(request.headers.get("authorization", ""))
-    device = await run_in_threadpool(_device, context.credentials, given)
+    device = await run_in_threadpool(
+        _device, context.credentials, given, "" if request.client is None else request.client.host
+    )
     if device is None:
         refused = NotSignedIn("a device's own account is asked for: user name {site}.{device}, HTTP Basic")
         return problem(401, refused.slug, refused.detail, headers={"WWW-Authenticate": 'Basic realm="parkgate"'})
@@ -35,5 +38,5 @@ async def upload(
     return Response(status_code=201 if new else 204)
 
 
-def _device(credentials: DeviceCredentials, given: tuple[str, str] | None) -> DeviceName | None:
-    return None if given is None else credentials.verify(*given)
+def _device(credentials: DeviceCredentials, given: tuple[str, str] | None, origin: str) -> DeviceName | None:
+    return None if given is None else credentials.verify(*given, origin=origin, now=time.monotonic())

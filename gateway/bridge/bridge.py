@@ -17,6 +17,7 @@ from gateway.bridge.riding import Riding
 from gateway.bridge.vendor_topics import VendorTopics
 from gateway.bridge.worker import Worker
 from gateway.flows import emergencies
+from gateway.flows.device_refusals import Refusals
 from gateway.flows.inbound import StatusIn
 from gateway.flows.outcome import Outcome
 from gateway.runtime.logs import logger
@@ -41,14 +42,16 @@ class Bridge:
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
         self._riding = Riding()
-        self.asked = HttpDevices(parts, Porch(inbox, self._left_behind), holder=name)
+        self.refusals = Refusals(parts)
+        self._on_outcome = on_outcome
+        self.asked = HttpDevices(parts, Porch(inbox, self._left_behind), holder=name, lists=self.lists.current)
         self.vendors = VendorTopics(parts, inbox)
         self.worker = Worker(
             parts,
             inbox=inbox,
             planner=name,
             on_status=self._heard,
-            on_outcome=on_outcome,
+            on_outcome=self._decided,
             riding=self._riding,
             asked=self.asked,
             vendors=self.vendors,
@@ -63,6 +66,7 @@ class Bridge:
             elsewhere=self.vendors,
             share=shared_prefix(settings.share_group),
         )
+        self.worker.load.told = self.refusals.flooded
         self.door = self._door(inbox)
         parts.outbox.listen(self.worker.look_at_outbox)
 
@@ -75,7 +79,7 @@ class Bridge:
         from gateway.bridge.door import Door  # noqa: PLC0415
         from gateway.bridge.door_server import DoorServer  # noqa: PLC0415
 
-        door = Door(self._parts, inbox, self._riding, left_behind=self.link.acknowledge)
+        door = Door(self._parts, inbox, self._riding, left_behind=self.link.acknowledge, refused=self.refusals.count)
         return DoorServer(door.app, *where)
 
     def start(self) -> None:
@@ -100,6 +104,12 @@ class Bridge:
 
     def _left_behind(self, left: Sequence[Raw]) -> None:
         self.link.acknowledge(left)
+
+    def _decided(self, outcome: Outcome) -> None:
+        for one in outcome.rejected:
+            if one.code == "other_device":
+                self.refusals.count(f"{one.site}.{one.device}", one.code)
+        self._on_outcome(outcome)
 
     def _heard(self, statuses: Sequence[StatusIn]) -> None:
         self.lists.reported(statuses)

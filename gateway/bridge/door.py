@@ -15,6 +15,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -56,7 +57,10 @@ _BY_HTTP = "http"
 
 
 class Door:
-    """What the requests of one bridge come to. `inbox` is the worker's; `left_behind`: what it had to give up for one of ours."""
+    """What the requests of one bridge come to. `inbox` is the worker's; `left_behind`: what it had to give up for one of ours.
+
+    `refused`: called with a device's user name, what it tried, and how often.
+    """
 
     def __init__(
         self,
@@ -65,11 +69,13 @@ class Door:
         riding: Riding,
         *,
         left_behind: Callable[[Sequence[Raw]], None] = lambda _: None,
+        refused: Callable[[str, str, int], None] = lambda *_: None,
         answer_within_seconds: float = ANSWER_WITHIN_SECONDS,
     ) -> None:
         self._parts = parts
         self._porch = Porch(inbox, left_behind)
         self._riding = riding
+        self._refused = refused
         self._answer_within = answer_within_seconds
         self._credentials = DeviceCredentials(parts.store)
         self._joiner = Joiner()
@@ -101,24 +107,30 @@ class Door:
             name, _, behind = rest.partition("/")
             password, _, rest = behind.partition("/")
             given = (name, password)
+        address = "" if request.client is None else request.client.host
         try:
-            device = await run_in_threadpool(self._credentials.verify, *given)
+            device = await run_in_threadpool(
+                partial(self._credentials.verify, *given, origin=address, now=time.monotonic())
+            )
         except SQLAlchemyError:
             return Response(status_code=503)
         if device is None:
+            self._refused("", "login", 1)
             return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="parkgate"'})
         fitted = await self._fitting_of(device)
         if fitted is None or fitted.vendor != vendor:
             return Response(status_code=404)
         adapter = ADAPTERS[vendor]
+        # Before its body: whoever sends too much is not listened to.
+        if not self._porch.admits(device):
+            return Response(status_code=429, headers={"Retry-After": "5", "Connection": "close"})
         try:
             body = await asyncio.wait_for(_body(request, adapter.payload_bytes_max), _BODY_WITHIN_SECONDS)
         except (TimeoutError, ClientDisconnect):
             return Response(status_code=408)
         if body is None:
-            return Response(status_code=413)
-        if not self._porch.admits(device):
-            return Response(status_code=429, headers={"Retry-After": "5"})
+            self._refused(f"{device.site}.{device.device}", "too_large", 1)
+            return Response(status_code=413, headers={"Connection": "close"})
         message = Posted(
             method=request.method,
             path=f"/{rest}",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from gateway.bridge.senders import LATE_RATE
 from gateway.runtime.ids import random_token
@@ -29,6 +30,8 @@ class EmbeddedBroker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        # Called with a device's user name, what it tried and how often; from a thread of its own.
+        self.refused: Callable[[str, str, int], None] = lambda *_: None
         self._username, self._password = "parkgate-bridge", random_token()
         self._process: subprocess.Popen[str] | None = None
         self.address = settings.broker
@@ -85,6 +88,7 @@ class EmbeddedBroker:
             raise BrokerDidNotStart(f"the embedded broker did not start on {self.address}: {why}")
         # Whatever it says later must not fill the pipe.
         threading.Thread(target=self._swallow, args=(process,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
 
     def for_bridge(self) -> Broker:
         """Where the bridge connects, with the credentials of this run."""
@@ -129,6 +133,13 @@ class EmbeddedBroker:
                         f"{where} cannot be used: {problem.strerror}; choose another port in PARKGATE_BROKER_URL"
                     ) from None
                 return
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(ValueError, OSError):  # closed under us when the broker has been stopped
+            for line in process.stdout:
+                for username, what, times in json.loads(line)["refused"]:
+                    self.refused(username, what, times)
 
     @staticmethod
     def _swallow(process: subprocess.Popen[str]) -> None:

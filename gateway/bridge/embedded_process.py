@@ -7,6 +7,8 @@ where there was none (its parent has died).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import logging
 import os
@@ -20,70 +22,38 @@ from typing import Any, ClassVar
 from amqtt.adapters import ReaderAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action
+from amqtt.errors import MQTTError
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.mqtt.puback import PubackPacket
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import OutgoingApplicationMessage
+from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.adapters import native
+from controllers.adapters.port import PICTURE_PAYLOAD_BYTES_MAX
+from gateway.bridge.embedded_accounts import Accounts, Kept, let_in
 from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime import collector
 from gateway.runtime.allowance import Bucket
 from gateway.store.engine import Store, open_engine
 
-_SAYS = frozenset({"event", "status", "result"})
-_BRIDGE_HEARS = frozenset(f"{native.ROOT}/+/+/{channel}" for channel in _SAYS)
-_LISTENS_WITHIN_SECONDS = 8.0
+_BRIDGE_HEARS = frozenset(f"{native.ROOT}/+/+/{channel}" for channel in native.UPWARD)
+_TOLD_EVERY_SECONDS = 1.0
+_LOOKED_EVERY_TIMES = 3
 _REFUSED = 0x80
 _SHUTDOWN_SECONDS = 1.0
 # Whoever acknowledges less gets nothing more: no device needs as much, and the bridge's inbox never holds as much.
 _UNACKNOWLEDGED_MAX = 1_000
 _UNACKNOWLEDGED_BY_THE_BRIDGE_MAX = 60_000
 _PAUSE_SECONDS_MAX = 1.0
-_HEARS = frozenset({"command", "receipt", "list", "list/delta"})
-
 
 Spread = Callable[[Any, str, bytes | bytearray], Awaitable[None]]
 
 
-class Accounts:
-    """Who may connect: the bridge with the secret of this run, devices with the passwords that `site apply` made."""
-
-    bridge: ClassVar[tuple[str, str]] = ("", "")
-    devices: ClassVar[DeviceCredentials | None] = None
-    # Set once the bridge listens: this broker starts without its session, and would acknowledge what nobody hears.
-    listens: ClassVar[asyncio.Event]
-
-    @classmethod
-    def admit(cls, username: str | None, password: str | None, client_id: str | None) -> bool:
-        if username == cls.bridge[0]:
-            return password == cls.bridge[1]
-        # A device that took the bridge's client id would throw the bridge out: its client id is its user name.
-        return client_id == username and cls.devices is not None and cls.devices.verify(username, password) is not None
-
-    @classmethod
-    def may(cls, username: str | None, topic: str | None, action: Action) -> bool:
-        """A device's account may publish and subscribe only below its own topics."""
-        if not username or not topic:
-            return False
-        if username == cls.bridge[0]:
-            return True
-        site, _, device = username.partition(".")
-        prefix = f"{native.ROOT}/{site}/{device}/"
-        if not topic.startswith(prefix):
-            return False
-        return topic[len(prefix) :] in (_SAYS if action == Action.PUBLISH else _HEARS)
-
-
 class AccountPlugin(BaseAuthPlugin):  # type: ignore[misc]
     async def authenticate(self, *, session: Any) -> bool:
-        if session.username != Accounts.bridge[0]:
-            try:
-                await asyncio.wait_for(Accounts.listens.wait(), _LISTENS_WITHIN_SECONDS)
-            except TimeoutError:
-                return False
-        # Checking a hash takes tens of milliseconds: not on the broker's loop.
-        return await asyncio.to_thread(Accounts.admit, session.username, session.password, session.client_id)
+        """Whoever comes this far was let in (`let_in`)."""
+        return session.username is not None
 
     @dataclass
     class Config:
@@ -124,11 +94,38 @@ class QuietBroker(Broker):  # type: ignore[misc]
         return granted
 
     async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:
-        return Accounts.may(session.username, topic, action)
+        if Accounts.may(session.username, topic, action):
+            return True
+        return Accounts.refuse(session.username, "publish" if action == Action.PUBLISH else "subscribe")
 
-    async def _initialize_client_session(self, *arguments: Any) -> tuple[QuietHandler, Any]:
-        _, session = await super()._initialize_client_session(*arguments)
+    async def _initialize_client_session(
+        self, reader: Any, writer: Any, remote_address: str, remote_port: int
+    ) -> tuple[QuietHandler, Any]:
+        kept = Kept(reader)
+        try:
+            if not await let_in(kept, writer, self.plugins_manager, remote_address):
+                raise MQTTError("not let in")
+        except TimeoutError:
+            await writer.close()
+            raise MQTTError("no CONNECT in time") from None
+        kept.rewind()
+        _, session = await super()._initialize_client_session(kept, writer, remote_address, remote_port)
         return QuietHandler(self.plugins_manager, self._loop, self._spread), session
+
+    async def watch(self) -> None:
+        """Over and over: whoever may no longer log in, or has another password by now, is hung up on; and who was refused is told."""
+        for times in itertools.count():
+            await asyncio.sleep(_TOLD_EVERY_SECONDS)
+            if told := Accounts.refusals():
+                sys.stdout.write(json.dumps({"refused": told}) + "\n")
+                sys.stdout.flush()
+            if times % _LOOKED_EVERY_TIMES:
+                continue
+            with contextlib.suppress(SQLAlchemyError):
+                await asyncio.to_thread(Accounts.look)
+            for session, handler in tuple(self._sessions.values()):
+                if handler.stamp != Accounts.stamp(session.username or "") and session.username != Accounts.bridge[0]:
+                    await handler.hang_up()
 
     async def _publish_retained_messages_for_subscription(self, subscription: tuple[str, int], session: Any) -> None:
         """Only to who has subscribed: the library offers every newcomer the retained messages of all others' filters."""
@@ -139,7 +136,9 @@ class QuietBroker(Broker):  # type: ignore[misc]
         self, session: Any, topic: str | None, data: bytes | bytearray | None, force_qos: int | None = None
     ) -> None:
         assert topic is not None
-        await self._spread(session, topic, data or b"", force_qos)
+        # A last will comes this way unasked; it was asked for when its device connected, which may be long ago.
+        if session is None or Accounts.may(session.username, topic, Action.PUBLISH):
+            await self._spread(session, topic, data or b"", force_qos)
 
     async def _spread(self, source: Any, topic: str, data: bytes | bytearray, force_qos: int | None = None) -> None:
         """To every subscriber: of thousands of exact filters only the one in question, and the few patterns."""
@@ -174,12 +173,18 @@ class Pace(ReaderAdapter):  # type: ignore[misc]
     rate: ClassVar[float] = 0
     burst: ClassVar[float] = 0
 
-    def __init__(self, reader: ReaderAdapter) -> None:
-        self._reader = reader
+    def __init__(self, reader: ReaderAdapter, username: str) -> None:
+        self._reader, self._username = reader, username
+        self._bytes_max = PICTURE_PAYLOAD_BYTES_MAX
         self.bucket = Bucket(self.burst, time.monotonic())
 
     async def read(self, n: int = -1) -> bytes:
-        left = self.bucket.left(self.rate, self.burst, time.monotonic())
+        if n > self._bytes_max:
+            # Nothing of it is read: with its length it has said enough.
+            Accounts.refuse(self._username, "too_large")
+            self._reader.feed_eof()
+            return b""
+        left = self.bucket.left(self.rate, self.burst, time.monotonic()) if self.rate else 0
         if left < 0:
             await asyncio.sleep(min(-left / self.rate, _PAUSE_SECONDS_MAX))
         found: bytes = await self._reader.read(n)
@@ -196,22 +201,30 @@ class QuietHandler(BrokerProtocolHandler):  # type: ignore[misc]
         super().__init__(plugins, loop=loop)
         self._spread = spread
         self._pace: Pace | None = None
+        self.stamp: str | None = None
 
     def attach(self, session: Any, reader: Any, writer: Any) -> None:
-        if Pace.rate and session.username != Accounts.bridge[0]:
-            reader = self._pace = Pace(reader)
+        if session.username != Accounts.bridge[0]:
+            reader = self._pace = Pace(reader, session.username)
+            self.stamp = Accounts.stamp(session.username)
         super().attach(session, reader, writer)
+
+    async def hang_up(self) -> None:
+        if self.writer is not None:
+            await self.writer.close()
 
     async def handle_publish(self, publish_packet: Any) -> None:
         if self._pace is not None:
             self._pace.bucket.take(1)
         session, topic, data = self.session, publish_packet.topic_name, publish_packet.data
         ordinary = publish_packet.qos == 1 and not publish_packet.retain_flag and topic and data is not None
-        if session is None or not ordinary or topic[0] == "$" or not {"+", "#"}.isdisjoint(topic):
+        if session is None or not ordinary or not {"+", "#"}.isdisjoint(topic):
             await super().handle_publish(publish_packet)
             return
         if Accounts.may(session.username, topic, Action.PUBLISH):
             await self._spread(session, topic, data)
+        else:
+            Accounts.refuse(session.username, "publish")
         await self._send_packet(PubackPacket.build(publish_packet.variable_header.packet_id))
 
     def send_now(self, topic: str, data: bytes | bytearray, qos: int) -> bool:
@@ -244,6 +257,7 @@ async def _serve(host: str, port: int, goodbye: str) -> None:
     Accounts.listens = asyncio.Event()
     broker = QuietBroker({"listeners": {"default": listener}, "plugins": plugins})
     await broker.start()
+    watching = asyncio.create_task(broker.watch())
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     threading.Thread(target=_end_with_parent, args=(loop, ending, goodbye), daemon=True).start()
@@ -251,6 +265,7 @@ async def _serve(host: str, port: int, goodbye: str) -> None:
     sys.stdout.write("READY\n")
     sys.stdout.flush()
     await ending.wait()
+    watching.cancel()
     await broker.shutdown()
 
 
@@ -281,7 +296,7 @@ def main() -> None:
     told = json.loads(sys.stdin.readline())
     store = Store(open_engine(told["database_url"]))
     Accounts.bridge = (told["bridge_username"], told["bridge_password"])
-    Accounts.devices = DeviceCredentials(store)
+    Accounts.store, Accounts.devices = store, DeviceCredentials(store)
     Pace.rate, Pace.burst = told["rate"], told["burst"]
     try:
         _run(_serve(told["host"], told["port"], told["goodbye"]))

@@ -44,6 +44,8 @@ class LoadWatch:
         self._unsaid: Counter[tuple[str, str, str]] = Counter()
         self._said_at = -_SAID_AGAIN_AFTER_SECONDS
         self._devices: Collection[Who] = ()
+        # Called with site, device, reason and how many messages were left with a device in a minute.
+        self.told: Callable[[str, str, str, int], None] = lambda *_: None
         for rank in Rank:
             metrics.queue_depth.labels(rank.name.lower()).set_function(partial(inbox.depth, rank))
         metrics.queue_oldest_seconds.set_function(self.oldest_seconds)
@@ -111,6 +113,7 @@ class LoadWatch:
         """Once a minute a line for each device, those with the most first."""
         self._said_at = now
         for (site, device, reason), messages in self._unsaid.most_common(_DEVICES_SAID_MAX):
+            self.told(site, device, reason, messages)
             _log.warning(
                 "messages stay with a device, which sends them again",
                 site=site,

@@ -105,18 +105,17 @@ def bring_in_line(parts: Parts, passwords: Mapping[str, str], bridges: Mapping[s
     from gateway.bridge.broker_accounts import plan
     from gateway.bridge.dynamic_security import BrokerDoesNotAnswer, administered
     from gateway.flows.device_access import accounts
-    from gateway.flows.refusals import Refused
     from gateway.runtime.settings import Broker
 
     if not parts.settings.broker_admin_url:
         raise Refusal("broker_admin_url is not set: who administers Mosquitto; set PARKGATE_BROKER_ADMIN_URL")
+    wanted = accounts(parts.store, parts.settings.zone)
+    if wrong := [one.problem for one in wanted if one.problem]:
+        raise Refusal(f"{wrong[0]}; correct the site file")
     try:
-        wanted = accounts(parts.store, parts.settings.zone)
         with administered(Broker(parts.settings.broker_admin_url)) as broker:
             found = plan(wanted, passwords, broker.known(), share_group=parts.settings.share_group, bridges=bridges)
             broker.tell(found.commands)
-    except Refused as error:
-        raise Refusal(str(error)) from None
     except BrokerDoesNotAnswer as problem:
         raise CheckFailed(str(problem)) from None
     return found.without_password

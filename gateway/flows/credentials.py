@@ -13,10 +13,13 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from gateway.flows.passwords import matches
+from gateway.runtime.allowance import Allowances
 from gateway.store.engine import Store
 from gateway.store.tables import Device, Site
 
 _CACHE_MAX = 20_000
+# A wrong password costs 19 MiB and tens of milliseconds: whoever guesses must not keep others out.
+_GUESSES_A_SECOND, _GUESSES_AT_ONCE = 0.5, 20
 
 
 class DeviceName(NamedTuple):
@@ -31,12 +34,19 @@ class DeviceCredentials:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._guesses = Allowances(_GUESSES_A_SECOND, _GUESSES_AT_ONCE)
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, bool] = OrderedDict()
         self._lock = threading.Lock()
 
-    def verify(self, username: str | None, password: str | bytes | None) -> DeviceName | None:
-        """The device, or None if name or password is wrong or the device is disabled."""
+    def verify(
+        self, username: str | None, password: str | bytes | None, *, origin: str = "", now: float = 0.0
+    ) -> DeviceName | None:
+        """The device, or None if name or password is wrong or the device is disabled.
+
+        `origin`: the address that asks. After too many wrong passwords it is refused without a look until some time has passed (`now`, in seconds);
+        a device whose password was right before is let in all the same. Empty: it may guess as it likes.
+        """
         if not username or not password or len(username) > 81 or not (username.isascii() and username.isprintable()):
             return None
         if isinstance(password, bytes):
@@ -46,7 +56,7 @@ class DeviceCredentials:
                 return None
         site, _, device = username.partition(".")
         stored = self._stored_hash(site, device)
-        if not self._matches(username, password, stored):
+        if not self._matches(username, password, stored, origin, now):
             return None
         return DeviceName(site, device)
 
@@ -59,7 +69,7 @@ class DeviceCredentials:
             ).scalar_one_or_none()
         return found
 
-    def _matches(self, username: str, password: str, stored: str | None) -> bool:
+    def _matches(self, username: str, password: str, stored: str | None, origin: str, now: float) -> bool:
         told = "\x00".join((username, stored or "", password)).encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(told, key=self._key, digest_size=32).digest()
         with self._lock:
@@ -67,8 +77,12 @@ class DeviceCredentials:
             if known is not None:
                 self._known.move_to_end(digest)
                 return known
+            if origin and self._guesses.left((origin, ""), now) < 1:
+                return False
         answer = matches(stored, password)
         with self._lock:
+            if origin and not answer:
+                self._guesses.take({(origin, ""): 1}, now)
             self._known[digest] = answer
             if len(self._known) > _CACHE_MAX:
                 self._known.popitem(last=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from gateway.flows.charges_books import By, reason_of
 from gateway.flows.estate import Credential
 from gateway.flows.passwords import REVOKED, make_hash
 from gateway.flows.reading import Sites, within
-from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.refusals import NotFound
 from gateway.runtime.ids import random_token
 from gateway.store.engine import Store
 from gateway.store.fittings import NATIVE, load_fittings
@@ -27,6 +28,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A device's account at a broker. `serves`: it may log in. `native`: its client id is its user name, as the protocol says.
 
     `says`, `hears`: the topics on which it publishes, and is told. Literal, every one. `serial`: its name for itself, which cameras use as client id.
+    `stamp` changes with its password. `problem`: why it cannot be given any rights.
     """
 
     username: str
@@ -35,6 +37,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     says: tuple[str, ...]
     hears: tuple[str, ...]
     serial: str = ""
+    stamp: str = ""
+    problem: str = ""
 
 
 def renew(parts: Parts, allowed: Sites, device_id: str, reason: str, by: By) -> Credential:
@@ -57,7 +61,7 @@ def revoke(parts: Parts, allowed: Sites, device_id: str, reason: str, by: By) ->
 
 
 def accounts(store: Store, zone: tzinfo) -> list[Account]:
-    """Every device that a broker has to know, also those out of service, by name. Raises `Invalid`: a serial holds a wildcard."""
+    """Every device that a broker has to know, also those out of service, by name."""
     wanted = select(
         Device.site_id, Device.id, Device.vendor, Device.password_hash, Device.enabled, Site.enabled.label("open")
     )
@@ -76,18 +80,19 @@ def accounts(store: Store, zone: tzinfo) -> list[Account]:
 def _account(row: Any, fitting: Fitting) -> Account:
     adapter = ADAPTERS.get(row.vendor)
     listens = Listens() if adapter is None else adapter.listens(fitting)
+    # A rule with a wildcard would stand for others' topics as well.
+    wild = [topic for topic in (*listens.topics, *listens.told) if not {"+", "#"}.isdisjoint(topic)]
     username = f"{row.site_id}.{row.id}"
-    for topic in (*listens.topics, *listens.told):
-        # Such a rule would stand for others' topics as well.
-        if not {"+", "#"}.isdisjoint(topic):
-            raise Invalid(f"{username}: its serial in the site file makes the topic {topic!r}, which holds a wildcard")
+    problem = f"{username}: its serial makes the topic {wild[0]!r}, which holds a wildcard" if wild else ""
     return Account(
         username=username,
-        serves=row.enabled and row.open and row.password_hash != REVOKED,
+        serves=row.enabled and row.open and row.password_hash != REVOKED and not wild,
         native=row.vendor == NATIVE,
-        says=listens.topics,
-        hears=listens.told,
+        says=() if wild else listens.topics,
+        hears=() if wild else listens.told,
         serial=fitting.serial,
+        stamp=hashlib.blake2b(row.password_hash.encode(), digest_size=8).hexdigest(),
+        problem=problem,
     )
 
 

@@ -57,7 +57,7 @@ class Metrics:
         )
         self.device_refused = Counter(
             "parkgate_device_refused",
-            "What devices tried and were refused, by what: login, taken_over, publish, subscribe, other_device",
+            "What devices tried and were refused, by what: login, client_id, publish, subscribe, too_large, other_device, flood",
             ["site", "device", "what"],
             registry=self.registry,
         )

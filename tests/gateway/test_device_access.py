@@ -11,6 +11,7 @@ from gateway.flows import estate
 from gateway.flows.charges_books import By
 from gateway.flows.credentials import DeviceCredentials
 from gateway.flows.device_access import Account, accounts, renew, revoke
+from gateway.flows.device_refusals import Refusals
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -58,8 +59,9 @@ def test_a_serial_that_would_stand_for_others_becomes_no_rule(parts: Parts) -> N
     with parts.store.writing() as connection:
         connection.execute(update(t.Device).values(vendor="xinlutong", serial="+"))
         connection.commit()
-    with pytest.raises(Invalid, match="wildcard"):
-        accounts(parts.store, parts.settings.zone)
+    (one,) = accounts(parts.store, parts.settings.zone)
+    assert (one.serves, one.says, one.hears) == (False, (), ())
+    assert "wildcard" in one.problem
 
 
 NATIVE = Account(
@@ -122,3 +124,43 @@ def test_nobody_but_the_bridges_is_given_the_shared_subscription() -> None:
     assert shared in rules_of_bridges("g", [NATIVE, CAMERA])
     for one in (NATIVE, CAMERA):
         assert not any("$share" in topic or "+" in topic or "#" in topic for _, topic in rules_of(one))
+
+
+def test_who_guesses_is_refused_without_a_look_and_keeps_nobody_out(parts: Parts) -> None:
+    estate.apply(parts, site_file("xinyi"))
+    credentials = DeviceCredentials(parts.store)
+
+    def at_home(password: str) -> object:
+        return credentials.verify("xinyi.d1", password, origin="10.0.0.1", now=1.0)
+
+    assert at_home(DEVICE_PASSWORD)
+    assert [at_home(f"guess {number}") for number in range(30)] == [None] * 30
+    assert at_home(DEVICE_PASSWORD), "who was right before is let in all the same"
+    made = renew(parts, None, "xinyi.d1", "a new controller", BY)
+    assert at_home(made.password) is None, "nobody looks at what comes from there"
+    assert credentials.verify("xinyi.d1", made.password, origin="10.0.0.1", now=10.0), (
+        "a guess every two seconds is looked at"
+    )
+
+
+def test_what_a_device_was_refused_is_counted_and_stands_in_the_queue_once(parts: Parts) -> None:
+    estate.apply(parts, site_file("xinyi"))
+    refusals = Refusals(parts)
+    refusals.count("xinyi.d1", "publish", 7)
+    refusals.count("xinyi.d1", "login")
+    refusals.count("", "login", 5)
+    refusals.flooded("xinyi", "d1", "allowance", 100)
+    refusals.tell()
+    refusals.count("xinyi.d1", "publish")
+    refusals.tell()  # within the minute
+    with parts.store.reading() as connection:
+        (item,) = connection.execute(select(t.ExceptionItem)).all()
+    assert (item.site_id, item.kind, item.subject, item.detail) == (
+        "xinyi",
+        "device_refused",
+        "d1",
+        "login 1, publish 7",
+    )
+    read = parts.metrics.registry.get_sample_value
+    assert read("parkgate_device_refused_total", {"site": "xinyi", "device": "d1", "what": "publish"}) == 8
+    assert read("parkgate_device_refused_total", {"site": "", "device": "", "what": "login"}) == 5

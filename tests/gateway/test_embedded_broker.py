@@ -9,9 +9,12 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from controllers.adapters.port import PICTURE_PAYLOAD_BYTES_MAX
 from gateway.bridge.embedded import EmbeddedBroker
 from gateway.bridge.intake import topics
 from gateway.cli.simulate.kills.estate import furnish
+from gateway.flows.charges_books import By
+from gateway.flows.device_access import revoke
 from gateway.runtime.settings import Broker, Settings
 from gateway.service import Service
 from gateway.wiring import build
@@ -231,3 +234,104 @@ def test_a_broker_that_was_killed_is_started_again_and_everybody_comes_back(sett
     finally:
         service.stop()
         service._parts.store.close()
+
+
+class Admitted:
+    """Two devices' accounts and the bridge's, on a running service with its database."""
+
+    def __init__(self, settings: Settings) -> None:
+        parts = build(settings)
+        self.passwords = furnish(parts)
+        self.parts = parts
+        self.refused: list[tuple[str, str, int]] = []
+        self.running = EmbeddedBroker(settings)
+        self.running.refused = lambda *told: self.refused.append(told)
+        self.running.start()
+        self.clients: list[Heard] = [Heard(self.running.for_bridge(), "parkgate.bridge-1", *topics(""), lasting=True)]
+        self.bridge = self.clients[0].ready()
+
+    def account(self, name: str, password: str | None = None) -> Broker:
+        address = self.running.address
+        return Broker(f"embedded://{name}:{password or self.passwords[name]}@{address.host}:{address.port}")
+
+    def device(self, name: str, *topics: str, client_id: str | None = None, password: str | None = None) -> Heard:
+        made = Heard(self.account(name, password), client_id or name, *topics)
+        self.clients.append(made)
+        return made
+
+    def was_refused(self, name: str, what: str) -> None:
+        eventually(lambda: any(told[:2] == (name, what) for told in self.refused), f"{name}: {what}, {self.refused}")
+
+    def close(self) -> None:
+        for one in self.clients:
+            one.leaves()
+        self.running.stop()
+        self.parts.store.close()
+
+
+@pytest.fixture
+def admitted(settings: Settings) -> Iterator[Admitted]:
+    made = Admitted(settings)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_who_is_not_let_in_takes_nobodys_connection_and_no_session(admitted: Admitted) -> None:
+    """A wrong password with another's client id threw that one out, and left it deaf."""
+    east = admitted.device("east.d1", "parkgate/v1/east/d1/command").ready()
+    other = next(name for name in admitted.passwords if name != "east.d1")
+    for name, password, client_id in (
+        ("east.d1", "a guess", "parkgate.bridge-1"),
+        ("nobody", "a guess", "parkgate.bridge-1"),
+        ("east.d1", "a guess", "east.d1"),
+        (other, None, "parkgate.bridge-1"),
+        (other, None, "east.d1"),
+    ):
+        assert not admitted.device(name, client_id=client_id, password=password).is_ready(within_seconds=0.5)
+    east.client.publish("parkgate/v1/east/d1/event", "heard", qos=1)
+    assert admitted.bridge.wait_for(1) == ["heard"]
+    admitted.bridge.client.publish("parkgate/v1/east/d1/command", "told", qos=1)
+    assert east.wait_for(1) == ["told"]
+    assert (admitted.bridge.disconnects, east.disconnects) == (0, 0)
+    admitted.was_refused("east.d1", "login")
+    admitted.was_refused(other, "client_id")
+
+
+def test_a_device_says_and_hears_only_its_own_and_not_by_its_last_will_either(admitted: Admitted) -> None:
+    other = next(name for name in admitted.passwords if name != "east.d1")
+    victim = admitted.device("east.d1", "parkgate/v1/east/d1/command").ready()
+    hostile = admitted.device(other, "parkgate/v1/east/d1/command", "#", "parkgate/v1/+/+/event")
+    hostile.ready()
+    for qos, retain in ((0, False), (1, False), (2, False), (1, True)):
+        hostile.client.publish("parkgate/v1/east/d1/command", "open", qos=qos, retain=retain)
+        hostile.client.publish("parkgate/v1/east/d1/event", "forged", qos=qos, retain=retain)
+    admitted.was_refused(other, "publish")
+    admitted.was_refused(other, "subscribe")
+    willing = Client(CallbackAPIVersion.VERSION2, client_id=other)
+    willing.username_pw_set(other, admitted.passwords[other])
+    willing.will_set("parkgate/v1/east/d1/command", "open", qos=1)
+    refused: list[bool] = []
+    willing.on_connect = lambda _c, _u, _f, reason, _p: refused.append(reason.is_failure)
+    willing.connect(admitted.running.address.host, admitted.running.address.port)
+    willing.loop_start()
+    eventually(lambda: bool(refused), "the broker answers")
+    willing.disconnect()
+    willing.loop_stop()
+    assert refused[0]
+    victim.client.publish("parkgate/v1/east/d1/event", "mine", qos=1)
+    admitted.bridge.client.publish("parkgate/v1/east/d1/command", "real", qos=1)
+    assert (admitted.bridge.wait_for(1), victim.wait_for(1), hostile.messages) == (["mine"], ["real"], [])
+
+
+def test_a_revoked_device_is_hung_up_on_and_an_endless_packet_is_not_read(admitted: Admitted) -> None:
+    device = admitted.device("east.d1").ready()
+    revoke(admitted.parts, None, "east.d1", "stolen", By(operator="li"))
+    eventually(lambda: device.disconnects > 0, "it is hung up on")
+    assert not admitted.device("east.d1").is_ready(within_seconds=0.5)
+    other = next(name for name in admitted.passwords if name != "east.d1")
+    boaster = admitted.device(other).ready()
+    site, _, name = other.partition(".")
+    boaster.client.publish(f"parkgate/v1/{site}/{name}/event", b"x" * (PICTURE_PAYLOAD_BYTES_MAX + 1), qos=1)
+    admitted.was_refused(other, "too_large")

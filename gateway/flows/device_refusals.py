@@ -1,0 +1,75 @@
+"""What devices tried and were refused: counted, and put before staff, one item a device."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.flows.outcome import Situation
+from gateway.flows.saving import OutcomeWriter
+from gateway.runtime.logs import logger
+from gateway.wiring import Parts
+
+_log = logger(__name__)
+
+KIND: Final = "device_refused"
+FLOOD: Final = "flood"
+_TOLD_EVERY: Final = timedelta(minutes=1)
+_WAITING_MAX: Final = 10_000
+# What a device has kept for hours comes faster than its allowance, too, and is no fault of its.
+_FLOOD_MIN: Final = 3_000
+
+
+class Refusals:
+    """For one bridge. `count` may be called from any thread; `tell` does something once a minute."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._untold: Counter[tuple[str, str, str]] = Counter()
+        self._told_at: datetime | None = None
+
+    def count(self, username: str, what: str, times: int = 1) -> None:
+        """`username`: `{site}.{device}` of a device that there is; empty for any other, of which nothing but the number is known."""
+        site, _, device = username.partition(".")
+        self._parts.metrics.device_refused.labels(site, device, what).inc(times)
+        with self._lock:
+            if site and len(self._untold) < _WAITING_MAX:
+                self._untold[site, device, what] += times
+
+    def flooded(self, site: str, device: str, reason: str, messages: int) -> None:
+        """What was left with a device in a minute."""
+        if reason == "allowance" and site and messages >= _FLOOD_MIN:
+            self.count(f"{site}.{device}", FLOOD, messages)
+
+    def tell(self) -> None:
+        """Put before staff what there is. Where the database takes nothing, it is told a minute later."""
+        now = self._parts.clock.now()
+        with self._lock:
+            if not self._untold or (self._told_at is not None and now - self._told_at < _TOLD_EVERY):
+                return
+            untold, self._untold = self._untold, Counter()
+            self._told_at = now
+        devices = sorted({(site, device) for site, device, _ in untold})
+        try:
+            with self._parts.store.writing() as connection:
+                OutcomeWriter(connection).situations(
+                    Situation(site=site, kind=KIND, subject=device, at=now, detail=_said(untold, site, device))
+                    for site, device in devices
+                )
+                connection.commit()
+        except SQLAlchemyError as problem:
+            _log.warning("what devices were refused is told later", problem=str(problem).split("\n", 1)[0])
+            with self._lock:
+                self._untold.update(untold)
+            return
+        for site, device in devices:
+            _log.warning("a device was refused", site=site, device=device, what=_said(untold, site, device))
+
+
+def _said(counted: Counter[tuple[str, str, str]], site: str, device: str) -> str:
+    return ", ".join(f"{what} {n}" for (s, d, what), n in sorted(counted.items()) if (s, d) == (site, device))
