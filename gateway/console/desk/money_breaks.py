@@ -230,22 +230,24 @@ def _first(acts: list[str]) -> str | None:
 
 
 def _records(item: WholeBreak, beside: list[BreakState]) -> list[dict[str, Any]]:
-    """What it may be matched with: other breaks of its site whose money cancels some of its own, and its own evidence."""
+    """What it may be matched with: other breaks of its site whose money cancels some of its own; where none is in question, its evidence."""
+    if item.suspense_fen:
+        return [
+            {"kind": "break", "id": one.id, "fen": one.suspense_fen, "about": one.kind, "day": one.day.isoformat()}
+            for one in beside
+            if one.id != item.id and one.suspense_fen * item.suspense_fen < 0
+        ]
     evidence = item.evidence
+    named = {
+        "stay": item.stay,
+        "order": item.order if evidence.order is not None else None,
+        "refund": item.refund if evidence.refund is not None else None,
+        "shift": item.shift,
+        "exception": None if evidence.exception is None else str(evidence.exception["id"]),
+    }
     found: list[dict[str, Any]] = [
-        {"kind": "break", "id": one.id, "fen": one.suspense_fen, "about": one.kind, "day": one.day.isoformat()}
-        for one in beside
-        if one.id != item.id and one.suspense_fen * item.suspense_fen < 0
+        {"kind": kind, "id": there, "fen": None, "about": "", "day": ""} for kind, there in named.items() if there
     ]
-    for kind, there in (
-        ("stay", item.stay),
-        ("order", item.order if evidence.order is not None else None),
-        ("refund", item.refund if evidence.refund is not None else None),
-        ("shift", item.shift),
-        ("exception", None if evidence.exception is None else str(evidence.exception["id"])),
-    ):
-        if there:
-            found.append({"kind": kind, "id": there, "fen": None, "about": "", "day": ""})
     found += [
         {"kind": "line", "id": f"{one.statement}:{one.line}", "fen": one.amount_fen, "about": "", "day": f"{one.day}"}
         for one in evidence.lines
