@@ -10,6 +10,7 @@ from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import BrokerDidNotStart, EmbeddedBroker
 from gateway.flows import device_watch, zombies
 from gateway.flows.calendar_watch import watch_calendar
+from gateway.flows.clock_watch import watch_clocks
 from gateway.flows.invoices import sending as invoices
 from gateway.flows.matching import match_waiting
 from gateway.flows.orders.tending import tend as tend_orders
@@ -40,6 +41,7 @@ COLLECTED_SECONDS = 60.0
 VOUCHERS_SECONDS = 3600.0
 PASS_INCOME_SECONDS = 3600.0
 CALENDAR_SECONDS = 3600.0
+CLOCKS_SECONDS = 60.0
 ORDERS_SECONDS = 15.0
 STATEMENTS_SECONDS = 300.0
 RECONCILE_SECONDS = 300.0
@@ -72,6 +74,7 @@ def periodic(parts: Parts) -> list[Periodic]:
         ("device-watch", DEVICES_SECONDS, lambda: device_watch.watch(parts)),
         ("zombie-vehicles", ZOMBIES_SECONDS, lambda: zombies.look(parts)),
         ("vouchers", VOUCHERS_SECONDS, lambda: tend(parts)),
+        ("clocks", CLOCKS_SECONDS, lambda: watch_clocks(parts)),
         ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),
         ("pass-income", PASS_INCOME_SECONDS, lambda: earn_due(parts)),
         ("retention", RETENTION_SECONDS, lambda: retire_daily(parts)),

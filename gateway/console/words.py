@@ -347,6 +347,7 @@ EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
         "opened_without_event": "passed without a read",
         "tailgating": "tailgating",
         "alarm": "device alarm",
+        "clock_off": "a device's clock is off",
         "device_refused": "a device was refused",
         "calendar_unknown": "holidays not known",
         "statement_missing": "a channel's statement is missing",

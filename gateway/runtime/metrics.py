@@ -71,6 +71,9 @@ class Metrics:
             "parkgate_outbox_age_seconds", "Age of the oldest command not yet published", registry=self.registry
         )
         self.devices_online = Gauge("parkgate_devices_online", "Devices that are online", registry=self.registry)
+        self.clocks_off = Gauge(
+            "parkgate_clocks_off", "Devices whose clock is off by more than 5 s", registry=self.registry
+        )
         self.broker_connected = Gauge(
             "parkgate_broker_connected", "1 while the bridge is connected", registry=self.registry
         )
