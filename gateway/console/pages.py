@@ -20,6 +20,7 @@ from gateway.runtime.ids import random_token
 
 router = APIRouter(include_in_schema=False)
 
+VIEWS = ("cards", "map", "list")
 Text = Annotated[str, Form(max_length=200)]
 
 
@@ -80,7 +81,19 @@ def lane_board(request: Request, context: With) -> Response:
     lanes_of: dict[str, list[dict[str, object]]] = {}
     for lane in board["lanes"]:
         lanes_of.setdefault(lane["site"], []).append(lane)
-    return door.page(request, staff, "board.html", here="board", board=board, lanes_of=lanes_of, icons=BARRIER_ICONS)
+    asked = request.query_params.get("view", "")
+    view = asked if asked in VIEWS else VIEWS[0]
+    return door.page(
+        request,
+        staff,
+        "board.html",
+        here="board",
+        view=view,
+        views=VIEWS,
+        board=board,
+        lanes_of=lanes_of,
+        icons=BARRIER_ICONS,
+    )
 
 
 def _form(request: Request, message: str | None = None, status: int = 200, username: str = "") -> Response:

@@ -49,6 +49,11 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
         "online": "在线",
         "offline": "离线",
         "stale": "状态过时",
+        "before_away": "（离线前）",
+        "view": "布局",
+        "view.cards": "卡片",
+        "view.map": "示意图",
+        "view.list": "列表",
         "no_read": "尚无识别",
         "no_plate": "无牌车",
         "none_sites": "没有可显示的小区。",
@@ -195,6 +200,11 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
         "online": "online",
         "offline": "offline",
         "stale": "stale",
+        "before_away": "(when last heard)",
+        "view": "Layout",
+        "view.cards": "cards",
+        "view.map": "map",
+        "view.list": "list",
         "no_read": "nothing read yet",
         "no_plate": "no plate",
         "none_sites": "There is no site to show.",
@@ -376,7 +386,19 @@ def exception_word(lang: Language, kind: str) -> str:
 
 # The words, and groups of words, of the board's script.
 _ON_THE_BOARD: Final = frozenset(
-    {"barrier", "decision", "reason", "stale", "online", "offline", "no_plate", "no_read", "live", "connecting"}
+    {
+        "barrier",
+        "decision",
+        "reason",
+        "stale",
+        "before_away",
+        "online",
+        "offline",
+        "no_plate",
+        "no_read",
+        "live",
+        "connecting",
+    }
 )
 
 

@@ -32,11 +32,13 @@ function showLane(lane) {
   if (!card) return false;
   const part = (name) => card.querySelector(`[data-part="${name}"]`);
   card.dataset.barrier = lane.barrier;
-  card.dataset.stale = lane.stale ? "yes" : "no";
+  const away = lane.stale || !lane.online; // what it last said is shown as what it is: old
+  card.dataset.stale = away ? "yes" : "no";
   card.dataset.decision = lane.last?.decision ?? "";
   const health = lane.stale ? "stale" : lane.online ? "online" : "offline";
   part("device").replaceChildren(icon({ stale: "◌", online: "●", offline: "○" }[health]), ` ${words[health]}`);
-  part("barrier").replaceChildren(icon(icons[lane.barrier] ?? "?", "icon"), ` ${named("barrier", lane.barrier)}`);
+  part("barrier").replaceChildren(icon(icons[lane.barrier] ?? "?", "icon"), ` ${named("barrier", lane.barrier)} `,
+    ...(away ? [element("small", words.before_away)] : []));
   if (lane.last) {
     part("plate").replaceChildren(lane.last.plate ?? words.no_plate);
     const said = [named("decision", lane.last.decision), named("reason", lane.last.reason)].filter(Boolean).join(" · ");
@@ -87,6 +89,7 @@ function show(board) {
 
 function connection(state) {
   document.getElementById("connection").dataset.state = state;
+  document.getElementById("content").dataset.connection = state; // while it is lost, every lane looks old
   document.getElementById("lost").hidden = state !== "lost";
   document.getElementById("connection-word").textContent = state === "live" ? `· ${words.live}` : state === "connecting" ? `· ${words.connecting}` : "";
 }

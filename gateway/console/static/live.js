@@ -17,9 +17,12 @@ export function watch(show, state) {
 
   function lost() {
     source?.close();
-    is("lost");
+    clearTimeout(silence);
     clearTimeout(retry);
-    retry = setTimeout(connect, RETRY_MS);
+    // A stream ends from time to time and begins anew: only when that fails, something is lost.
+    const again = now === "live";
+    is(again ? "connecting" : "lost");
+    retry = setTimeout(connect, again ? 0 : RETRY_MS);
   }
 
   function heard() {
@@ -30,6 +33,8 @@ export function watch(show, state) {
 
   function connect() {
     clearTimeout(retry);
+    // A connection that never says anything is none.
+    silence = setTimeout(lost, SILENCE_MS);
     source = new EventSource("/api/v1/live");
     for (const name of ["snapshot", "change", "clock"]) {
       source.addEventListener(name, (event) => {
