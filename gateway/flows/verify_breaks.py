@@ -46,7 +46,8 @@ def failures(look: Look) -> Iterator[Failure]:
             posted, told = _posted(look, site, [step.transaction_id for step in every]), _told(look, site, every)
             for row in rows:
                 why = _wrong_state(row, steps[row.id]) or _wrong_money(row, steps[row.id], lies.get(row.id, 0))
-                why = why or _wrong_row(row, steps[row.id], told) or wrong_words(row, steps[row.id][0], evidence)
+                why = why or _wrong_runs(row, steps[row.id], posted) or _wrong_row(row, steps[row.id], told)
+                why = why or wrong_words(row, steps[row.id][0], evidence)
                 if why is not None:
                     yield Failure("break", row.id, why)
                 for place, step in enumerate(steps[row.id]):
@@ -77,6 +78,20 @@ def _wrong_money(row: Row[Any], steps: Sequence[Row[Any]], lies: int) -> str | N
     if lies != expected:
         return f"{lies} fen stand in suspense, its steps come to {expected}"
     return f"it is resolved and {lies} fen stand in suspense" if row.state == "resolved" and lies else None
+
+
+def _wrong_runs(row: Row[Any], steps: Sequence[Row[Any]], posted: dict[str, tuple[str, Accounts]]) -> str | None:
+    """What matches put into suspense is what the transactions of their steps moved. A drawer's went there with its shift."""
+    if row.about == "shift":
+        return None
+    came = 0
+    for step in steps:
+        if step.action in _RUNS and step.transaction_id is not None:
+            moved = posted.get(step.transaction_id, ("", {}))[1].get(suspense(row.id), 0)
+            came += moved
+            if not moved:
+                return f"transaction {step.transaction_id} of its step {step.sequence} moved nothing of it"
+    return None if came == row.suspense_fen else f"matches put {row.suspense_fen} fen into suspense, their steps {came}"
 
 
 def _wrong_row(row: Row[Any], steps: Sequence[Row[Any]], told: dict[Told, Row[Any]]) -> str | None:

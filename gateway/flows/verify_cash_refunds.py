@@ -49,7 +49,7 @@ def failures(look: Look) -> Iterator[Failure]:
             for site in {row.site_id for row in chunk}
         }
         for row in chunk:
-            why = _wrong(row, posted[row.site_id][row.id]) or _too_much(look, row)
+            why = _wrong(row, posted[row.site_id][row.id]) or _too_much(look, row) or _wrong_transaction(look, row)
             if why is not None:
                 yield Failure("cash refund", row.id, why)
             look.count("cash_refunds")
@@ -86,6 +86,14 @@ def _wrong(row: Row[Any], posted: dict[str, int]) -> str | None:
     if posted.get(drawer, 0) != -row.amount_fen or taken != row.amount_fen or given_up != row.given_up_fen:
         return f"{row.amount_fen} fen were handed out, the ledger has {posted}"
     return None
+
+
+def _wrong_transaction(look: Look, row: Row[Any]) -> str | None:
+    mine = (_LEDGER.site_id == row.site_id, _LEDGER.reference_kind == "refund", _LEDGER.reference == row.id)
+    made = set(look.connection.execute(select(_LEDGER.id).where(*mine)).scalars())
+    if row.state != "paid" or row.transaction_id in made:
+        return None
+    return f"transaction {row.transaction_id} is not the one that gave it back"
 
 
 def _too_much(look: Look, row: Row[Any]) -> str | None:

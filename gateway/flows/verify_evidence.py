@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, null, select
 
 from billing.breaks import UNSETTLED
 from billing.reconciled import in_question
@@ -35,8 +35,17 @@ _PAID: Final = (
     (t.Payment, "amount_fen"),
     (t.ChargePayment, "amount_fen"),
 )
-Records = dict[str, dict[str, set[int]]]
-"""`books` and `lines` by name, each with the fen that it says."""
+
+
+class Said(NamedTuple):
+    """What a record says: its fen, and of the books of which stay it is, if of any."""
+
+    fen: int
+    stay: str | None = None
+
+
+Records = dict[str, dict[str, set[Said]]]
+"""`books` and `lines` by name."""
 
 
 def records(look: Look, site: str, rows: Sequence[Row[Any]]) -> Records:
@@ -50,19 +59,20 @@ def records(look: Look, site: str, rows: Sequence[Row[Any]]) -> Records:
     for some in chunks(sorted(named["books"])):
         for model, fen in _PAID:
             table = model.__table__.c
-            for name, amount in look.connection.execute(
-                select(table.id, table[fen]).where(table.site_id == site, table.id.in_(some))
-            ):
-                found["books"][name].add(amount)
+            stay = table.get("stay_id", null())
+            query = select(table.id, table[fen], stay).where(table.site_id == site, table.id.in_(some))
+            for name, amount, of_stay in look.connection.execute(query):
+                found["books"][name].add(Said(amount, of_stay))
     for some in chunks(sorted(named["lines"])):
-        statements = sorted({name.rpartition(":")[0] for name in some})
-        lines = sorted({int(name.rpartition(":")[2]) for name in some if name.rpartition(":")[2].isdigit()})
+        places = [name.rpartition(":") for name in some]
         # Its rows stand at the sites of its merchant: by site they are found without going through all rows of all days.
         query = select(_LINE.statement_id, _LINE.line, _LINE.amount_fen).where(
-            _LINE.site_id.in_(select(t.Site.id)), _LINE.statement_id.in_(statements), _LINE.line.in_(lines)
+            _LINE.site_id.in_(select(t.Site.id)),
+            _LINE.statement_id.in_(sorted({statement for statement, _, _ in places})),
+            _LINE.line.in_(sorted({int(line) for _, _, line in places if line.isdigit()})),
         )
         for statement, line, amount in look.connection.execute(query):
-            found["lines"][f"{statement}:{line}"].add(amount)
+            found["lines"][f"{statement}:{line}"].add(Said(amount))
     return found
 
 
@@ -72,7 +82,8 @@ def wrong_words(row: Row[Any], first: Row[Any], there: Records) -> str | None:
         return f"match {row.found_by} found it, its first step says {first.run}"
     if row.about != _ABOUT.get(row.kind, row.about) or not _keyed(row):
         return "its key is not that of what it is about"
-    if row.waits_for is not None and (row.kind != "cut_off" or abs(row.waits_for - row.day) > _ONE):
+    waits = row.kind == "cut_off" and row.state != "cleared"
+    if row.waits_for is not None and (not waits or abs(row.waits_for - row.day) > _ONE):
         return f"it waits for {row.waits_for}"
     if row.kind == "cut_off" and row.state in UNSETTLED and row.waits_for is None:
         return "it waits for no day"
@@ -120,13 +131,18 @@ def _wrong_amount(row: Row[Any]) -> str | None:
 
 
 def _wrong_records(row: Row[Any], there: Records) -> str | None:
+    """Of the books the stay is the break's, too."""
     if row.about not in _OF_A_CHANNEL:
         return None
+    if row.stay_id is not None and not row.evidence.get("books"):
+        return "it is of a stay, and nothing in the books is named"
     for side, fen in (("books", row.evidence.get("book_fen")), ("lines", row.evidence.get("channel_fen"))):
         for name in row.evidence.get(side, ()):
-            amounts = there[side].get(name)
-            if amounts is None:
+            said = there[side].get(name)
+            if said is None:
                 return f"it names {name}, which is not there"
-            if row.about in _MONEY and fen not in amounts:
+            if row.about in _MONEY and fen not in {one.fen for one in said}:
                 return f"it says {fen} fen of {name}, which has another amount"
+            if side == "books" and row.stay_id not in {one.stay for one in said}:
+                return f"{name} is of another stay"
     return None

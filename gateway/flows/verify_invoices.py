@@ -12,12 +12,14 @@ from sqlalchemy import func, select
 from billing.exports.vouchers import contained_vat
 from billing.ledger import Posted
 from gateway.flows.invoices.records import INVOICE, STAY, hash_of
-from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look
-from gateway.store.tables import Site, Stay
+from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
+from gateway.store.tables import AuditEntry, Site, Stay
 
 _SENT = frozenset({"submitted", "issued", "red_requested", "red_submitted", "red_refused", "red_issued"})
 _NUMBERED = _SENT - {"submitted"}
 _NUMBER_DIGITS = 20
+_ACTIONS = ("invoice.request", "invoice.again", "invoice.reverse")
+_TOLD = AuditEntry.__table__.c
 
 
 def failures(look: Look) -> Iterator[Failure]:
@@ -35,6 +37,17 @@ def failures(look: Look) -> Iterator[Failure]:
                 if why is not None:
                     yield Failure("invoice", row.id, why)
                 look.count("invoices")
+    yield from _lost(look)
+
+
+def _lost(look: Look) -> Iterator[Failure]:
+    """Invoices of which the audit trail tells, and that are not there: none is ever taken away."""
+    told = select(_TOLD.site_id, _TOLD.detail).where(_TOLD.action.in_(_ACTIONS), *look.scope.instants(_TOLD.at))
+    for chunk in chunks(look.connection.execute(told.order_by(_TOLD.id))):
+        names = {line.detail["invoice"] for line in chunk}
+        there = set(look.connection.execute(select(INVOICE.id).where(INVOICE.id.in_(sorted(names)))).scalars())
+        for name in sorted(names - there):
+            yield Failure("invoice", name, "the audit trail tells of it, and it is not there")
 
 
 def _page(look: Look, site: str, after: str) -> list[Any]:

@@ -44,6 +44,9 @@ class Scope:
             conditions.append(column <= self.to_day)
         return conditions
 
+    def holds(self, day: date) -> bool:
+        return (self.from_day is None or day >= self.from_day) and (self.to_day is None or day <= self.to_day)
+
     def instants(self, column: ColumnElement[datetime]) -> list[ColumnElement[bool]]:
         conditions = []
         if self.from_day is not None:

@@ -27,8 +27,8 @@ _STATEMENT, _ROW = t.ChannelStatement.__table__.c, t.ChannelStatementRow.__table
 _ORDER, _REFUND, _SITE = t.PaymentOrder.__table__.c, t.PaymentRefund.__table__.c, t.Site.__table__.c
 _TILLS = (t.Payment.__table__.c, t.ChargePayment.__table__.c)
 _ONE = timedelta(days=1)
-# From its look to what it wrote; a match takes seconds.
-_LOOKED_WITHIN = timedelta(minutes=10)
+LOOKED_WITHIN = timedelta(minutes=10)
+"""From a match's look to what it wrote: it takes seconds."""
 # From its quote to its payment: a channel closes an order long before.
 _PAID_WITHIN = timedelta(days=9)
 
@@ -136,7 +136,7 @@ def _of_books(look: Look, run: Row[Any], merchants: Collection[str]) -> _Sums:
     for row in _booked(look, run):
         rows[row.channel] += row.rows
         fen[row.channel] += row.fen
-        if row.newest > run.at - _LOOKED_WITHIN:
+        if row.newest > run.at - LOOKED_WITHIN:
             unsure.add(row.channel)
         if not row.sure:
             no_fen.add(row.channel)
@@ -178,7 +178,7 @@ def _booked(look: Look, run: Row[Any]) -> Iterator[_Booked]:
     )
     for row in look.connection.execute(sent):
         # One that failed may be done after all: how it stood then is not on record.
-        sure = row.state == "sent" or (row.done_at is not None and row.done_at <= run.at - _LOOKED_WITHIN)
+        sure = row.state == "sent" or (row.done_at is not None and row.done_at <= run.at - LOOKED_WITHIN)
         yield _Booked(row.channel, row.merchant_id, 1, -row.amount_fen, row.sent_at, sure)
     for table in _TILLS:
         taken = select(table.channel, func.count(), _fen(table.amount_fen), func.max(table.at)).where(

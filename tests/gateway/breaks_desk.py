@@ -64,14 +64,13 @@ class Breaks(Till):
                 "suspense_fen": -fen,
                 "evidence": _evidence(fen),
                 "found_at": desk.now,
-                "found_by": 1,
                 "state": "open",
                 "version": 1,
             }
             connection.execute(insert(t.ReconciliationBreak).values(**{**row, **facts, **more}))
             connection.execute(
                 insert(t.ReconciliationStep).values(
-                    site_id=site, break_id=name, sequence=1, at=desk.now, action="found", state="open", run=1, reason="",
+                    site_id=site, break_id=name, sequence=1, at=desk.now, action="found", state="open", reason="",
                     transaction_id=transaction, **facts,
                 )
             )  # fmt: skip
