@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.flows import registers_entries, users
+from gateway.flows import passes, registers_entries, users
+from gateway.flows.charges_books import By
+from gateway.flows.passes_terms import Wanted
 from gateway.flows.reading import Slice
 from gateway.flows.registers_entries import Filter
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, an_exception, heard
-from tests.gateway.people import a_household, visit
+from tests.gateway.people import OWN, a_household, visit
 from tests.gateway.trade import Street
 from tests.gateway.voucher_desk import Desk
 
@@ -28,6 +30,9 @@ class Console(Street):
         self.register("blocklist", {"plate": "浙C66666", "reason": "多次尾随"})
         self.vouchers = Desk(self)
         self.vouchers.issued(count=3)
+        wanted = Wanted(site="xinyi", plate=OWN, offer="resident-monthly")
+        sold = passes.sell(parts, wanted, None, By(operator="registrar", role="registrar"))
+        self.sold_pass = f"/passes/{sold.id}"
         visit(self, "沪C24680", "2026-03-02")
         self.passes("in-1", "浙B67890", "2026-03-02 12:00")
         self.arrives("out-1", "浙D44444", "2026-03-02 12:30")

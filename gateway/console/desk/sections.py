@@ -44,6 +44,8 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("vehicles", "/registers/vehicles", ("GET", "/vehicles")),
         Page("relatives", "/registers/relatives", ("GET", "/relatives")),
         Page("certificates", "/registers/certificates", ("GET", "/certificates")),
+        Page("sold_passes", "/passes", ("GET", "/sold-passes")),
+        Page("pass_counter", "/passes/new", ("POST", "/passes")),
         Page("passes", "/registers/passes", ("GET", "/passes")),
         Page("free-vehicles", "/registers/free-vehicles", ("GET", "/free-vehicles")),
         Page("blocklist", "/registers/blocklist", ("GET", "/blocklist")),
