@@ -11,9 +11,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, Response
 
-from billing.exports import NotAPeriod, period_of
+from billing.exports import NotAPeriod, Period, period_of
 from gateway.api.answers import SiteName
-from gateway.api.context import Asking, Staff, With
+from gateway.api.context import Asking, Context, Staff, With
 from gateway.api.days import MEDIA, Form, site_meant
 from gateway.api.files import handed_out
 from gateway.api.prepared import Begins, UnderWay, come_again
@@ -53,6 +53,14 @@ def exports(
         period = period_of(day, first, last, month)
     except NotAPeriod as why:
         raise Invalid(str(why)) from None
+    found = exported(staff, context, period, form, site=site, merchant=merchant)
+    return come_again(found) if isinstance(found, UnderWay) else found
+
+
+def exported(
+    staff: Staff, context: Context, period: Period, form: Form, *, site: str | None = None, merchant: str | None = None
+) -> FileResponse | UnderWay:
+    """The file, or how far it is. Raises `NotAllowed`, `TooMany`, and what `export_to` raises."""
     where = None if merchant is not None and site is None else site_meant(staff, site)
     if merchant is not None:
         _all_of(staff, context.parts, merchant)
@@ -71,7 +79,7 @@ def exports(
     asked = (staff.name, staff.role, staff.sites, period, form, where, merchant)
     found = context.prepared.ask("export", asked, make)
     if isinstance(found, UnderWay):
-        return come_again(found)
+        return found
     media = "application/zip" if found.suffix == ".zip" else MEDIA[form]
     return handed_out(found.parent, found, found.name, media)
 

@@ -193,6 +193,11 @@ _STATEMENTS: Final = (
     ("fetched.declined", "渠道拒绝", "declined"),
     ("fetched.refused", "与已有账单冲突", "does not fit"),
     ("money.exports.how", "只导出已日结的日期。", "Days that are closed."),
+    (
+        "money.exports.made",
+        "正在生成，完成后自动下载。请勿关闭本页。",
+        "It is being made, and downloads by itself. Leave this page open.",
+    ),
     ("money.span", "日期", "Days"),
     ("span.day", "一天", "a day"),
     ("span.range", "一段日期", "from and to"),

@@ -19,6 +19,7 @@ from gateway.flows.close import close_day
 from gateway.wiring import Parts
 from tests.gateway.books import MONDAY, TUESDAY, Books, at
 from tests.gateway.house import PASSWORD, Client, Staff
+from tests.gateway.test_console import csrf_of
 
 LONG = 60.0
 
@@ -140,27 +141,57 @@ def test_not_too_many_are_made_at_once(folder: Path) -> None:
     ended("file")
 
 
-def test_an_export_that_takes_long_is_asked_for_again(parts: Parts) -> None:
-    books = Books(parts)
-    for day in (MONDAY, TUESDAY):
-        books.stay(at("09:00", day), at("10:00", day))
-    books.write()
-    books.clock.set(at("03:00", TUESDAY))
-    close_day(parts, MONDAY)
-    users.add(parts, "fin", "finance", [], PASSWORD, operator="test")
-    app = create_app(parts, wall=parts.clock)
-    prepared, reports = Prepared(waits_seconds=0.0), Reports(parts.store, 1, waits_seconds=LONG)
-    app.state.context = replace(app.state.context, prepared=prepared, reports=reports)
-    client = Client(app)
-    token = client.post("/api/v1/token", data={"username": "fin", "password": PASSWORD}).json()["access_token"]
-    finance, asked = Staff(client, token), {"format": "csv", "day": "2026-03-02"}
-    with reports.place():
+class Office:
+    """A closed day, and whoever exports it: of what is asked nothing is whole at once."""
+
+    def __init__(self, parts: Parts) -> None:
+        books = Books(parts)
+        for day in (MONDAY, TUESDAY):
+            books.stay(at("09:00", day), at("10:00", day))
+        books.write()
+        books.clock.set(at("03:00", TUESDAY))
+        close_day(parts, MONDAY)
+        users.add(parts, "fin", "finance", [], PASSWORD, operator="test")
+        self.app = create_app(parts, wall=parts.clock)
+        self.prepared = Prepared(waits_seconds=0.0)
+        # Who takes its one place keeps the file from being made.
+        self.reports = Reports(parts.store, 1, waits_seconds=LONG)
+        self.app.state.context = replace(self.app.state.context, prepared=self.prepared, reports=self.reports)
+        self.client = Client(self.app)
+
+    def waits(self) -> None:
+        self.prepared._waits_seconds = LONG
+
+
+@pytest.fixture
+def office(parts: Parts) -> Office:
+    return Office(parts)
+
+
+def test_an_export_that_takes_long_is_asked_for_again(office: Office) -> None:
+    token = office.client.post("/api/v1/token", data={"username": "fin", "password": PASSWORD}).json()["access_token"]
+    finance, asked = Staff(office.client, token), {"format": "csv", "day": "2026-03-02"}
+    with office.reports.place():
         first = finance.get("/api/v1/exports", **asked)
     assert (first.status_code, first.headers["retry-after"], first.headers["refresh"]) == (202, "3", "3")
     assert first.json() == {"done": 0, "total": 0}
-    prepared._waits_seconds = LONG
+    office.waits()
     whole = finance.get("/api/v1/exports", **asked)
     assert (whole.status_code, whole.headers["content-type"]) == (200, "application/zip")
     wrong = finance.get("/api/v1/exports", format="csv", day="2026-03-03")
     assert (wrong.status_code, "is not closed" in wrong.json()["detail"]) == (404, True)
+    ended("export")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_page_says_how_far_it_is_and_asks_again_by_itself(office: Office) -> None:
+    csrf = csrf_of(office.client.get("/login").text)
+    office.client.post("/login", data={"username": "fin", "password": PASSWORD, "csrf": csrf})
+    asked = "/money/exports?span=day&day=2026-03-02&form=json"
+    with office.reports.place():
+        page = office.client.get(asked)
+    assert (page.status_code, 'http-equiv="refresh"' in page.text, "<progress" in page.text) == (202, True, True)
+    office.waits()
+    whole = office.client.get(asked)
+    assert whole.headers["content-disposition"].endswith("street-2026-03-02.json")
     ended("export")

@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
+from billing.exports import NotAPeriod, period_of
 from gateway.api import exports as api
 from gateway.api.context import Context, Staff, With
 from gateway.api.days import Form
+from gateway.api.prepared import UnderWay
 from gateway.console.desk import door, money
 from gateway.console.desk.money import Entered
 from gateway.flows.refusals import Invalid, Refused
@@ -51,7 +53,7 @@ def exports(
     site: Text = "",
     form: Text = "",
 ) -> Response:
-    """The form; sent, it is the file, or the form again with what is wrong."""
+    """The form; sent, it is the file, how far it is, or the form again with what is wrong."""
     staff = door.staff_at(request, context, _SEE)
     if isinstance(staff, Response):
         return staff
@@ -60,12 +62,16 @@ def exports(
     if not form:
         return _page(request, context, staff, said)
     try:
-        return _file(context, staff, said)
+        made = _file(context, staff, said)
     except Refused as why:
         return _page(request, context, staff, said, why)
+    if not isinstance(made, UnderWay):
+        return made
+    # It asks for itself again until the file comes.
+    return door.page(request, staff, "money_exports_wait.html", 202, here=HERE, how_far=made)
 
 
-def _file(context: Context, staff: Staff, said: Entered) -> Response:
+def _file(context: Context, staff: Staff, said: Entered) -> Response | UnderWay:
     """Raises what the API's answer would be."""
     span = said["span"] or "day"
     if span not in _SPANS:
@@ -81,16 +87,11 @@ def _file(context: Context, staff: Staff, said: Entered) -> Response:
         first=said["from"] if span == "range" else None,
         last=said["to"] if span == "range" else None,
     )
-    return api.exports(
-        staff,
-        context,
-        form=asked.form,
-        day=asked.day,
-        first=asked.first,
-        last=asked.last,
-        month=said["month"] if span == "month" else None,
-        site=said.or_none("site"),
-    )
+    try:
+        period = period_of(asked.day, asked.first, asked.last, said["month"] if span == "month" else None)
+    except NotAPeriod as why:
+        raise Invalid(str(why)) from None
+    return api.exported(staff, context, period, asked.form, site=said.or_none("site"))
 
 
 def _page(request: Request, context: Context, staff: Staff, said: Entered, why: Refused | None = None) -> Response:
