@@ -11,7 +11,7 @@ REGISTERS: Final[dict[str, dict[str, str]]] = {
         "desk.relatives": "直系亲属",
         "desk.certificates": "优免凭证",
         "desk.passes": "月租登记",
-        "desk.sold_passes": "月租办理",
+        "desk.sold_passes": "已办月租",
         "desk.free-vehicles": "免费车辆",
         "desk.blocklist": "禁止入内",
         "desk.vouchers": "停车券",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -249,14 +250,20 @@ def statements(
     ]
 
 
-def stock(connection: Connection, allowed: Sites, day: date) -> list[Document]:
-    """Each book on a day: what moved, and how it stood at the day's end. Books used up before are left out."""
+def stock(connection: Connection, allowed: Sites, day: date, books: Collection[str] | None = None) -> list[Document]:
+    """Each book on a day: what moved, and how it stood at the day's end. Books used up before are left out.
+
+    `books`: these alone, by id.
+    """
     sites = connection.execute(
         select(VoucherBook.site_id).where(within(VoucherBook.site_id, allowed)).distinct().order_by(VoucherBook.site_id)
     ).scalars()
     found = []
     for site in sites.all():
-        for one in by_day.report(connection, [VoucherMovement.site_id == site], day):
+        here = [VoucherMovement.site_id == site]
+        if books is not None:
+            here.append(VoucherMovement.book_id.in_(sorted(books)))
+        for one in by_day.report(connection, here, day):
             stands = msgspec.structs.asdict(one.stands)
             found.append(
                 {
