@@ -53,10 +53,32 @@ def open_statement(
 ) -> Statement:
     """Begin to read a file of `wechat`, `alipay`, `unionpay` or `cash`. Raises `BadStatement`, `KeyError` for another channel.
 
+    Of a file that another channel wrote it says whose it is.
+
     `stream` can be sought and stays the caller's. `name` is the file's: it tells UnionPay's settlement day, and the day of a file without
     rows. `day`: of which day it must be.
     """
-    return _FORMS[channel](stream, name, Head(channel, day=day), unpacked_max)
+    try:
+        return _FORMS[channel](stream, name, Head(channel, day=day), unpacked_max)
+    except BadStatement:
+        whose = _whose(channel, stream, name, unpacked_max)
+        if whose is None:
+            raise
+    raise BadStatement(
+        0, f"it is a statement of {whose}, not of {channel}", f"import it as one of {whose} (--channel {whose})"
+    )
+
+
+def _whose(channel: str, stream: BinaryIO, name: str, unpacked_max: int) -> str | None:
+    """Another channel whose form the beginning of a file has."""
+    for other in (one for one in CHANNELS if one != channel):
+        stream.seek(0)
+        try:
+            _FORMS[other](stream, name, Head(other), unpacked_max)
+        except BadStatement:
+            continue
+        return other
+    return None
 
 
 def read_all(channel: str, data: bytes, *, name: str = "", day: date | None = None) -> tuple[Head, list[Row]]:

@@ -11,7 +11,7 @@ import pytest
 
 from billing.statements import BadStatement, Kind, StatementKind, Status, read_all
 from simulators.statements import wechat_trade
-from tests.billing.statement_files import DAY, DETAIL, FLOW, TRADE, deal, read, refused, sample
+from tests.billing.statement_files import DAY, DETAIL, FLOW, PACKED, TRADE, ZM, deal, read, refused, sample
 
 
 def test_a_wechat_trade_bill_with_all_its_traps() -> None:
@@ -203,7 +203,12 @@ def test_another_day_than_asked_for_is_refused() -> None:
 
 
 def test_the_file_of_another_channel_is_refused() -> None:
-    assert "no WeChat bill" in refused("wechat", DETAIL)
-    assert "no Alipay 业务明细" in refused("alipay", TRADE)
+    """By its beginning it is told whose it is, in its package or out of it."""
+    packed = "it is a statement of alipay, not of wechat; import it as one of alipay (--channel alipay)"
+    assert (refused("wechat", PACKED), refused("wechat", DETAIL)) == (packed, packed)
+    assert "it is a statement of wechat, not of alipay" in refused("alipay", TRADE)
+    assert "it is a statement of unionpay, not of wechat" in refused("wechat", ZM, name=ZM.removeprefix("unionpay_"))
     assert "bytes instead of 607" in refused("unionpay", TRADE, day=DAY)
-    assert "there is no column" in refused("cash", TRADE)
+    assert "it is a statement of wechat, not of cash" in refused("cash", TRADE)
+    assert "no WeChat bill" in refused("wechat", b"a,b\r\n1,2\r\n")
+    assert "there is no column" in refused("cash", b"a,b\r\n1,2\r\n")

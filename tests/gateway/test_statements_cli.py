@@ -80,7 +80,7 @@ def test_a_mistake_is_one_line_with_what_to_do(run: Run) -> None:
     Path("cut.csv").write_bytes(Path(file).read_bytes()[:-40])
     for words, says in (
         (("wechat", "cut.csv"), "cut.csv: line "),
-        (("alipay", file), "no Alipay 业务明细"),
+        (("alipay", file), "it is a statement of wechat, not of alipay; import it as one of wechat (--channel wechat)"),
         (("wechat", "nothing.csv"), "nothing.csv: No such file"),
         (("wechat", "."), "is a directory"),
         (("wechat", file, "--merchant", "nobody"), "merchant 'nobody' is none of hushu"),
