@@ -20,7 +20,8 @@ from controllers.adapters.port import Answered, Ask, Auth, Part
 
 ANSWER_BYTES_MAX = 256 * 1024
 _CONNECT_SECONDS = 2.0
-REFUSED = frozenset({401, 403})
+REFUSED = 401
+"""403 may only say that this model has no such thing."""
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -110,7 +111,7 @@ class Asker:
                 auth=self._auth(ask, lambda: True),
                 timeout=timeout,
             ) as response:
-                if response.status_code in REFUSED:
+                if response.status_code == REFUSED:
                     raise SignedOut
                 if response.status_code != 200:
                     raise NotReached(f"http {response.status_code}")

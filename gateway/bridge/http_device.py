@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 import httpx
@@ -11,8 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.adapters.joining import Joiner
 from controllers.adapters.registry import ADAPTERS
+from controllers.commands import WholeList
 from gateway.bridge.asking import Account, Asker
 from gateway.bridge.http_orders import Became, CarriedOut, Due, Reached
+from gateway.bridge.http_upkeep import Upkeep
 from gateway.bridge.http_watch import Watch
 from gateway.bridge.porch import Porch
 from gateway.flows.credentials import DeviceName
@@ -28,13 +30,14 @@ _WAITING_EACH_MAX = 8
 
 
 class Around(NamedTuple):
-    """What all devices of a bridge share. `moves_within`: see `http_orders`."""
+    """What all devices of a bridge share. `moves_within`: see `http_orders`; `lists`: a site's list as it is now, where it is known."""
 
     parts: Parts
     porch: Porch
     joiner: Joiner
     client: httpx.AsyncClient
     moves_within: float
+    lists: Callable[[str], WholeList | None]
 
 
 class HttpDevice:
@@ -46,7 +49,7 @@ class HttpDevice:
         self._barred_until = 0.0
         self._lanes: dict[str, asyncio.Lock] = {}
         self.orders: set[asyncio.Task[None]] = set()
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         adapter = ADAPTERS[fitted.vendor]
         asker = Asker(around.client, account or Account("http://0.0.0.0", "", ""))
         self._to_whom = Reached(adapter, fitted.fitting, asker, self._barred, self._bar, {})
@@ -60,20 +63,23 @@ class HttpDevice:
         return True
 
     async def _in_turn(self, due: Due) -> None:
-        async with self._lanes.setdefault(due.command.lane, asyncio.Lock()):
-            try:
-                await self._carry_out(due)
-            except SQLAlchemyError as problem:  # not claimed: the outbox lets it expire
-                _log.warning("a command could not be claimed", site=due.site, problem=type(problem).__name__)
-            except Exception:
-                _log.exception("a command was not carried out", site=due.site, device=due.device)
+        try:
+            async with self._lanes.setdefault(due.command.lane, asyncio.Lock()):
+                told = await self._told(due)
+            if told is not None:
+                await told.see()
+        except SQLAlchemyError as problem:  # not claimed: the outbox lets it expire
+            _log.warning("a command could not be claimed", site=due.site, problem=type(problem).__name__)
+        except Exception:
+            _log.exception("a command was not carried out", site=due.site, device=due.device)
 
-    async def _carry_out(self, due: Due) -> None:
-        """Claimed first: whoever claims it tells it, and nobody else ever does."""
+    async def _told(self, due: Due) -> CarriedOut | None:
+        """Claimed first: whoever claims it tells it, and nobody else ever does. None: nothing more will be heard of it."""
         parts = self._around.parts
-        if await asyncio.to_thread(claim, parts.store, due.site, due.id, parts.clock.now()):
-            moves_within = self._around.moves_within
-            await CarriedOut(due, self._to_whom, parts.clock, self._say, moves_within=moves_within).run()
+        if not await asyncio.to_thread(claim, parts.store, due.site, due.id, parts.clock.now()):
+            return None
+        carried = CarriedOut(due, self._to_whom, parts.clock, self._say, moves_within=self._around.moves_within)
+        return carried if await carried.tell() else None
 
     def _say(self, said: Sequence[Became], moves: bool) -> None:
         self._around.porch.put(self._who, said, self._around.parts.clock.now(), moves=moves)
@@ -84,19 +90,23 @@ class HttpDevice:
         task.add_done_callback(self.orders.discard)
 
     def watch(self, ours: bool) -> None:
-        """Listen and look, or leave it to another bridge."""
-        if self._watching is not None and (not ours or self._watching.done()):
-            self._watching.cancel()
-            self._watching = None
-        if ours and self.reached is not None and self._watching is None:
-            watch = Watch(self._who, self.reached, self._around.parts, self._around.porch, self._around.joiner)
-            self._watching = asyncio.get_running_loop().create_task(watch.run())
+        """Listen, look and look after it, or leave it to another bridge."""
+        if not ours:
+            self.close()
+        if not ours or self.reached is None or self._watching:
+            return
+        around, loop = self._around, asyncio.get_running_loop()
+        watch = Watch(self._who, self.reached, around.parts, around.porch, around.joiner)
+        upkeep = Upkeep(
+            self._who, self.reached, around.parts.clock, around.porch, around.lists, lambda: bool(self.orders)
+        )
+        self._watching = [loop.create_task(watch.run()), loop.create_task(upkeep.run())]
 
     def close(self) -> None:
         """Commands under way go on: they know the device as it was."""
-        if self._watching is not None:
-            self._watching.cancel()
-            self._watching = None
+        for task in self._watching:
+            task.cancel()
+        self._watching = []
 
     def _barred(self) -> bool:
         return self.made_of[1] is None or asyncio.get_running_loop().time() < self._barred_until

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +18,7 @@ from controllers.adapters import native
 from controllers.adapters.joining import Joiner
 from controllers.adapters.port import Delivery
 from controllers.adapters.registry import ADAPTERS
+from controllers.commands import WholeList
 from gateway.bridge.asking import Account, open_client
 from gateway.bridge.http_device import Around, HttpDevice
 from gateway.bridge.http_orders import MOVES_WITHIN_SECONDS, Due
@@ -39,10 +40,18 @@ _STOP_SECONDS = 3.0
 
 
 class HttpDevices:
-    """`holder`: this bridge, as the lease knows it. Called by the worker, from any thread."""
+    """`holder`: this bridge, as the lease knows it; `lists`: a site's offline list as it is now. Called by the worker, from any thread."""
 
-    def __init__(self, parts: Parts, porch: Porch, *, holder: str, moves_within: float = MOVES_WITHIN_SECONDS) -> None:
-        self._parts, self._porch = parts, porch
+    def __init__(
+        self,
+        parts: Parts,
+        porch: Porch,
+        *,
+        holder: str,
+        lists: Callable[[str], WholeList | None] = lambda _: None,
+        moves_within: float = MOVES_WITHIN_SECONDS,
+    ) -> None:
+        self._parts, self._porch, self._lists = parts, porch, lists
         self._moves_within = moves_within
         self._lease = Lease(parts.store, parts.clock, holder=holder, name="devices")
         self._joiner = Joiner()
@@ -114,7 +123,7 @@ class HttpDevices:
 
     async def _serve(self) -> None:
         async with open_client() as client:
-            self._around = Around(self._parts, self._porch, self._joiner, client, self._moves_within)
+            self._around = Around(self._parts, self._porch, self._joiner, client, self._moves_within, self._lists)
             beside = [asyncio.create_task(one) for one in (self._look_again(), self._let_go())]
             await self._stopping.wait()
             for task in beside:
@@ -173,8 +182,8 @@ class HttpDevices:
 
     def _begin(self, due: Due) -> None:
         device = self._devices.get(DeviceName(due.site, due.device))
-        if device is not None and not device.begin(due):
-            with self._lock:  # too much at once: the outbox offers it again, or lets it expire
+        if device is None or not device.begin(due):
+            with self._lock:  # not yet, or too much at once: the outbox offers it again, or lets it expire
                 self._begun.pop((due.site, due.id), None)
 
     def _accounts(self, access: Mapping[tuple[str, str], Access]) -> dict[DeviceName, Account]:

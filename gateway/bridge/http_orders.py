@@ -81,32 +81,41 @@ class CarriedOut:
     ) -> None:
         self._due, self._device, self._clock, self._say = due, device, clock, say
         self._moves_within = moves_within
+        self._unanswered: CommandResult | None = None
         # Both limits count: the instant, and the time that has run here since, whatever a clock is set to meanwhile.
         self._ends = asyncio.get_running_loop().time() + (due.expires_at - clock.now()).total_seconds()
 
-    async def run(self) -> None:
+    async def tell(self) -> bool:
+        """Until the device has taken it, or will not. True: `see` what became of it, while others are told."""
         command = self._as_it_can(self._due.command)
         if command is None:
             self._result(Outcome.DONE, "no_display")
-            return
+            return False
         try:
             asks = self._device.adapter.encode(command, self._device.fitting, self._clock.now())
         except CannotCarryOut as problem:
             self._result(Outcome.REFUSED, problem.code)
-            return
+            return False
         for ask in asks:
             assert isinstance(ask, Ask)
             became = await self._step(ask)
             if isinstance(became, CommandResult) and became.detail == "no_answer" and ask is asks[-1]:
-                await self._without_answer(became)
-                return
+                self._unanswered = became
+                return True
             if isinstance(became, CommandResult):
                 self._say([became], False)
-                return
+                return False
             if command.action is Action.HOLD_OPEN and ask is not asks[-1] and not await self._risen():
                 self._result(Outcome.FAULT, "not_moved")
-                return
-        await self._taken()
+                return False
+        return True
+
+    async def see(self) -> None:
+        """What the barrier did, where the device knows."""
+        if self._unanswered is None:
+            await self._taken()
+        else:
+            await self._without_answer(self._unanswered)
 
     def _as_it_can(self, command: Command) -> Command | None:
         """None: there is nothing to do. In an emergency what cannot hold its barrier open opens it at least."""
@@ -225,7 +234,7 @@ async def position(device: Reached, lane: str, now: datetime) -> Looked:
         return Looked(False)
     try:
         answered = await device.asker.ask(ask, within=_LOOK_WITHIN_SECONDS)
-        if answered.status in REFUSED:
+        if answered.status == REFUSED:
             device.bar()
         heard = device.adapter.decode(answered, device.fitting, now)
     except Undecodable:

@@ -7,7 +7,8 @@ pauses. Reads go the way of all reads, which no more than one bridge holds open.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import count
 
 from msgspec.structs import replace
@@ -39,6 +40,16 @@ _KEPT_BYTES_MAX = 64 * 1024
 _BIG_BYTES = 32 * 1024
 
 
+async def never_ending(run: Callable[[], Awaitable[None]], who: DeviceName) -> None:
+    """Begun anew whenever it ends by an error that nobody expected."""
+    for _ in count():
+        try:
+            await run()
+        except Exception:
+            _log.exception("what is done for a device begins anew", site=who.site, device=who.device)
+        await asyncio.sleep(_PAUSE_SECONDS[-1])
+
+
 class Watch:
     """One device. `quiet`, `look_every`: seconds."""
 
@@ -61,14 +72,11 @@ class Watch:
 
     async def run(self) -> None:
         streams = self._device.adapter.listens(self._device.fitting).streams
-        try:
-            async with asyncio.TaskGroup() as group:
-                for ask in streams:
-                    group.create_task(self._listen(ask))
-                if self._device.adapter.capabilities(self._device.fitting).position:
-                    group.create_task(self._look(listens=bool(streams)))
-        except* Exception:
-            _log.exception("who listens to a device begins anew", site=self._who.site, device=self._who.device)
+        async with asyncio.TaskGroup() as group:
+            for ask in streams:
+                group.create_task(never_ending(partial(self._listen, ask), self._who))
+            if self._device.adapter.capabilities(self._device.fitting).position:
+                group.create_task(never_ending(lambda: self._look(listens=bool(streams)), self._who))
 
     # ------------------------------------------------------------------ the stream
 

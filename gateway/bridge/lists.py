@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from controllers.commands import WholeList
 from gateway.flows.inbound import StatusIn
 from gateway.flows.offline_list import Published, current_lists
 from gateway.publish.wire import delta_message, list_message
@@ -59,6 +60,12 @@ class ListKeeper:
     def look(self) -> None:
         """The registers have changed: look at once."""
         self._wake.set()
+
+    def current(self, site: str) -> WholeList | None:
+        """A site's list as it was last looked at; None before that."""
+        with self._lock:
+            found = self._lists.get(site)
+        return None if found is None else found.whole
 
     def reported(self, statuses: Sequence[StatusIn]) -> None:
         """Called by the worker after devices have said how they are."""

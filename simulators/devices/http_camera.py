@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
@@ -127,8 +127,10 @@ class HttpCamera(ABC):
 class AskedCamera(HttpCamera):
     """A camera that is told by requests, with digest; `url`: where. `listed`: the vehicles of its own list, until when.
 
-    `lost`: what it answers to an order that it has carried out does not arrive.
+    `lost`: what it answers to an order that it has carried out does not arrive. `fast`: by how much its clock is ahead.
     """
+
+    fast = timedelta(0)
 
     def __init__(
         self,

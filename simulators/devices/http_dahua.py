@@ -69,6 +69,8 @@ class Dahua(AskedCamera):
             return Answer(
                 kind=f"multipart/x-mixed-replace; boundary={BOUNDARY}", stream=self.stream(_part("Heartbeat"))
             )
+        if asked.path == "/cgi-bin/global.cgi":
+            return self._clock(given.get("time"))
         if asked.path == "/cgi-bin/trafficSnap.cgi" and action in {"openStrobe", "closeStrobe"}:
             with self._lock:
                 (self.up if action == "openStrobe" else self.down)()
@@ -77,8 +79,18 @@ class Dahua(AskedCamera):
             return self._list(action, given)
         return Answer(501, b"Error\r\nNot Implemented!\r\n")
 
+    def _clock(self, told: str | None) -> Answer:
+        if told is not None:
+            self.fast = datetime.fromisoformat(told).replace(tzinfo=_ZONE) - self.now()
+            return _OK
+        local = (self.now() + self.fast).astimezone(_ZONE)
+        return Answer(body=f"result={local:%Y-%m-%d %H:%M:%S}\r\n".encode())
+
     def _list(self, action: str, given: dict[str, str]) -> Answer:
         plate = given.get("PlateNumber", "")
+        if action == "clear":
+            self.listed.clear()
+            return _OK
         if action == "insert":
             self.listed[plate] = given["CancelTime"]
             return Answer(body=b"RecNo=1\r\n")

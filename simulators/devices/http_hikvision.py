@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from controllers.events import BarrierState
 from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push
@@ -12,6 +13,7 @@ from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push
 BOUNDARY = "boundary"
 _ZONE = timezone(timedelta(hours=8))
 _MODE = re.compile(rb"<ctrlMode>(\w+)</ctrlMode>")
+_LOCAL = re.compile(rb"<localTime>([^<]+)</localTime>")
 _STATUS = {1: "OK", 2: "Device Busy", 4: "Invalid Operation"}
 _HEARTBEAT = "<eventType>videoloss</eventType><eventState>inactive</eventState>"
 
@@ -58,6 +60,8 @@ class Hikvision(AskedCamera):
             beginning = _part(self._event(_HEARTBEAT, self.now()))
             kind = f"multipart/mixed; boundary={BOUNDARY}"
             return Answer(kind=kind, stream=self.stream(beginning))
+        if asked.path == "/ISAPI/System/time":
+            return self._clock(_LOCAL.search(asked.body))
         if asked.path.endswith("/barrierGateStatus"):
             where = 0 if not self.signal else 2 if self.state() is BarrierState.OPEN else 1
             return _xml(f"<BarrierGateStatus><barrierGateStatus>{where}</barrierGateStatus></BarrierGateStatus>")
@@ -84,7 +88,18 @@ class Hikvision(AskedCamera):
                 self.down()
             return _answered(1)
 
-    def _list(self, document: dict[str, list[dict[str, str]]]) -> Answer:
+    def _clock(self, told: re.Match[bytes] | None) -> Answer:
+        if told is not None:
+            self.fast = datetime.fromisoformat(told[1].decode()) - self.now()
+            return _answered(1)
+        local = (self.now() + self.fast).astimezone(_ZONE)
+        return _xml(
+            f"<Time><timeMode>NTP</timeMode><localTime>{local.isoformat(timespec='seconds')}</localTime></Time>"
+        )
+
+    def _list(self, document: dict[str, Any]) -> Answer:
+        if document.get("deleteAllEnabled"):
+            self.listed.clear()
         for entry in document.get("LicensePlateInfoList", ()):
             self.listed[entry["LicensePlate"]] = entry["effectiveTime"]
         for plate in document.get("licensePlate", ()):

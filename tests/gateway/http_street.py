@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
 
+from controllers.commands import WholeList
 from gateway.bridge.bridge import Bridge
+from gateway.bridge.http_upkeep import Upkeep
 from gateway.flows import estate
+from gateway.flows.credentials import DeviceName
 from gateway.wiring import Parts
 from simulators.devices.http_camera import AskedCamera, HttpCamera, Place
 from tests.gateway.trade import Street
@@ -75,6 +79,7 @@ class HttpStreet:
         self.clock = self.street.clock
         self.clock.set(NOW)
         self.cameras: dict[str, Any] = {}
+        self._upkeep: list[Upkeep] = []
         for fit in fits:
             camera = self.cameras[fit.lane] = fit.kind(self.clock.now)
             if isinstance(camera, AskedCamera):
@@ -101,6 +106,23 @@ class HttpStreet:
         return _LANE.format(lane=fit.lane, direction=direction, device=fit.device) + _DEVICE.format(
             device=fit.device, vendor=fit.vendor, more=more
         )
+
+    def upkeep(self, lists: Mapping[str, WholeList]) -> None:
+        """Begin to look after the only device, quicker than at work."""
+        self.until(lambda: len(self.bridge.asked._devices) == 1)
+        (device,) = self.bridge.asked._devices.values()
+        assert device.reached is not None
+        parts, who = self.parts, DeviceName("xinyi", device.reached.fitting.device)
+        porch = self.bridge.asked._porch
+        made = Upkeep(
+            who, device.reached, parts.clock, porch, lists.get, lambda: False, list_every=0.02, pauses=(0.05,)
+        )
+        self._upkeep.append(made)
+        assert self.bridge.asked._loop is not None
+        asyncio.run_coroutine_threadsafe(made.run(), self.bridge.asked._loop)
+
+    def kept(self) -> Upkeep:
+        return self._upkeep[0]
 
     def rows(self, table: Any) -> list[Any]:
         with self.parts.store.reading() as connection:

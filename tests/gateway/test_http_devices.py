@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from controllers.commands import ListEntry, WholeList
 from controllers.events import BarrierState
 from gateway.flows import emergencies
 from gateway.flows.charges_books import By
@@ -136,16 +137,18 @@ def test_a_command_that_could_not_be_told_in_time_is_never_told(parts: Parts) ->
 def test_a_command_that_grew_stale_while_the_device_asked_who_we_are_is_not_told(parts: Parts) -> None:
     with http_street(parts, *DAHUA) as street:
         camera = street.cameras["in-1"]
-        challenge = camera.digest.challenge
+        allows = camera.digest.allows
 
-        def slowly() -> str:
-            street.clock.advance(seconds=9)
-            return str(challenge())
+        def slowly(method: str, uri: str, header: str) -> bool:
+            if "openStrobe" in uri and not header:
+                street.clock.advance(seconds=9)
+            return bool(allows(method, uri, header))
 
-        camera.digest.challenge = slowly
+        camera.digest.allows = slowly
         shown(street, "in-1", "")
         street.until(lambda: commands(street) == [("expired", "unreachable")])
-        assert (camera.told, camera.openings) == ([], [])
+        assert [one for one in camera.told if "openStrobe" in one.query] == []
+        assert camera.openings == []
 
 
 @on_one_database
@@ -339,3 +342,56 @@ def test_in_an_emergency_what_cannot_hold_its_barrier_opens_it(parts: Parts) -> 
         held(street)
         opened(street, "in-1")
         street.until(lambda: commands(street) == [("accepted", "accepted")])
+
+
+def a_list(version: int, *plates: str) -> WholeList:
+    until = NOW + timedelta(days=30)
+    return WholeList(version=version, entries=tuple(ListEntry(plate=plate, until=until) for plate in plates))
+
+
+@on_one_database
+@pytest.mark.parametrize("fit", [*HIKVISION, *DAHUA], ids=["hikvision", "dahua"])
+def test_a_device_has_the_list_that_the_registers_have(parts: Parts, fit: Fit) -> None:
+    with http_street(parts, fit) as street:
+        camera, lists = street.cameras["in-1"], {"xinyi": a_list(1, "粤B00001", "粤B00002")}
+        camera.listed["粤B99999"] = "left by somebody"
+        street.upkeep(lists)
+        street.until(lambda: set(camera.listed) == {"粤B00001", "粤B00002"})
+        before = len(camera.told)
+        lists["xinyi"] = a_list(2, "粤B00002", "粤B00003")
+        street.until(lambda: set(camera.listed) == {"粤B00002", "粤B00003"})
+        brought = [one for one in camera.told[before:] if b"B00002" in one.query.encode() + one.body]
+        assert brought == [], "what had not changed is not brought again"
+
+
+@on_one_database
+def test_a_list_that_was_not_taken_begins_anew(parts: Parts) -> None:
+    with http_street(parts, *DAHUA) as street:
+        camera, lists = street.cameras["in-1"], {"xinyi": a_list(1, "粤B00001")}
+        street.upkeep(lists)
+        street.until(lambda: set(camera.listed) == {"粤B00001"})
+        camera.mute = True
+        lists["xinyi"] = a_list(2, "粤B00002")
+        camera.listed["粤B99999"] = "left by somebody"
+        street.until(lambda: street.kept().has is None)
+        camera.mute = False
+        street.until(lambda: set(camera.listed) == {"粤B00002"})
+
+
+class FastHikvision(Hikvision):
+    fast = timedelta(seconds=42)
+
+
+class SlowDahua(Dahua):
+    fast = timedelta(seconds=-42)
+
+
+@on_one_database
+@pytest.mark.parametrize(("vendor", "kind"), [("hikvision", FastHikvision), ("dahua", SlowDahua)])
+def test_a_clock_that_is_wrong_is_put_right_once(parts: Parts, vendor: str, kind: type[Any]) -> None:
+    with http_street(parts, Fit("in-1", vendor, kind)) as street:
+        camera = street.cameras["in-1"]
+        street.until(lambda: camera.fast == timedelta(0))
+        told = [one for one in camera.told if b"localTime" in one.body or "setCurrentTime" in one.query]
+        assert len(told) == 1
+        street.until(lambda: [one.clock_offset_ms for one in street.rows(t.DeviceState)] == [0])
