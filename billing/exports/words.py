@@ -44,6 +44,7 @@ EXCEPTIONS: Final = {
     "refund_failed": "退款未成功",
     "correction_proposed": "停车记录更正待复核",
     "help_call": "求助呼叫",
+    "bill_disputed": "账单异议",
     "invoice_refused": "发票未开出",
     "red_invoice_refused": "红字发票未开出",
     "unreadable": "车牌未识别",

@@ -53,7 +53,7 @@ from gateway.api.live import Hub, LiveSource
 from gateway.api.ports import Flows
 from gateway.api.reports import Reports
 from gateway.api.sessions import Tokens
-from gateway.console import driver, invoice, lane, pages
+from gateway.console import driver, invoice, lane, own_stay, pages, receipt
 from gateway.console.desk.routers import ROUTERS as DESK_ROUTERS
 from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
@@ -158,8 +158,10 @@ def _served() -> APIRouter:
         *DESK_ROUTERS,
         notify.router,
         driver.router,
+        receipt.router,
         invoice.router,
         lane.router,
+        own_stay.router,
         public.router,
     ):
         served.include_router(router)

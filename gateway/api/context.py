@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -47,6 +48,10 @@ class Context:
     # Whoever photographed a lane's code can ask from anywhere, and in vain.
     lane_refusals: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
     help_calls: Throttle = field(default_factory=lambda: Throttle(failures_max=120))
+    disputes: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
+    # A time of entry is guessed by trying: five tries a day and plate are an hour of its day, and tell what follows from that hour.
+    stay_guesses: Throttle = field(default_factory=lambda: Throttle(failures_max=5, window=timedelta(hours=24)))
+    stay_guesses_of_address: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from billing.invoices import Buyer
 from gateway.api.context import Context, With, address_of
 from gateway.console.qr import qr_code
 from gateway.console.rendering import language_of, render, script_data
-from gateway.flows import arrears, help_calls
+from gateway.flows import arrears, disputes, help_calls
 from gateway.flows.invoices import asking as invoices
 from gateway.flows.invoices.refusals import BuyerWrong
 from gateway.flows.orders import looking, placing, within
@@ -141,6 +141,30 @@ def call(request: Request, context: With, token: Token) -> Response:
     return _page(request, context, token, help_notice="called")
 
 
+@router.post("/pay/{token}/dispute")
+def dispute(
+    request: Request,
+    context: With,
+    token: Token,
+    what: Annotated[str, Form(max_length=20)] = "",
+    words: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Say what is wrong with the bill: a person looks at it."""
+    stay = stay_of(context.parts.settings.secret(), token)
+    if stay is None:
+        return render(request, "notice.html", 404, staff=None, message="pay.gone")
+    address, now, said = address_of(request), context.wall.now(), context.disputes
+    if said.closed_for(stay, _ANY, now) or said.closed_for(_ANY, address, now):
+        return _page(request, context, token, status=429, dispute_notice="wait")
+    try:
+        disputes.dispute(context.parts, stay, what, words)
+    except Refused as refused:
+        return _page(request, context, token, status=refused.status, dispute_notice="wrong")
+    said.failed(stay, _ANY, now)
+    said.failed(_ANY, address, now)
+    return _page(request, context, token, dispute_notice="sent")
+
+
 @router.post("/pay/{token}/invoice")
 def ask_for_invoice(
     request: Request,
@@ -181,6 +205,7 @@ def _page(
     help_notice: str | None = None,
     call: dict[str, str] | None = None,
     invoice_notice: str | None = None,
+    dispute_notice: str | None = None,
 ) -> Response:
     """The page, with a word on the voucher that was just presented, or on the channel that was just asked."""
     parts = context.parts
@@ -189,7 +214,7 @@ def _page(
     except Refused:
         # Its bill needs a person: calling one is what is left to do.
         page = f"/pay/{token}"
-        return render(request, "person.html", 409, page=page, help_notice=help_notice)
+        return render(request, "person.html", 409, page=page, help_notice=help_notice, dispute_notice=dispute_notice)
     if bill is None:
         return render(request, "notice.html", 404, staff=None, message="pay.gone")
     stay = stay_of(parts.settings.secret(), token) or ""
@@ -215,6 +240,8 @@ def _page(
         help_notice=help_notice,
         invoice=invoices.offered(parts, stay),
         invoice_notice=invoice_notice,
+        dispute_notice=dispute_notice,
+        paid=bill["paid_fen"] > 0,
         channel_notice=None if channel_notice == "waiting" and bill["due_fen"] <= 0 else channel_notice,
     )
 

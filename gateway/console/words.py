@@ -7,6 +7,7 @@ from typing import Final, Literal
 from billing.exports.words import EXCEPTIONS
 from gateway.console.words_admin import ADMIN
 from gateway.console.words_desk import DESK
+from gateway.console.words_driver import DRIVER
 from gateway.console.words_frame import FRAME
 from gateway.console.words_money import MONEY
 from gateway.console.words_open import OPEN
@@ -327,7 +328,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (FRAME, DESK, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES)
+_AREAS: Final = (FRAME, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES)
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }
@@ -345,6 +346,7 @@ EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
         "refund_failed": "a refund was not made",
         "correction_proposed": "a correction waits for a second person",
         "help_call": "call for help",
+        "bill_disputed": "a driver disputes a bill",
         "invoice_refused": "an invoice was not issued",
         "red_invoice_refused": "a red invoice was not issued",
         "unreadable": "plate unreadable",

@@ -86,6 +86,7 @@ class Desk:
             "plate": "浙A12345",
             "minutes": bill["minutes"],
             "due_fen": self.due_fen,
+            "paid_fen": 0,
             "allowance": None,
             "zh": ["停车 110 分钟。"],
             "en": ["parked"],
