@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 class HttpCamera(ABC):
     """One camera with one barrier. `now`: its clock. `openings`: when its barrier was told to rise, and rose or was up.
 
-    It can be made to be `locked` (takes every order, moves nothing), `busy` (so many orders are answered so) or `mute` (hears, and answers nobody).
+    It can be made to be `locked` (takes every order, moves nothing), to say no (`refuses`), `busy` (so many orders are answered so) or `mute` (hears, and answers nobody).
     """
 
     def __init__(self, now: Callable[[], datetime], place: Place | None = None) -> None:
@@ -67,6 +67,7 @@ class HttpCamera(ABC):
         self.openings: list[datetime] = []
         self.told: list[Asked] = []
         self.locked = False
+        self.refuses = False
         self.busy = 0
         self.mute = False
         self.kept: deque[Push] = deque(maxlen=_KEPT_MAX)

@@ -72,6 +72,8 @@ class Dahua(AskedCamera):
         if asked.path == "/cgi-bin/global.cgi":
             return self._clock(given.get("time"))
         if asked.path == "/cgi-bin/trafficSnap.cgi" and action in {"openStrobe", "closeStrobe"}:
+            if self.refuses:
+                return Answer(400, b"Error\r\nBad Request!\r\n")
             with self._lock:
                 (self.up if action == "openStrobe" else self.down)()
             return _OK

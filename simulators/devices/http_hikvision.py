@@ -76,7 +76,7 @@ class Hikvision(AskedCamera):
             if self.busy:
                 self.busy -= 1
                 return _answered(2)
-            if mode is None or mode[1] not in {b"open", b"close", b"lock", b"unlock"}:
+            if self.refuses or mode is None or mode[1] not in {b"open", b"close", b"lock", b"unlock"}:
                 return _answered(4)
             if mode[1] == b"lock":
                 self.locked = True

@@ -189,6 +189,17 @@ def test_a_locked_barrier_answers_well_and_is_put_before_staff(parts: Parts) -> 
 
 
 @on_one_database
+@pytest.mark.parametrize(("fit", "word"), [(*HIKVISION, "Invalid Operation"), (*DAHUA, "Error Bad Request!")])
+def test_what_a_device_refuses_is_put_before_staff(parts: Parts, fit: Fit, word: str) -> None:
+    with http_street(parts, fit) as street:
+        street.cameras["in-1"].refuses = True
+        shown(street, "in-1", "")
+        street.until(lambda: commands(street) == [("refused", word)])
+        assert [one.kind for one in street.rows(t.ExceptionItem)] == ["command_not_confirmed"]
+        assert street.cameras["in-1"].openings == []
+
+
+@on_one_database
 def test_an_answer_that_is_lost_is_not_a_reason_to_tell_it_again(parts: Parts) -> None:
     with http_street(parts, *HIKVISION) as street:
         street.bridge.asked._moves_within = 5
