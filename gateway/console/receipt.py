@@ -31,7 +31,6 @@ def receipt(request: Request, context: With, token: Token) -> Response:
     if found is None:
         return render(request, "notice.html", 404, staff=None, message="receipt.none")
     zone = parts.settings.zone
-    at = {name: bill[name].astimezone(zone) if bill and bill[name] else None for name in ("entry_at", "exit_at")}
     return render(
         request,
         "receipt.html",
@@ -41,5 +40,6 @@ def receipt(request: Request, context: With, token: Token) -> Response:
         sentences=bill[language_of(request)] if bill else [],
         receipt=found,
         lines=[(line.at.astimezone(zone), line.channel, line.amount_fen) for line in found.lines],
-        **at,
+        entry_at=bill["entry_at"].astimezone(zone) if bill and bill["entry_at"] else None,
+        exit_at=bill["exit_at"].astimezone(zone) if bill and bill["exit_at"] else None,
     )
