@@ -14,7 +14,7 @@ from gateway.api.context import Asking, With
 from gateway.api.lists import ByTime, ListOf, page
 from gateway.api.passes import by
 from gateway.api.passes_shapes import Asked
-from gateway.flows import attending, reading
+from gateway.flows import attending, queue_evidence, reading
 
 router = APIRouter(tags=["exceptions"])
 
@@ -41,6 +41,19 @@ def exceptions(
             connection, staff.only(site), part, state=None if state == "any" else state, kind=kind
         )
     return json(context.parts, page(found, part.limit))
+
+
+@router.get(
+    "/exceptions/{item_id}/picture",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def picture(staff: Asking, context: With, item_id: ItemId) -> Response:
+    """The picture of the read that an item is about, while it is kept."""
+    with context.parts.store.reading() as connection:
+        item = reading.exception(connection, staff.sites, item_id)
+        jpeg = queue_evidence.picture(context.parts, connection, item)
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.post("/exceptions/{item_id}/claim", responses={200: {"model": shapes.ExceptionShape}})

@@ -8,9 +8,10 @@ from gateway.flows.passes_terms import Wanted
 from gateway.flows.reading import Slice
 from gateway.flows.registers_entries import Filter
 from gateway.flows.users import ROLES
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, an_exception, heard
-from tests.gateway.people import OWN, a_household, visit
+from tests.gateway.people import JPEG, OWN, a_household, put, visit
 from tests.gateway.trade import Street
 from tests.gateway.voucher_desk import Desk
 
@@ -36,6 +37,15 @@ class Console(Street):
         visit(self, "沪C24680", "2026-03-02")
         self.passes("in-1", "浙B67890", "2026-03-02 12:00")
         self.arrives("out-1", "浙D44444", "2026-03-02 12:30")
+        put(
+            self,
+            t.Image,
+            site_id="xinyi",
+            device_id="d1",
+            event_id=f"e{self._events}",
+            jpeg=JPEG,
+            received_at=self.clock.now(),
+        )
         an_exception(parts, "xinyi", "help-1", "help_call", at=self.clock.now(), lane_id="out-1", detail="看不清屏幕")
         heard(parts, "xinyi", at=self.clock.now(), in_1="closed", out_1="fault")
 

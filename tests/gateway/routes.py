@@ -104,6 +104,7 @@ PATHS: dict[str, str] = {
     "name": "somebody",
     "device_id": "xinyi.d1",
     "break_id": derive_in_site("xinyi", "break", "example"),
+    "item_id": "item-1",
     "invoice_id": derive("iv", "xinyi", "xinyi.a", "0", MORNING.isoformat()).replace("-", ""),
 }
 
@@ -295,7 +296,7 @@ def _invoice(connection: Connection) -> None:
 
 
 def _break(connection: Connection) -> None:
-    """A break of the stay, with its entry's picture."""
+    """A break of the stay, with its entry's picture, and an item of the queue about the same read."""
     connection.execute(
         update(t.Stay).where(t.Stay.id == PATHS["stay_id"]).values(entry_device="d1", entry_event=PATHS["event"])
     )
@@ -304,6 +305,12 @@ def _break(connection: Connection) -> None:
             site_id="xinyi", device_id="d1", event_id=PATHS["event"], jpeg=b"\xff\xd8\xff\xd9", received_at=MORNING
         )
     )
+    connection.execute(
+        insert(t.ExceptionItem).values(
+            site_id="xinyi", id=PATHS["item_id"], kind="alarm", subject="d1", state="open", opened_at=MORNING, count=1,
+            lane_id="in-1", event_id=PATHS["event"], detail="",
+        )
+    )  # fmt: skip
     where = {"site_id": "xinyi", "amount_fen": 800, "difference_fen": 800, "state": "open"}
     connection.execute(
         insert(t.ReconciliationBreak).values(

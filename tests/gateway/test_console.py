@@ -157,11 +157,13 @@ class TestBoard:
         assert "智慧停车总控台" not in page
         assert "智慧停车总控台" in browser.get("/?lang=zh").text
 
-    def test_a_committee_is_told_that_the_board_is_not_for_it(self, house: House) -> None:
+    def test_a_committee_is_led_to_what_is_for_it(self, house: House) -> None:
         house.hires("com", "committee")
-        answer = signed_in(house, "com").get("/")
-        assert answer.status_code == 403
-        assert "您的角色不能查看此页面" in answer.text
+        committee = signed_in(house, "com")
+        first = committee.get("/")
+        assert (first.status_code, first.headers["location"]) == (303, "/money/policies")
+        assert committee.get(first.headers["location"]).status_code == 200
+        assert "您的角色不能查看此页面" in committee.get("/queue").text
 
     def test_its_parts_are_served(self, house: House) -> None:
         for name, kind in (("board.js", "javascript"), ("console.css", "text/css"), ("icon.svg", "image/svg")):

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from gateway.api.app import create_app
-from gateway.flows import users
+from gateway.flows import help_calls, users
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client, an_exception
+from tests.gateway.people import JPEG, put
 from tests.gateway.test_console import csrf_of, signed_in
 from tests.gateway.trade import Street
 
@@ -126,3 +128,33 @@ def test_what_has_waited_for_long_says_so(street: Watched) -> None:
     page = kim.get("/queue").text
     assert 'class="item late"' in page
     assert "6 分" in page
+
+
+def test_a_call_from_a_known_stay_is_let_out_owing_by_one_key(street: Watched) -> None:
+    street.passes("in-1", "浙B12345", "09:00")
+    street.arrives("out-1", "浙B12345", "11:00")
+    stay = street.stay("浙B12345").id
+    help_calls.call_from_page(street.parts, stay)
+    kim = street.person("kim")
+    assert "先离后付" in kim.get("/queue").text
+    assert accept(kim).headers["location"] == "/queue?said=accepted-pay_later"
+    assert street.situations() == {}
+    assert "先离后付，已与车主说明" in kim.get("/queue?state=resolved").text
+
+
+def test_what_was_read_is_seen_with_its_picture_by_who_works_on_it(street: Watched) -> None:
+    street.arrives("out-1", "浙D44444", "12:30")
+    event = f"e{street._events}"
+    kim = street.person("kim")
+    assert "浙D44444" in kim.get("/queue").text
+    assert "<img" not in kim.get("/queue").text
+    put(street, t.Image, site_id="xinyi", device_id="d1", event_id=event, jpeg=JPEG, received_at=street.clock.now())
+    page = kim.get("/queue").text
+    picture = page.split('<img src="')[1].split('"')[0]
+    found = kim.get(picture)
+    assert (found.status_code, found.content, found.headers["content-type"]) == (200, JPEG, "image/jpeg")
+    users.add(street.parts, "ann", "auditor", [], PASSWORD, operator="test")
+    ann = street.person("ann")
+    assert "<img" not in ann.get("/queue").text
+    assert ann.get(picture).status_code == 403
+    assert kim.get(picture.replace("/picture", "x/picture")).status_code == 404

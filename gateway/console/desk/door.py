@@ -35,6 +35,11 @@ def may(staff: Staff, method: str, path: str) -> bool:
     return access.allowed(staff.role, method, path)
 
 
+def first_page(staff: Staff) -> str:
+    """Where the navigation of this role begins. Every role has a page: figures and rules are for everybody."""
+    return sections.menu(lambda *call: may(staff, *call), "").sections[0].where
+
+
 def page(
     request: Request, staff: Staff, template: str, status: int = 200, *, here: str = "", **values: Any
 ) -> Response:

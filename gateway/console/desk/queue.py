@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import Response
 
@@ -14,7 +15,7 @@ from gateway.api.live import in_zone
 from gateway.api.passes import by
 from gateway.console.desk import door, proposals
 from gateway.console.rendering import language_of
-from gateway.flows import attending, reading
+from gateway.flows import attending, queue_evidence, reading
 from gateway.flows.refusals import NotFound, Refused
 from gateway.runtime.ids import random_token
 
@@ -49,8 +50,10 @@ def queue(
             connection, allowed, part, state=None if state == "any" else state, kind=kind or None
         )
         sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
+        seen = queue_evidence.of_items(context.parts, connection, [item for _, item in found])
     works, lang, now = door.may(staff, *_DO), language_of(request), context.parts.clock.now()
     for _, item in found:
+        item["seen"] = msgspec.to_builtins(seen.get(item["id"]))
         item["waited"] = max(0, int((now - item["opened_at"]).total_seconds() // 60))
         item["proposal"] = proposals.of(item, staff, lang)._asdict() if works and item["state"] == "open" else None
     items = in_zone(sliced(found, part.limit), context.parts.settings.zone)
@@ -63,6 +66,7 @@ def queue(
         sites=sites,
         asked={"site": site, "kind": kind, "state": state},
         works=works,
+        looks=door.may(staff, "GET", "/exceptions/{item_id}/picture"),
         late=_LATE_MINUTES,
         once=random_token(18),
     )

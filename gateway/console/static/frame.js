@@ -55,5 +55,7 @@ addEventListener("submit", (event) => {
   if (event.target.method !== "post") return;
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
+  // Where the answer is a file the page stays.
+  setTimeout((form) => delete form.dataset.sent, 4000, event.target);
 });
 addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));

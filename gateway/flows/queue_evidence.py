@@ -1,0 +1,70 @@
+"""What an item of the queue is about, to look at: the plate as it was read, and the picture while one is kept."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, select
+
+from gateway.flows.refusals import NotFound
+from gateway.store import tables as t
+from gateway.wiring import Parts
+
+_EVENT, _IMAGE = t.PlateEventRow.__table__.c, t.Image.__table__.c
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read; `plate` None for a vehicle without one, or where it was deleted."""
+
+    plate: str | None
+    pictured: bool
+
+
+def of_items(parts: Parts, connection: Connection, items: Iterable[Mapping[str, Any]]) -> dict[str, Seen]:
+    """By item, where it is about a read that is still known. One query for each site that has such items."""
+    reads = {item["id"]: read for item in items if (read := _read(parts, connection, item)) is not None}
+    by_site: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for site, device, event in reads.values():
+        by_site[site].add((device, event))
+    found: dict[tuple[str, str, str], Seen] = {}
+    same = and_(
+        _IMAGE.site_id == _EVENT.site_id, _IMAGE.device_id == _EVENT.device_id, _IMAGE.event_id == _EVENT.event_id
+    )
+    for site, wanted in by_site.items():
+        rows = connection.execute(
+            select(_EVENT.device_id, _EVENT.event_id, _EVENT.plate, _IMAGE.event_id.label("picture"))
+            .outerjoin_from(t.PlateEventRow, t.Image, same)
+            .where(
+                _EVENT.site_id == site,
+                _EVENT.device_id.in_(sorted({device for device, _ in wanted})),
+                _EVENT.event_id.in_(sorted({event for _, event in wanted})),
+            )
+        )
+        for row in rows:
+            found[site, row.device_id, row.event_id] = Seen(plate=row.plate, pictured=row.picture is not None)
+    return {item: found[read] for item, read in reads.items() if read in found}
+
+
+def picture(parts: Parts, connection: Connection, item: Mapping[str, Any]) -> bytes:
+    """The picture of the read that an item is about. Raises `NotFound`."""
+    read, jpeg = _read(parts, connection, item), None
+    if read is not None:
+        site, device, event = read
+        jpeg = connection.execute(
+            select(_IMAGE.jpeg).where(_IMAGE.site_id == site, _IMAGE.device_id == device, _IMAGE.event_id == event)
+        ).scalar_one_or_none()
+    if jpeg is None:
+        raise NotFound("there is no such picture, or it is not kept any more")
+    return bytes(jpeg)
+
+
+def _read(parts: Parts, connection: Connection, item: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Site, device and event: an item names its lane, and each lane has one device."""
+    if not item["lane"] or not item["event"]:
+        return None
+    site, _, name = item["lane"].partition(".")
+    lane = parts.estates.known(connection, {(site, name)}).lanes.get((site, name))
+    return None if lane is None else (site, lane.device, item["event"])
