@@ -1,14 +1,13 @@
 """One request of ours to a device, and one stream held open at it: digest, bounds, and what can be said of it when it fails.
 
-What must be known of a command that failed is whether the device may have carried it out. Each order is asked for without credentials first:
-the device's challenge shows that it is there and quick at this moment, and only then, if the order is still fresh, the request that it
-carries out goes out. Nothing is sent over a connection that has stood idle, no redirect is followed, no address is logged.
+What must be known of a command that failed is whether the device may have carried it out. So before each order its place is looked at, without
+credentials and without the order: the challenge that comes back shows that the device is there and quick at this moment, and only then, if the order is
+still fresh, it goes out, once. Nothing is sent over a connection that has stood idle, no redirect is followed, no address is logged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import NamedTuple
@@ -70,8 +69,6 @@ class Asker:
     def __init__(self, client: httpx.AsyncClient, account: Account) -> None:
         self._client = client
         self.account = account
-        # Whether it has ever asked who we are: then nothing without credentials was carried out.
-        self._challenges = False
 
     async def ask(self, ask: Ask, *, within: float, fresh: Callable[[], bool] = lambda: True) -> Answered:
         """`within`: seconds, for all of it. Raises `NotReached`, `NoAnswer`, `Stale`."""
@@ -86,14 +83,12 @@ class Asker:
                     auth=auth,
                     timeout=httpx.Timeout(within, connect=min(within, _CONNECT_SECONDS)),
                 ) as response:
-                    self._challenges = self._challenges or auth.challenged
                     body = await _bounded(response)
                     return Answered(ask=ask, status=response.status_code, body=body, headers=_headers(response))
         except _NOTHING_SENT as problem:
             raise NotReached(type(problem).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as problem:
-            self._challenges = self._challenges or auth.challenged
-            if auth.told or not self._challenges:
+            if auth.told:
                 raise NoAnswer(type(problem).__name__) from None
             raise NotReached(type(problem).__name__) from None
 
@@ -131,14 +126,13 @@ class Asker:
 
     def _auth(self, ask: Ask, fresh: Callable[[], bool]) -> _Auth:
         if ask.auth is Auth.DIGEST:
-            return _Digest(self.account.login, self.account.password, fresh)
+            return _Digest(self.account.login, self.account.password, fresh, looks_first=ask.order is not None)
         return _Auth() if ask.auth is Auth.NONE else _Basic(self.account.login, self.account.password)
 
 
 class _Auth(httpx.Auth):
-    """`challenged`: the device has asked who we are. `told`: what it carries out may have left."""
+    """`told`: what it carries out may have left."""
 
-    challenged = False
     told = True
 
 
@@ -151,24 +145,31 @@ class _Basic(_Auth):
 
 
 class _Digest(_Auth):
-    """A new one for each request, so that the device is heard of before it is told."""
+    """A new one for each request, so that the device is heard of before it is told. `looks_first`: the request is an order."""
 
     told = False
 
-    def __init__(self, login: str, password: str, fresh: Callable[[], bool]) -> None:
+    def __init__(self, login: str, password: str, fresh: Callable[[], bool], *, looks_first: bool) -> None:
         self._digest = httpx.DigestAuth(login, password)
         self._fresh = fresh
+        self._looks_first = looks_first
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         flow = self._digest.auth_flow(request)
-        response = yield next(flow)
-        with contextlib.suppress(StopIteration):
-            signed = flow.send(response)
-            self.challenged = True
-            if not self._fresh():
-                raise Stale
-            self.told = True
-            yield signed
+        first = next(flow)
+        if self._looks_first:
+            first = httpx.Request("GET", request.url.copy_with(query=None), extensions=request.extensions)
+        response = yield first
+        try:
+            signed = flow.send(response)  # with the challenge of its place
+        except StopIteration:  # it asks nobody who he is
+            if not self._looks_first:
+                return
+            signed = request
+        if not self._fresh():
+            raise Stale
+        self.told = True
+        yield signed
 
 
 async def _bounded(response: httpx.Response) -> bytes:

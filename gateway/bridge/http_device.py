@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controllers.adapters.joining import Joiner
 from controllers.adapters.registry import ADAPTERS
 from controllers.commands import WholeList
+from controllers.events import CommandResult, Outcome
 from gateway.bridge.asking import Account, Asker
 from gateway.bridge.http_orders import Became, CarriedOut, Due, Reached
 from gateway.bridge.http_upkeep import Upkeep
@@ -50,10 +51,11 @@ class HttpDevice:
         self._lanes: dict[str, asyncio.Lock] = {}
         self.orders: set[asyncio.Task[None]] = set()
         self._watching: list[asyncio.Task[None]] = []
-        adapter = ADAPTERS[fitted.vendor]
-        asker = Asker(around.client, account or Account("http://0.0.0.0", "", ""))
-        self._to_whom = Reached(adapter, fitted.fitting, asker, self._barred, self._bar, {})
-        self.reached = None if account is None else self._to_whom
+        self.reached: Reached | None = None
+        if account is None:
+            return
+        adapter, asker = ADAPTERS[fitted.vendor], Asker(around.client, account)
+        self.reached = Reached(adapter, fitted.fitting, asker, self._barred, self._bar, {})
 
     def begin(self, due: Due) -> bool:
         """False: as many as it may have are under way."""
@@ -78,7 +80,11 @@ class HttpDevice:
         parts = self._around.parts
         if not await asyncio.to_thread(claim, parts.store, due.site, due.id, parts.clock.now()):
             return None
-        carried = CarriedOut(due, self._to_whom, parts.clock, self._say, moves_within=self._around.moves_within)
+        if self.reached is None:
+            at = parts.clock.now()
+            self._say([CommandResult(command=due.id, outcome=Outcome.FAULT, at=at, detail="no_address")], False)
+            return None
+        carried = CarriedOut(due, self.reached, parts.clock, self._say, moves_within=self._around.moves_within)
         return carried if await carried.tell() else None
 
     def _say(self, said: Sequence[Became], moves: bool) -> None:
@@ -109,7 +115,7 @@ class HttpDevice:
         self._watching = []
 
     def _barred(self) -> bool:
-        return self.made_of[1] is None or asyncio.get_running_loop().time() < self._barred_until
+        return asyncio.get_running_loop().time() < self._barred_until
 
     def _bar(self) -> None:
         self._barred_until = asyncio.get_running_loop().time() + _BARRED_SECONDS

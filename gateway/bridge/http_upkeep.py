@@ -61,6 +61,7 @@ class Upkeep:
         self._pauses = pauses
         self._set_again = 0.0
         self.has: WholeList | None = None
+        self.failures = 0
 
     async def run(self) -> None:
         adapter = self._device.adapter
@@ -120,17 +121,16 @@ class Upkeep:
     # ------------------------------------------------------------------ the list
 
     async def _keep_list(self, adapter: LookedAfter) -> None:
-        failures = 0
         for _ in count():
             wanted = self._lists(self._who.site)
             if wanted is not None and not self._device.barred() and not self._is_as(wanted):
                 try:
                     await self.bring(adapter, wanted)
-                    failures = 0
+                    self.failures = 0
                 except (NotReached, NoAnswer, Stale, NotTaken, Undecodable, CannotCarryOut) as problem:
                     _log.info("a list was not taken", site=self._who.site, device=self._who.device, why=str(problem))
-                    await asyncio.sleep(self._pauses[min(failures, len(self._pauses) - 1)])
-                    failures += 1
+                    self.failures += 1
+                    await asyncio.sleep(self._pauses[min(self.failures - 1, len(self._pauses) - 1)])
             await asyncio.sleep(self._list_every)
 
     def _is_as(self, wanted: WholeList) -> bool:

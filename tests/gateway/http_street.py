@@ -100,6 +100,7 @@ class HttpStreet:
         camera, more = self.cameras[fit.lane], ""
         if isinstance(camera, AskedCamera):
             more = f'address = "{fit.address or camera.url}"\n  login_password = "{password}"'
+            more = "" if fit.address == "none" else more
         if fit.features:
             more += f'\n  features = ["{fit.features}"]'
         direction = fit.lane.partition("-")[0]
