@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.bridge.flood_guard import FloodGuard
 from gateway.bridge.http_devices import HttpDevices
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.intake import shared_prefix, topics
@@ -67,6 +68,8 @@ class Bridge:
             share=shared_prefix(settings.share_group),
         )
         self.worker.load.told = self.refusals.flooded
+        self.guard = FloodGuard(parts)
+        self.worker.load.floods = self.guard.shut_out
         self.door = self._door(inbox)
         parts.outbox.listen(self.worker.look_at_outbox)
 
@@ -89,6 +92,7 @@ class Bridge:
         self.link.start()
         self.lists.start(self.link)
         self.asked.start()
+        self.guard.start()
         if self.door is not None:
             self.door.start()
 
@@ -96,6 +100,7 @@ class Bridge:
         """What has arrived is decided, published and acknowledged; then the connection is closed."""
         if self.door is not None:
             self.door.stop()
+        self.guard.stop()
         self.asked.stop()
         self.lists.stop()
         self.vendors.stop()

@@ -38,11 +38,19 @@ class Wanted(NamedTuple):
     password: str | None
 
 
+class Client(NamedTuple):
+    """As the broker has it. `enabled`: it may log in."""
+
+    roles: frozenset[str]
+    client_id: str | None
+    enabled: bool
+
+
 class Known(NamedTuple):
     """What the broker has now: roles with their rules, clients with their roles and whether they may log in."""
 
     roles: Mapping[str, frozenset[Rule]]
-    clients: Mapping[str, tuple[frozenset[str], str | None, bool]]
+    clients: Mapping[str, Client]
 
 
 class Plan(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.bridge.broker_accounts import Command, Known
+from gateway.bridge.broker_accounts import Client, Command, Known
 from gateway.runtime.settings import Broker
 
 _TOPIC = "$CONTROL/dynamic-security/v1"
@@ -54,7 +54,7 @@ class DynamicSecurity:
             for one in self._list("listRoles", "roles")
         }
         clients = {
-            one["username"]: (
+            one["username"]: Client(
                 frozenset(role["rolename"] for role in one["roles"]),
                 one.get("clientid"),
                 not one.get("disabled", False),

@@ -55,12 +55,6 @@ class Metrics:
             ["site", "device", "reason"],
             registry=self.registry,
         )
-        self.device_refused = Counter(
-            "parkgate_device_refused",
-            "What devices tried and were refused, by what: login, client_id, publish, subscribe, too_large, other_device, flood",
-            ["site", "device", "what"],
-            registry=self.registry,
-        )
         self.quarantined = Counter(
             "parkgate_quarantined", "Payloads put in quarantine, by code", ["code"], registry=self.registry
         )
@@ -70,6 +64,11 @@ class Metrics:
         self.outbox_age_seconds = Gauge(
             "parkgate_outbox_age_seconds", "Age of the oldest command not yet published", registry=self.registry
         )
+        self._of_the_devices()
+        self._of_the_books()
+
+    def _of_the_devices(self) -> None:
+        """Who is there, and who did what it may not."""
         self.devices_online = Gauge("parkgate_devices_online", "Devices that are online", registry=self.registry)
         self.clocks_off = Gauge(
             "parkgate_clocks_off", "Devices whose clock is off by more than 5 s", registry=self.registry
@@ -77,7 +76,12 @@ class Metrics:
         self.broker_connected = Gauge(
             "parkgate_broker_connected", "1 while the bridge is connected", registry=self.registry
         )
-        self._of_the_books()
+        self.device_refused = Counter(
+            "parkgate_device_refused",
+            "What devices tried and were refused, by what: login, client_id, publish, subscribe, too_large, other_device, flood",
+            ["site", "device", "what"],
+            registry=self.registry,
+        )
 
     def _of_the_books(self) -> None:
         """What the database and the jobs are asked about."""

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     broker_admin_url: str = Field(
         default="",
         repr=False,
-        description="who administers Mosquitto's accounts, mqtts://admin:password@host:8883; only `parkgate device` uses it",
+        description="who administers Mosquitto's accounts, mqtts://admin:password@host:8883: for `parkgate device`, and bridges that shut floods out",
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)

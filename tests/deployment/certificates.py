@@ -31,10 +31,14 @@ class Certificates:
             (self.folder / "devices-ca.crt").write_bytes(_pem(own))
         self._write("server", now - _DAY, now + _DAY)
 
+    def files_of(self, name: str, *, expired: bool = False) -> tuple[Path, Path]:
+        """A device's certificate, and its key."""
+        now = datetime.now(UTC)
+        return self._write(name, now - 2 * _DAY, now - _DAY if expired else now + _DAY)
+
     def of_device(self, name: str, *, expired: bool = False) -> ssl.SSLContext:
         """How a device with this certificate connects, and trusts the broker."""
-        now = datetime.now(UTC)
-        certificate, key = self._write(name, now - 2 * _DAY, now - _DAY if expired else now + _DAY)
+        certificate, key = self.files_of(name, expired=expired)
         context = self.trusting()
         context.load_cert_chain(certificate, key)
         return context

@@ -6,9 +6,11 @@ slower than what it is to overload.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,15 +21,26 @@ from pathlib import Path
 from typing import Any
 
 _AT_ONCE = 20
+_TRIES_AGAIN_SECONDS = 0.2
 
 
 class Flood:
-    """The program, running until `end`. `lane`: plate events of strangers there; without one, garbage."""
+    """The program, running until `end`. `lane`: plate events of strangers there; without one, garbage.
+
+    `tls`: the files of the authority, the device's certificate and its key.
+    """
 
     def __init__(
-        self, port: int, account: str, password: str | None, *, lane: str | None = None, buffered: bool = False
+        self,
+        port: int,
+        account: str,
+        password: str | None,
+        *,
+        lane: str | None = None,
+        buffered: bool = False,
+        tls: tuple[str, str, str] | None = None,
     ) -> None:
-        told = {"port": port, "account": account, "password": password, "lane": lane, "buffered": buffered}
+        told = {"port": port, "account": account, "password": password, "lane": lane, "buffered": buffered, "tls": tls}
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__)), json.dumps(told)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -45,32 +58,62 @@ def _told() -> Any:
 
 
 def _main() -> None:
-    told, sent, ending = _told(), 0, threading.Event()
-    site, device = told["account"].split(".")
-    topic = f"parkgate/v1/{site}/{device}/event".encode()
-    payloads = _events(told["account"], told["lane"], told["buffered"]) if told["lane"] else _garbage()
-    with socket.create_connection(("127.0.0.1", told["port"])) as connection:
-        connection.sendall(_connect(told["account"], told["password"]))
-        assert connection.recv(4)[:1] == b"\x20", "not let in"
-        sys.stdout.write("flooding\n")
-        sys.stdout.flush()
-        threading.Thread(target=_swallow, args=(connection,), daemon=True).start()
-        threading.Thread(target=_until_the_end_of_input, args=(connection, ending), daemon=True).start()
+    told, ending = _told(), threading.Event()
+    sending = _Sending(told, ending)
+    sending.connect()
+    sys.stdout.write("flooding\n")
+    sys.stdout.flush()
+    threading.Thread(target=_until_the_end_of_input, args=(sending, ending), daemon=True).start()
+    while not ending.is_set():
         try:
-            while not ending.is_set():
-                packets = [_publish(topic, next(payloads), (sent + n) % 65_535 + 1) for n in range(_AT_ONCE)]
-                connection.sendall(b"".join(packets))
-                sent += _AT_ONCE
-        except OSError:
-            if not ending.is_set():
-                raise
-    sys.stdout.write(f"{sent}\n")
+            sending.send()
+        except (OSError, AssertionError):
+            # Thrown out: it does not give up.
+            if not ending.wait(_TRIES_AGAIN_SECONDS):
+                with contextlib.suppress(OSError, AssertionError):
+                    sending.connect()
+    sys.stdout.write(f"{sending.sent}\n")
 
 
-def _until_the_end_of_input(connection: socket.socket, ending: threading.Event) -> None:
+class _Sending:
+    def __init__(self, told: Any, ending: threading.Event) -> None:
+        self._told, self._ending, self.sent = told, ending, 0
+        site, device = told["account"].split(".")
+        self._topic = f"parkgate/v1/{site}/{device}/event".encode()
+        self._payloads = _events(told["account"], told["lane"], told["buffered"]) if told["lane"] else _garbage()
+        self.connection: socket.socket | None = None
+
+    def connect(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = _connection(self._told["port"], self._told["tls"])
+        self.connection.sendall(_connect(self._told["account"], self._told["password"]))
+        assert self.connection.recv(4)[:4] == b"\x20\x02\x00\x00", "not let in"
+        threading.Thread(target=_swallow, args=(self.connection,), daemon=True).start()
+
+    def send(self) -> None:
+        assert self.connection is not None
+        packets = [_publish(self._topic, next(self._payloads), (self.sent + n) % 65_535 + 1) for n in range(_AT_ONCE)]
+        self.connection.sendall(b"".join(packets))
+        self.sent += _AT_ONCE
+
+
+def _connection(port: int, tls: list[str] | None) -> socket.socket:
+    plain = socket.create_connection(("127.0.0.1", port))
+    if tls is None:
+        return plain
+    authority, certificate, key = tls
+    context = ssl.create_default_context(cafile=authority)
+    context.load_cert_chain(certificate, key)
+    return context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def _until_the_end_of_input(sending: _Sending, ending: threading.Event) -> None:
     sys.stdin.read()
     ending.set()
-    connection.shutdown(socket.SHUT_RDWR)
+    if sending.connection is not None:
+        with contextlib.suppress(OSError):
+            sending.connection.shutdown(socket.SHUT_RDWR)
 
 
 def _swallow(connection: socket.socket) -> None:
