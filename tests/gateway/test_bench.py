@@ -331,3 +331,11 @@ def test_plates_are_the_same_in_python_and_in_sql(street: Parts, clock: Any) -> 
     with street.store.reading() as connection:
         found = {tuple(row) for row in connection.execute(select(t.Presence.site_id, t.Presence.plate))}
     assert found == {(f"s{number % 2:02d}", plate(number)) for number in range(25)}
+
+
+@pytest.mark.slow
+def test_the_console_is_measured_page_by_page(room: Path) -> None:
+    found, _ = bench(room, "console", "--stays", "1000")
+    named = {one["page"] for one in found["pages"]}
+    assert {"login", "board", "stays", "a stay", "report.flow", "admin.audit"} <= named
+    assert all(one["max_ms"] >= 0 < one["p50_ms"] and one["bytes"] > 500 for one in found["pages"])

@@ -16,6 +16,7 @@ _COMMANDS: dict[str, str] = {
     "backlog": "gateway.cli.bench.commands:backlog",
     "growth": "gateway.cli.bench.commands:growth",
     "compare": "gateway.cli.bench.compare:compare",
+    "console": "gateway.cli.bench.console:console",
     "exports": "gateway.cli.bench.exports:exports",
     "plates": "gateway.cli.bench.plates:plates",
     "reconcile": "gateway.cli.bench.reconcile:bench_reconcile",

@@ -174,12 +174,12 @@ def _own_pasts(parts: Parts, layout: Layout) -> None:
         for number, vehicle in enumerate(traffic.registered(site)):
             for visit, days in enumerate((2, 1)):
                 came = now - timedelta(days=days, seconds=number)
-                messages += _visit(parts, name, vehicle, came, f"own-{number}-{visit}")
+                messages += visit(parts, name, vehicle, came, f"own-{number}-{visit}")
     for place in range(0, len(messages), _BATCH):
         path.run(messages[place : place + _BATCH])
 
 
-def _visit(parts: Parts, site: str, vehicle: Vehicle, came: datetime, name: str) -> list[EventIn]:
+def visit(parts: Parts, site: str, vehicle: Vehicle, came: datetime, name: str) -> list[EventIn]:
     """One stay of twenty minutes: whoever it is, nothing is due."""
     found = []
     for way, lane, at in (("in", "d0-0", came), ("out", "d0-1", came + timedelta(minutes=20))):
