@@ -9,14 +9,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.browser.street import Console
+from tests.gateway.trade import Street
 from tests.servers import free_port, stop, wait_for_port
 
 
 class Service:
     """`street` is there as well, to let vehicles come; its clock is set to now."""
 
-    def __init__(self, street: Console, folder: Path) -> None:
+    def __init__(self, street: Street, folder: Path) -> None:
         self.street = street
         self.port = free_port()
         self._log = (folder / "web.log").open("wb")

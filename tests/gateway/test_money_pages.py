@@ -207,7 +207,8 @@ class TestRefunds:
             refused = sends(li, form, amount_fen=text, reason="多收了一小时")
             assert refused.status_code in {409, 422}, text
             assert "多收了一小时" in refused.text
-        assert sends(li, form, amount_fen="¥1.50", reason="多收了一小时").status_code == 303
+        asked = sends(li, form, amount_fen="¥1.50", reason="多收了一小时")
+        assert asked.headers["location"] == f"/money/payments?stay={stay}&said=refund_proposed"
         mine = content_of(li.get("/money/payments"))
         assert "/approval" not in mine
         refund = re.findall(r"/money/refunds/cash/([^/]+)/approval", zhao.get("/money/payments").text)[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -124,7 +125,8 @@ def step(
         onward = work(by(staff))
     except Refused as why:
         return shown(why)
-    return door.back_to(onward or where, said=done)
+    path, _, query = (onward or where).partition("?")
+    return door.back_to(path, dict(parse_qsl(query)), said=done)
 
 
 def form(
