@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ Compare = Annotated[
 FlowBy = Annotated[Literal["hour", "hour_of_day", "day", "month", "site", "gate", "lane"], Query()]
 SumBy = Annotated[Literal["day", "month", "site"], Query()]
 UptimeBy = Annotated[Literal["device", "site", "day", "month"], Query()]
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Rows = list[dict[str, Any]]
 
@@ -132,7 +134,8 @@ def made(staff: Staff, context: With, report: Report, wanted: Wanted, by: str = 
 def file_of(report: Report, asked: Asked, rows: Rows, site: str | None, form: str) -> Response:
     """What is seen, as a file: CSV with the API's own names, or a workbook with Chinese headings."""
     days = asked.period
-    name = f"{site or 'street'}-{days.first}-{days.last}.{form}"
+    # A header is Latin letters; a site that there is has no others in its name.
+    name = f"{_UNSAFE.sub('_', site or 'street')}-{days.first}-{days.last}.{form}"
     content, media = (_xlsx(report, asked, rows), XLSX) if form == "xlsx" else (_csv(rows), "text/csv; charset=utf-8")
     return Response(content, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 

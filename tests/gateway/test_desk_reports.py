@@ -112,6 +112,13 @@ def test_the_file_is_what_is_seen(house: House) -> None:
 
 
 @on_one_database
+def test_a_file_of_a_site_that_there_is_not_has_a_name_all_the_same(house: House) -> None:
+    for site in ("信义坊", 'a"; x=y', "\U000115ad"):
+        answer = house.as_("finance").get("/api/v1/reports/flow", site=site, format="csv")
+        assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+"', answer.headers["content-disposition"])
+
+
+@on_one_database
 @pytest.mark.parametrize("query", ["by=colour", "from=yesterday", "from=2026-03-02&to=2026-01-01", "site=nowhere"])
 def test_what_is_asked_wrongly_is_said(house: House, query: str) -> None:
     answer = signed_in(house, "finance").get(f"/reports/flow?{query}")
