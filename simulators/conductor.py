@@ -122,6 +122,8 @@ class Conductor:
                 if (tick_at := gate.next_due(now)) is not None and tick_at <= now:
                     gate.tick(now)
                     self._yard.send(key)
+                elif gate.changed(now):
+                    self._yard.send(key)  # an arm has come to rest: nobody waits for that
                 dues += [tick_at] if tick_at is not None else []
             self.traffic.react(now)
             next_at = min([*dues, *filter(None, [self._agenda.next_at()])], default=until)

@@ -203,7 +203,7 @@ class Gate:
         """
         if not self.online:
             return []
-        messages = [self._status(now)] if self._status_wanted or self._barriers_changed(now) else []
+        messages = [self._status(now)] if self._status_wanted or self.changed(now) else []
         for entry in self.journal.due(now):
             if entry.drawer == "result" and not results:
                 continue
@@ -395,8 +395,9 @@ class Gate:
     def _barriers(self, now: datetime) -> dict[str, BarrierState]:
         return {lane: state.barrier.state(now) for lane, state in self.lanes.items()}
 
-    def _barriers_changed(self, now: datetime) -> bool:
-        return self._status_on_change and self._barriers(now) != self._told
+    def changed(self, now: datetime) -> bool:
+        """Whether a barrier is not any more as the last status said."""
+        return self.online and self._status_on_change and self._barriers(now) != self._told
 
     def _idle(self, state: Lane) -> bool:
         return state.barrier.up and state.spec.loop and not state.held and not state.occupied

@@ -12,7 +12,7 @@ from controllers.commands import Command, Reason
 from controllers.events import PlateEvent
 from simulators.agenda import FOLLOW_UP, PLANNED, Action, Agenda, Weight
 from simulators.barrier import Cause
-from simulators.gate import READ_AGAIN_AFTER, Gate
+from simulators.gate import READ_AGAIN_AFTER, Answered, Gate
 from simulators.journeys import Direction, Journey, Passage, Raised, Truth
 from simulators.manners import Manners, seconds
 from simulators.transport import Key
@@ -79,6 +79,7 @@ class Traffic:
         self.active: dict[tuple[str, str], Turn] = {}  # lanes on which something happened in this window, in order
         self._results_planned: set[Key] = set()
         self.listeners: list[Callable[[Turn], None]] = []  # told when a vehicle has been read for the first time
+        self.watchers: list[Callable[[Key, Answered], None]] = []  # told of every command that a gate has heard
 
     def plan(self, journey: Journey) -> None:
         """Put a journey on the agenda."""
@@ -95,6 +96,8 @@ class Traffic:
             gate = self._yard.gates[key]
             for answered in gate.answered:
                 self._shown(key, answered.command)
+                for watcher in self.watchers:
+                    watcher(key, answered)
             gate.answered.clear()
             if key not in self._results_planned:
                 self._results_planned.add(key)

@@ -103,8 +103,9 @@ class Bridge:
         self.guard.stop()
         self.asked.stop()
         self.lists.stop()
-        self.vendors.stop()
+        self.vendors.drain()
         self.worker.stop()
+        self.vendors.stop()
         self.link.stop()
 
     def _left_behind(self, left: Sequence[Raw]) -> None:

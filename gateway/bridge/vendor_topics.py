@@ -1,10 +1,10 @@
 """Devices of other vendors that speak over MQTT: their topics, their bytes, their answers. A thread of its own beside the native path.
 
 What they say becomes what the native protocol brings, in the same inbox: decided, stored and acknowledged by the worker like any other.
-Behind that commit each is told what it waits for, in its own words. Commands leave from the same outbox, encoded at the last moment,
-and only while fresh: these devices know of no deadline.
+Behind that commit each is told what it waits for, in its own words. Commands leave from the same outbox, encoded at the last moment, only while
+fresh and at most once: these devices know neither a deadline nor that they have been told before. So whoever claims a command tells it.
 
-The network thread only looks a topic up and puts the message aside; decoding, joining and pictures never hold up a native gate.
+The network thread and the worker only put things aside here; decoding, claiming, joining and pictures never hold up a native gate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from gateway.flows.inbound import Rejected
 from gateway.flows.outcome import Outcome as Decided
 from gateway.flows.outcome import PlannedCommand
 from gateway.flows.refusals import Refused
-from gateway.publish.outbox import Waiting
+from gateway.publish.outbox import Waiting, claim
 from gateway.runtime.logs import logger
 from gateway.store.fittings import load_fittings
 from gateway.wiring import Parts
@@ -47,16 +47,18 @@ _QUEUED_BYTES_MAX = 64 * 1024 * 1024
 _QUARANTINED_BYTES_MAX = 64 * 1024
 _LOOK_EVERY_SECONDS = 5.0
 _TURN_SECONDS = 0.25
-_AT_ONCE = 200
+_DRAINED_WITHIN_SECONDS = 2.0
+_AT_ONCE = 20
 MOVES_WITHIN = timedelta(seconds=10)
 """After a device that tells of its barrier has accepted a command. The slowest arms need six."""
 _WATCHED_MAX = 4_096
-_REFUSED_MAX = 4_096
 
 
 class Carrier(Protocol):
     """What is needed of a link."""
 
+    @property
+    def connected(self) -> bool: ...
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, fresh_seconds: int | None = None
     ) -> int | None: ...
@@ -66,7 +68,7 @@ class Carrier(Protocol):
 
 
 class VendorTopics:
-    """For one bridge. `admits`, `take`: the network thread; `serves`, `worded`, `settled`: the worker; all else its own."""
+    """For one bridge. `admits`, `take`: the network thread; `serves`, `offer`, `settled`: the worker; all else its own."""
 
     def __init__(self, parts: Parts, inbox: Inbox[Raw | None]) -> None:
         self._parts = parts
@@ -78,9 +80,10 @@ class VendorTopics:
         self._debts = Debts()
         self._queue: deque[Raw] = deque()
         self._queued_bytes = 0
-        self._pictures: deque[tuple[Spoken, Picture]] = deque()
+        self._offered: deque[PlannedCommand | Waiting] = deque()
+        self._begun: dict[tuple[str, str], datetime] = {}
+        self._due: deque[Debt] = deque()
         self._watched: deque[tuple[datetime, Spoken, str]] = deque()
-        self._refused: dict[tuple[str, str], datetime] = {}
         self._looked_at = 0.0
         self._bell = threading.Condition()
         self._stopping = False
@@ -97,8 +100,13 @@ class VendorTopics:
         with contextlib.suppress(SQLAlchemyError):  # looked at again with every turn
             self.look()
 
+    def drain(self) -> None:
+        """Until what has come is with the worker, which is to stop next."""
+        with self._bell:
+            self._bell.wait_for(lambda: not self._queue, _DRAINED_WITHIN_SECONDS)
+
     def stop(self) -> None:
-        """What has come is handed to the worker."""
+        """Behind the worker: what it has decided last is told. What came meanwhile the broker keeps for the next start."""
         with self._bell:
             self._stopping = True
             self._bell.notify()
@@ -142,52 +150,24 @@ class VendorTopics:
     def serves(self, site: str, device: str) -> bool:
         return self._estate is not None and (site, device) in self._estate.devices
 
-    def publish(self, one: PlannedCommand | Waiting) -> int | None:
-        """A fresh command to one of these devices, in its own bytes: the message id of the command itself, as `Link.publish` says it.
-
-        These devices know no deadline: no broker may keep it for longer than it is fresh.
-        """
-        assert self._link is not None
-        estate, now = self._estate, self._parts.clock.now()
-        by = None if estate is None else estate.devices.get((one.site, one.device))
-        fresh_seconds = (one.expires_at - now) // timedelta(seconds=1)
-        if by is None or fresh_seconds < 1 or (one.site, one.id) in self._refused:
-            return None
-        try:
-            sent = by.adapter.encode(native.decode_command(one.payload), by.fitting, now)
-        except CannotCarryOut as problem:
-            self._refuse(one, by, problem, now)
-            return None
-        mids = [
-            self._link.publish(said.topic, said.payload, fresh_seconds=fresh_seconds)
-            for said in sent
-            if isinstance(said, Publish)
-        ]
-        if mids and mids[0] is not None and not by.replies:
-            self._porch.put(by.who, (Accepted(command=one.id, at=now, detail="sent: it replies nothing"),), now)
-        return mids[0] if mids else None
-
-    def _refuse(self, one: PlannedCommand | Waiting, by: Spoken, problem: CannotCarryOut, now: datetime) -> None:
-        """In the device's place, once: the outbox offers it again until that is stored."""
-        self._refused = {known: until for known, until in self._refused.items() if until > now}
-        if len(self._refused) < _REFUSED_MAX:
-            self._refused[one.site, one.id] = one.expires_at
-        detail = f"{problem.code}: {problem.detail}"[:200]
-        self._porch.put(by.who, (CommandResult(command=one.id, outcome=Outcome.REFUSED, at=now, detail=detail),), now)
+    def offer(self, one: PlannedCommand | Waiting) -> bool:
+        """Whether its device is one of these. Offering again what is under way changes nothing."""
+        if not self.serves(one.site, one.device):
+            return False
+        with self._bell:
+            if (one.site, one.id) not in self._begun:
+                self._begun[one.site, one.id] = one.expires_at
+                self._offered.append(one)
+                self._bell.notify()
+        return True
 
     def settled(self, outcome: Decided) -> None:
-        """Called after a commit: whoever waits for an answer gets it now."""
-        for debt in self._debts.due(outcome):
-            self._pay(debt)
-            if debt.pictures:
-                with self._bell:
-                    self._pictures.extend((debt.by, picture) for picture in debt.pictures)
-                    self._bell.notify()
-
-    def _pay(self, debt: Debt) -> None:
-        self._answer(debt.by, debt.message, debt.heard)
-        if debt.held is not None:
-            self._acknowledge([debt.held])
+        """Called after a commit, and after what it planned has been offered: whoever waits for an answer gets it now."""
+        due = list(self._debts.due(outcome))
+        if due:
+            with self._bell:
+                self._due.extend(due)
+                self._bell.notify()
 
     def _answer(self, by: Spoken, message: Published, heard: Heard | None) -> None:
         assert self._link is not None
@@ -199,10 +179,60 @@ class VendorTopics:
         assert self._link is not None
         self._link.acknowledge(messages)
 
-    # ------------------------------------------------------------------ its own thread
+    # ------------------------------------------------------------------ its own thread: what leaves
+
+    def _tell(self) -> None:
+        """Commands first, then answers: whoever sees its answer has seen its command before."""
+        while self._offered:
+            self._command(self._offered.popleft())
+        while self._due:
+            debt = self._due.popleft()
+            self._answer(debt.by, debt.message, debt.heard)
+            if debt.held is not None:
+                self._acknowledge([debt.held])
+            for picture in debt.pictures:
+                self._keep(debt.by, picture)
+
+    def _command(self, one: PlannedCommand | Waiting) -> None:
+        """Not connected, or hardly fresh any more: it is left to the outbox, which offers it again or lets it expire."""
+        assert self._link is not None
+        estate, now = self._estate, self._parts.clock.now()
+        with self._bell:
+            self._begun = {key: until for key, until in self._begun.items() if until > now}
+        by = None if estate is None else estate.devices.get((one.site, one.device))
+        fresh_seconds = (one.expires_at - now) // timedelta(seconds=1)
+        if by is None or fresh_seconds < 1 or not self._link.connected:
+            self._begun.pop((one.site, one.id), None)
+            return
+        try:
+            sent = by.adapter.encode(native.decode_command(one.payload), by.fitting, now)
+        except CannotCarryOut as problem:
+            self._became(by, one.id, Outcome.REFUSED, f"{problem.code}: {problem.detail}"[:200], now)
+            return
+        try:
+            if not claim(self._parts.store, one.site, one.id, now):
+                return  # told by another bridge, or answered before
+        except SQLAlchemyError:
+            self._begun.pop((one.site, one.id), None)
+            return
+        mids = [
+            self._link.publish(said.topic, said.payload, fresh_seconds=fresh_seconds)
+            for said in sent
+            if isinstance(said, Publish)
+        ]
+        if not mids or mids[0] is None:
+            self._became(by, one.id, Outcome.EXPIRED, "never published", now)
+        elif not by.replies:
+            self._porch.put(by.who, (Accepted(command=one.id, at=now, detail="sent: it replies nothing"),), now)
+
+    def _became(self, by: Spoken, command: str, outcome: Outcome, detail: str, now: datetime) -> None:
+        """In the device's place."""
+        self._porch.put(by.who, (CommandResult(command=command, outcome=outcome, at=now, detail=detail),), now)
+
+    # ------------------------------------------------------------------ its own thread: what comes
 
     def _run(self) -> None:
-        while not self._stopping or self._queue:
+        while not self._stopping or self._offered or self._due:
             try:
                 self.turn(_TURN_SECONDS)
             except SQLAlchemyError as problem:
@@ -217,12 +247,14 @@ class VendorTopics:
         """What has come, and what has become due meanwhile. Raises what the database raises before it has ever been read."""
         assert self._link is not None
         with self._bell:
-            if not self._queue and not self._pictures and wait_seconds and not self._stopping:
+            if not (self._queue or self._offered or self._due or self._stopping) and wait_seconds:
                 self._bell.wait(wait_seconds)
         self._look_again()
+        self._tell()
         for _ in range(_AT_ONCE):
             with self._bell:
                 if not self._queue:
+                    self._bell.notify_all()  # whoever waits for that, to stop
                     break
                 raw = self._queue.popleft()
                 self._queued_bytes -= len(raw.payload)
@@ -230,7 +262,6 @@ class VendorTopics:
         now = self._parts.clock.now()
         for joined in self._joiner.due(now):
             self._hand_on(DeviceName(*joined.who), joined.said, now)
-        self._keep_pictures()
         self._look_at_barriers(now)
         self._link.flush()
 
@@ -328,16 +359,12 @@ class VendorTopics:
                 if result is not None:
                     self._porch.put(by.who, (result,), now)
 
-    def _keep_pictures(self) -> None:
-        """Of events that are stored."""
-        while self._pictures:
-            by, picture = self._pictures.popleft()
-            try:
-                images.keep(self._parts, *by.who, picture.event, picture.jpeg)
-            except (Refused, SQLAlchemyError) as problem:
-                _log.info(
-                    "a picture was not kept", site=by.who.site, device=by.who.device, problem=type(problem).__name__
-                )
+    def _keep(self, by: Spoken, picture: Picture) -> None:
+        """Of an event that is stored."""
+        try:
+            images.keep(self._parts, *by.who, picture.event, picture.jpeg)
+        except (Refused, SQLAlchemyError) as problem:
+            _log.info("a picture was not kept", site=by.who.site, device=by.who.device, problem=type(problem).__name__)
 
 
 def _held_back(heard: Heard) -> PlateEvent | None:

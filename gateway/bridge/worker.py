@@ -298,7 +298,7 @@ class Worker:
         A commit can take its time: what is stale by now is left to the outbox, too, which puts it before staff.
         """
         assert self._link is not None
-        if self._riding.offer(one) or self._asked.offer(one):
+        if self._riding.offer(one) or self._asked.offer(one) or (self._vendors and self._vendors.offer(one)):
             return  # its device fetches it or is told by a request, or it expires in the outbox
         if self._flying_on != self._link.connections:
             with self._lock:
@@ -309,10 +309,7 @@ class Worker:
             return
         # Not under the lock: the library calls `acknowledged` with a lock of its own held, which `publish` takes as well.
         self._handing_over = True
-        if self._vendors is not None and self._vendors.serves(one.site, one.device):
-            mid = self._vendors.publish(one)
-        else:
-            mid = self._link.publish(one.topic, one.payload)
+        mid = self._link.publish(one.topic, one.payload)
         with self._lock:
             self._handing_over = False
             if mid in self._early:

@@ -47,6 +47,11 @@ class Dialect(Protocol):
         """The topics that it subscribes to."""
         ...
 
+    @property
+    def shows(self) -> bool:
+        """It has a display: every read that happens now is answered, if only with words."""
+        ...
+
     def will(self) -> Wire | None:
         """What the broker says for it when it has gone; nothing, where it has no such thing."""
         ...
@@ -69,6 +74,8 @@ class NativeDialect:
     @property
     def hears(self) -> tuple[str, ...]:
         return tuple(self._prefix + channel for channel in native.DOWNWARD)
+
+    shows = True
 
     def will(self) -> Wire | None:
         return Wire(f"{self._prefix}status", last_will(), retain=True)

@@ -34,9 +34,11 @@ class QianyiDialect:
     def __init__(self, site: str, device: DeviceSpec, lanes: tuple[LaneSpec, ...]) -> None:
         self.serial, self._lanes = device.serial, lanes
         self._address = native.Address(site, device.id, "event")
+        self.shows = "led_board" in device.features
         self.busy = False
         self.registered = False
         self._newest: dict[str, str] = {}
+        self._read_last: tuple[str, str | None] | None = None
         self._ordered: dict[str, str] = {}  # how a command's id is answered
 
     @property
@@ -68,6 +70,7 @@ class QianyiDialect:
         if event.kind is not Kind.PLATE:
             return Turned(inward=(receipted(events=(event.id,)),))
         self._newest[event.lane] = event.id
+        self._read_last = event.lane, event.id
         return Turned((self._read(event),))
 
     def _read(self, event: PlateEvent) -> Wire:
@@ -119,7 +122,8 @@ class QianyiDialect:
                 action = Action.HOLD_OPEN if said["isKeepOpen"] else Action.RELEASE
                 return Turned(inward=(ordered(id_, action, self._lanes[0].id, None),))
             case "rs485" if "/" not in id_:
-                return Turned(inward=(ordered(id_, Action.SHOW, self._lanes[0].id, None),))
+                lane, newest = self._read_last or (self._lanes[0].id, None)
+                return Turned(inward=(ordered(id_, Action.SHOW, lane, newest),))
         return Turned()
 
     def _switched(self, id_: str, output: int) -> Inward:

@@ -52,6 +52,7 @@ class VzenithDialect:
         self.serial, self._lane = device.serial, lane
         self._address = native.Address(site, device.id, "event")
         self._legacy = "legacy" in device.features
+        self.shows = "led_board" in device.features and not self._legacy
         self._tells_position = "position_1_open" in device.features
         first = "serial_first" in device.features
         self._base = f"{self.serial}/device/message" if first else f"device/{self.serial}/message"
@@ -209,7 +210,7 @@ class VzenithDialect:
         return Action.CLOSE if lowers else Action.OPEN
 
     def _does(self, id_: str, action: Action) -> tuple[Inward, ...]:
-        event = self._newest if action is Action.OPEN else None
+        event = self._newest if action in {Action.OPEN, Action.SHOW} else None
         return (ordered(id_, action, self._lane.id, event), *self._settled())
 
     def _settled(self) -> tuple[Inward, ...]:

@@ -82,8 +82,9 @@ class MqttStreet:
         self.bridge = Bridge(self.parts, self.broker)
         self.bridge.start()
         stack.callback(self.bridge.stop)
+        self.sites = parse_street(text).with_gates()
         self.yard = Yard(
-            parse_street(text).with_gates(),
+            self.sites,
             self.clock,
             self.broker.host,
             self.broker.port,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from controllers.commands import Action
 from controllers.events import BarrierState
@@ -37,7 +39,7 @@ def test_a_vehicle_comes_and_goes_and_what_is_said_twice_counts_once(parts: Part
     with mqtt_street(parts, *kind) as street:
         street.sees("in-1", PLATE, twice=True)
         street.until(lambda: street.commands() == [("open", "accepted")])
-        assert len(street.raised("in-1")) == 1
+        street.until(lambda: len(street.raised("in-1")) == 1)
         assert confirmed(street) == [(PLATE, "inside")]
         street.goes("in-1")
         street.later(minutes=5)
@@ -48,6 +50,7 @@ def test_a_vehicle_comes_and_goes_and_what_is_said_twice_counts_once(parts: Part
         (stay,) = street.street.stays()
         assert (stay.confirmed, stay.payable_fen) == (True, 0)
         assert len(street.rows(t.PlateEventRow)) == 2
+        assert [len(street.raised(lane)) for lane in ("in-1", "out-1")] == [1, 1]
         assert street.rows(t.ExceptionItem) == street.rows(t.Quarantine) == []
 
 
@@ -88,6 +91,37 @@ def test_an_order_for_a_camera_that_is_away_never_opens_when_it_is_back(parts: P
         street.sees("in-1", PLATE)
         street.until(lambda: len(street.raised("in-1")) == 1)
         assert street.raised("out-1") == []
+
+
+@on_one_database
+def test_no_order_waits_at_the_broker_for_a_camera_that_asks_it_to(parts: Parts) -> None:
+    with mqtt_street(parts, "xinlutong") as street:
+        street.yard.cut(Key("xinyi", "cam-in-1"))
+        heard: list[bytes] = []
+        lasting(street, heard).disconnect()
+        asked = staff_commands.Asked(action=Action.OPEN, reason="stuck")
+        staff_commands.command(street.parts, "xinyi.in-1", asked, By(operator="li", role="console"))
+        street.until(lambda: street.commands() == [("open", "sent")])
+        back = lasting(street, heard)
+        street.bridge.link.publish("download/SN-in-1", b"now")
+        street.bridge.link.flush()
+        street.until(lambda: bool(back.loop(0.01)) or b"now" in heard)
+        assert heard == [b"now"]
+        back.disconnect()
+
+
+def lasting(street: MqttStreet, heard: list[bytes]) -> Client:
+    """The camera in another's hands: subscribed, with a session that is to outlive its connection."""
+    granted: list[int] = []
+    client = Client(CallbackAPIVersion.VERSION2, client_id="SN-in-1", clean_session=False)
+    client.username_pw_set("xinyi.cam-in-1", "not a secret")
+    client.on_subscribe = lambda _client, _data, mid, *_: granted.append(mid)
+    client.on_message = lambda _client, _data, message: heard.append(message.payload)
+    client.connect(street.broker.host, street.broker.port)
+    client.loop(0.2)
+    client.subscribe("download/SN-in-1", 1)
+    street.until(lambda: bool(client.loop(0.01) or granted))
+    return client
 
 
 @on_one_database

@@ -8,6 +8,7 @@ from gateway.cli.main import LazyGroup
 
 _COMMANDS: dict[str, str] = {
     "faults": "gateway.cli.simulate.faults:faults",
+    "gates": "gateway.cli.simulate.gates:gates",
     "kills": "gateway.cli.simulate.kills:kills",
     "statements": "gateway.cli.simulate.statements:statements",
 }
@@ -15,4 +16,4 @@ _COMMANDS: dict[str, str] = {
 
 @click.group(cls=LazyGroup, places=_COMMANDS)
 def simulate() -> None:
-    """Simulators: faults at every boundary in one process, and kills of real processes."""
+    """Simulators: virtual gates for any deployment, faults at every boundary in one process, kills of real processes."""
