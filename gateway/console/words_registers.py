@@ -130,10 +130,10 @@ REGISTERS: Final[dict[str, dict[str, str]]] = {
     },
     "en": {
         "desk.households": "Households",
-        "desk.vehicles": "Households' vehicles",
+        "desk.vehicles": "Vehicles",
         "desk.relatives": "Relatives",
         "desk.certificates": "Certificates",
-        "desk.passes": "Passes on register",
+        "desk.passes": "Passes held",
         "desk.sold_passes": "Passes",
         "desk.free-vehicles": "Free vehicles",
         "desk.blocklist": "Blocked",

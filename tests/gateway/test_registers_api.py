@@ -67,6 +67,8 @@ class TestLists:
         assert plates(rita.get("/api/v1/vehicles", household="101")) == ["浙A12345"]
         assert plates(rita.get("/api/v1/vehicles", household="102", valid_at="2026-03-31")) == ["浙B00001"]
         assert plates(rita.get("/api/v1/vehicles", household="102", valid_at="2026-04-01")) == ["浙B00002"]
+        assert plates(rita.get("/api/v1/vehicles", ends_by="2026-03-31")) == ["浙B00001"]
+        assert plates(rita.get("/api/v1/vehicles", ends_by="2026-03-30")) == []
         assert plates(rita.get("/api/v1/vehicles", site="archive")) == []
         assert plates(rita.get("/api/v1/free-vehicles", **{"class": "ambulance"})) == ["浙A99999"]
         assert plates(rita.get("/api/v1/blocklist", household="101")) == []

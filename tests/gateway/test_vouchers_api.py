@@ -13,6 +13,7 @@ from gateway.flows import estate, users
 from gateway.flows.close import close_missed
 from gateway.flows.pay_token import token
 from gateway.flows.users import ROLES
+from gateway.flows.vouchers import reading as voucher_reading
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client, Staff
@@ -100,6 +101,10 @@ def test_the_whole_way_of_a_book(office: Office) -> None:
     }
     (stock,) = finance.get("/api/v1/vouchers/stock", day="2026-03-02").json()["items"]
     assert stock["balances"]
+    with office.street.parts.store.reading() as connection:
+        alone = voucher_reading.stock(connection, None, date(2026, 3, 2), {stock["book"]})
+        assert [one["book"] for one in alone] == [stock["book"]]
+        assert voucher_reading.stock(connection, None, date(2026, 3, 2), ()) == []
     assert stock["stands"] == {
         "made": 10, "stock": 6, "returned": 1, "scrapped": 0, "issued": 3, "used": 1, "void": 1, "expired": 0, "outstanding": 1
     }  # fmt: skip

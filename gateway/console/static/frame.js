@@ -45,6 +45,12 @@ addEventListener("toggle", (event) => {
 }, true);
 (document.querySelector("[aria-invalid=true]") ?? document.getElementById("wrong"))?.focus();
 
+// On a phone the ways to other pages scroll: where the reader is stands in sight.
+for (const here of document.querySelectorAll(".pages [aria-current], .subpages [aria-current]")) {
+  const way = here.parentElement;
+  way.scrollLeft = here.offsetLeft - way.offsetLeft - (way.clientWidth - here.offsetWidth) / 2;
+}
+
 // A menu closes when the next thing is touched.
 addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
