@@ -103,7 +103,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     no longer names ends at its own `until`, or by a delta.
     `list_version`: its status says which list it has; without it, `DeviceStatus.list_version` says nothing.
     `direct_open`: one order that opens whatever the wiring. `clock`: its events carry their own instants.
-    `resends`: it sends again what had no answer.
+    `resends`: it sends again what had no answer. `replies`: it says whether it has taken a command; without it, nothing is heard of one.
     """
 
     delivery: Delivery
@@ -118,6 +118,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     direct_open: bool = False
     clock: bool = True
     resends: bool = False
+    replies: bool = True
 
 
 # --- what comes from a device ---------------------------------------------------------------------------------------
