@@ -178,6 +178,11 @@ _PAYMENTS: Final = (
         "请核对金额与事由；同意后立即退回。",
         "Look at the amount and the reason; approved, it is on its way.",
     ),
+    (
+        "money.how.refund.approval.cash",
+        "请核对金额与事由；同意后由有钱箱的人付出现金。",
+        "Look at the amount and the reason; approved, whoever has a drawer hands it over.",
+    ),
     ("money.how.refund.refusal", "请说明不同意的原因。", "Say why not."),
     ("money.how.refund.again", "用原退款单号再次发送。", "Sent once more under the same number."),
     ("money.how.refund.payout", "从您自己的钱箱付出现金。", "Handed over out of your own drawer."),

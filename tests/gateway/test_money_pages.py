@@ -14,11 +14,12 @@ from gateway.console.desk import sections
 from gateway.console.words import WORDS
 from gateway.flows import payment, quote, users
 from gateway.flows.users import ROLES
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.statements import wechat_trade
 from tests.gateway.breaks_desk import Breaks
 from tests.gateway.house import PASSWORD, Client, House
-from tests.gateway.people import tables
+from tests.gateway.people import JPEG, put, tables
 from tests.gateway.reconciling import ACCOUNT, DAY, Morning
 from tests.gateway.test_console import csrf_of, signed_in
 from tests.gateway.till import LI
@@ -269,7 +270,11 @@ class TestFinanceDay:
         assert "−¥8.00" in page
         (name,) = re.findall(r'href="/money/breaks/([^"?#]+)"', page)
         where = f"/money/breaks/{name}"
+        put(desk, t.Image, site_id="xinyi", device_id="d1", event_id="out2", jpeg=JPEG, received_at=desk.clock.now())
         evidence = content_of(fin.get(where))
+        (picture,) = re.findall(r'<img src="([^"]+)"', evidence)
+        assert fin.get(picture).content == JPEG
+        assert fin.get(picture.replace("out2", "out1")).status_code == 404
         assert lost.order in evidence
         assert right.order not in evidence
         assert "浙A00002" in evidence
@@ -299,6 +304,49 @@ class TestFinanceDay:
         old = sends(zhao, f"{where}/resolution", where, resolution="written_off", reason="x", version="1")
         assert old.status_code == 409
         assert "请重新查看" in old.text
+
+    def test_it_is_taken_on_talked_about_and_given_back(self, desk: Desk) -> None:
+        name = desk.found()
+        desk.hires("fin", "finance")
+        zhao, fin = desk.at("zhao"), desk.at("fin")
+        where = f"/money/breaks/{name}"
+        page = zhao.get(where).text
+        assert sends(zhao, f"{where}/claim", where).status_code == 303
+        assert f"{where}/claim" not in fin.get(where).text
+        late = fin.post(f"{where}/claim", data={"csrf": csrf_of(fin.get(where).text), "version": "1"})
+        assert late.status_code == 409
+        again = zhao.post(f"{where}/claim", data={"csrf": csrf_of(page), "version": "none"})
+        assert again.status_code == 422
+        assert sends(fin, f"{where}/note", f"{where}?act=note", text="已致电渠道客服").status_code == 303
+        assert "已致电渠道客服" in content_of(zhao.get(where))
+        assert sends(zhao, f"{where}/release", where).status_code == 303
+        assert "无人认领" in content_of(zhao.get(where))
+
+    def test_what_stands_in_suspense_goes_to_the_accounts_that_are_ticked(self, desk: Desk) -> None:
+        name = desk.found(fen=-1000)
+        zhao = desk.at("zhao")
+        where = f"/money/breaks/{name}"
+        said = {"resolution": "adjusted", "reason": "渠道扣了手续费", "to": ["fee", "channel"]}
+        wrong = sends(zhao, f"{where}/resolution", where, **said, to_fee="4", to_channel="5")
+        assert (wrong.status_code, 'name="to_fee" value="4"' in wrong.text) == (409, True)
+        assert sends(zhao, f"{where}/resolution", where, **said, to_fee="4", to_channel="6").status_code == 303
+        assert "已处理" in content_of(zhao.get(where))
+        assert desk.lies_in_suspense(name) == 0
+        assert desk.accounts()["expense:channel_fee"] == 400
+        desk.holds()
+
+    def test_money_between_safe_and_bank_and_a_day_with_nothing(self, desk: Desk) -> None:
+        zhao = desk.at("zhao")
+        much = sends(zhao, "/money/safes/xinyi", to="bank", amount_fen="1,000,000", reason="存款")
+        assert (much.status_code, "保险柜里没有这么多" in much.text) == (409, True)
+        assert sends(zhao, "/money/safes/xinyi", to="bank", amount_fen="1,000", reason="存款").status_code == 303
+        assert desk.lies("safe") == 0
+        desk.hires("fin", "finance")
+        empty = "/money/statements/empty"
+        fin = desk.at("fin")
+        assert sends(fin, empty, channel="wechat", day="", merchant="hushu").status_code == 422
+        assert sends(fin, empty, channel="wechat", day="2026-03-01", merchant="hushu").status_code == 303
+        assert "2026-03-01" in content_of(fin.get("/money/statements?until=2026-03-01"))
 
     def test_a_day_that_is_not_over_says_when(self, desk: Desk) -> None:
         zhao = desk.at("zhao")

@@ -144,6 +144,7 @@ def _site_page(
             record = books.close_of(connection, site, day)
             matched = reconciled.days(connection, [site], day)[0]
             breaks = _breaks(connection, context, staff, site, day)
+            names = {one["id"]: one["name"] for one in money.sites(connection, staff)}
         if record is None and preview:
             record, sealed = close.preview(parts, site, day), False
     except NotFound as gone:
@@ -158,6 +159,7 @@ def _site_page(
         here=HERE,
         why=why,
         site=site,
+        name=names.get(site, site),
         day=day.isoformat(),
         stands=stands,
         closed=None if document is None else _told(document, merged=open_to_all(staff.role)),

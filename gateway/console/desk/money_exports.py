@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Final, get_args
 
 from fastapi import APIRouter, Query, Request
@@ -60,7 +60,8 @@ def exports(
     chosen = {"span": span, "day": day, "from": first, "to": last, "month": month, "site": site, "form": form}
     said = Entered({name: [value] for name, value in chosen.items()})
     if not form:
-        return _page(request, context, staff, said)
+        yesterday = context.parts.clock.now().astimezone(context.parts.settings.zone).date() - timedelta(days=1)
+        return _page(request, context, staff, Entered({"day": [yesterday.isoformat()]}))
     try:
         made = _file(context, staff, said)
     except Refused as why:
