@@ -1,4 +1,4 @@
-"""A street of other vendors' cameras at the embedded broker: virtual cameras on sockets, a whole bridge before them."""
+"""A street of other vendors' cameras at a broker: virtual cameras on sockets, whole bridges before them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import select
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import EmbeddedBroker
 from gateway.flows import estate
+from gateway.runtime.settings import Broker
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.gate import Gate
@@ -55,14 +56,22 @@ LANES = ("in-1", "out-1")
 
 
 class MqttStreet:
-    """One camera a lane, all of one kind. The clock stands until it is moved on."""
+    """One camera a lane, all of one kind. The clock stands until it is moved on.
 
-    def __init__(self, parts: Parts, vendor: str, features: tuple[str, ...], stack: ExitStack) -> None:
-        url = f"embedded://127.0.0.1:{free_port()}"
+    `mosquitto`: the address of one, behind which two bridges share what comes; otherwise one stands at the embedded broker.
+    """
+
+    def __init__(
+        self, parts: Parts, vendor: str, features: tuple[str, ...], stack: ExitStack, *, mosquitto: str = ""
+    ) -> None:
+        url = mosquitto or f"embedded://127.0.0.1:{free_port()}"
         # The door of HTTP beside it, which takes Vzenith for its own otherwise.
         door = {"devices_http": "127.0.0.1:0"} if vendor == "vzenith" else {}
         settings = parts.settings.model_copy(update={"broker_url": url, **door})
-        self.parts = Parts(settings=settings, clock=parts.clock, store=parts.store, metrics=parts.metrics)
+        self._parts = lambda settings: Parts(
+            settings=settings, clock=parts.clock, store=parts.store, metrics=parts.metrics
+        )
+        self.parts = self._parts(settings)
         self.street = Street(self.parts)
         self.clock = self.street.clock
         self.clock.set(NOW)
@@ -75,13 +84,13 @@ class MqttStreet:
             ]
         )
         estate.apply(self.parts, text)
-        broker = EmbeddedBroker(settings)
-        broker.start()
-        stack.callback(broker.stop)
-        self.broker = broker.for_bridge()
-        self.bridge = Bridge(self.parts, self.broker)
-        self.bridge.start()
-        stack.callback(self.bridge.stop)
+        self.broker = settings.broker if mosquitto else self._embedded(stack)
+        for number in range(2 if mosquitto else 1):
+            of_bridge = {"bridge_id": str(number + 1), "share_group": "bridges" if mosquitto else ""}
+            self.bridge = Bridge(self._parts(settings.model_copy(update=of_bridge)), self.broker)
+            self.bridge.start()
+            stack.callback(self.bridge.stop)
+            self.bridge.link.wait_until_up(10)
         self.sites = parse_street(text).with_gates()
         self.yard = Yard(
             self.sites,
@@ -94,6 +103,12 @@ class MqttStreet:
         )
         stack.callback(self.yard.close)
         self.yard.open()
+
+    def _embedded(self, stack: ExitStack) -> Broker:
+        broker = EmbeddedBroker(self.parts.settings)
+        broker.start()
+        stack.callback(broker.stop)
+        return broker.for_bridge()
 
     def camera(self, lane: str) -> Gate:
         return self.yard.gates[Key("xinyi", f"cam-{lane}")]
@@ -135,6 +150,6 @@ class MqttStreet:
 
 
 @contextmanager
-def mqtt_street(parts: Parts, vendor: str, *features: str) -> Iterator[MqttStreet]:
+def mqtt_street(parts: Parts, vendor: str, *features: str, mosquitto: str = "") -> Iterator[MqttStreet]:
     with ExitStack() as stack:
-        yield MqttStreet(parts, vendor, features, stack)
+        yield MqttStreet(parts, vendor, features, stack, mosquitto=mosquitto)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from controllers.commands import Action
@@ -14,6 +14,7 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.transport import Key
 from tests.gateway.mqtt_street import MqttStreet, mqtt_street
+from tests.servers import Mosquitto
 
 PLATE = "浙B77777"
 KINDS = {
@@ -108,6 +109,31 @@ def test_no_order_waits_at_the_broker_for_a_camera_that_asks_it_to(parts: Parts)
         street.until(lambda: bool(back.loop(0.01)) or b"now" in heard)
         assert heard == [b"now"]
         back.disconnect()
+
+
+def test_two_bridges_that_share_what_comes_are_one(parts: Parts, mosquitto: Mosquitto) -> None:
+    """Each hears one part of a read. The order goes out once, and its broker keeps it for no longer than it is fresh."""
+    with mqtt_street(parts, "vzenith", "position_1_open", mosquitto=mosquitto.url) as street:
+        kept: list[int] = []
+        watcher = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        watcher.on_message = lambda _client, _data, message: kept.append(message.properties.MessageExpiryInterval)
+        watcher.on_connect = lambda client, *_: client.subscribe("device/SN-in-1/message/down/gpio_out", 1)
+        granted: list[int] = []
+        watcher.on_subscribe = lambda _client, _data, mid, *_: granted.append(mid)
+        watcher.connect(street.broker.host, street.broker.port)
+        street.until(lambda: bool(watcher.loop(0.01) or granted))
+        for number in range(5):
+            street.sees("in-1", f"浙B7777{number}")
+            street.until(lambda upto=number + 1: len(street.raised("in-1")) == upto)  # type: ignore[misc]
+            street.later(seconds=2)
+            street.until(lambda upto=number + 1: street.commands() == [("open", "done")] * upto)  # type: ignore[misc]
+            street.goes("in-1")
+            street.later(seconds=61)
+        street.until(lambda: bool(watcher.loop(0.01)) or len(kept) == 5)
+        assert all(1 <= seconds <= 8 for seconds in kept)
+        assert len(street.rows(t.PlateEventRow)) == 5
+        assert street.rows(t.Quarantine) == street.rows(t.ExceptionItem) == []
+        watcher.disconnect()
 
 
 def lasting(street: MqttStreet, heard: list[bytes]) -> Client:
