@@ -28,9 +28,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controllers.adapters.joining import Joiner
-from controllers.adapters.port import Adapter, Delivery, Fitting, Picture, Posted, Reply, Said
+from controllers.adapters.port import Accepted, Adapter, Delivery, Fitting, Picture, Posted, Reply, Said
 from controllers.adapters.registry import ADAPTERS
-from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
+from controllers.events import PlateEvent, Undecodable
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
@@ -213,8 +213,7 @@ class Door:
         """When the answer has left: what it told has been taken, as far as such a device ever says."""
         if ridden is not None:
             now = self._parts.clock.now()
-            result = CommandResult(command=ridden.id, outcome=Outcome.DONE, at=now, detail="accepted")
-            self._porch.put(device, (result,), now)
+            self._porch.put(device, (Accepted(command=ridden.id, at=now, detail="in_answer"),), now)
         for picture in pictures:
             try:
                 images.keep(self._parts, device.site, device.device, picture.event, picture.jpeg)

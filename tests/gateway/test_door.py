@@ -163,7 +163,7 @@ def test_the_decision_is_in_the_answer(bench: Bench) -> None:
     }  # fmt: skip
     assert "content-length" in answer.headers
     assert "transfer-encoding" not in answer.headers
-    bench.until(lambda: [(one.action, one.state) for one in bench.rows(t.CommandRow)] == [("open", "done")])
+    bench.until(lambda: [(one.action, one.state) for one in bench.rows(t.CommandRow)] == [("open", "accepted")])
     (stay,) = bench.street.stays()
     assert (stay.plate, stay.state, stay.entry_at) == (
         "粤B7K2M9",
@@ -323,7 +323,7 @@ def test_a_device_that_says_nothing_of_lists_is_not_behind(bench: Bench) -> None
 @on_one_database
 def test_the_site_file_says_what_the_device_is_and_can(parts: Parts) -> None:
     bench = Bench(parts)
-    told_more = SITE.replace('id = "cam-in"', 'id = "cam-in"\n  serial = "{}"\n  features = ["led_board"]')
+    told_more = SITE.replace('id = "cam-in"', 'id = "cam-in"\n  serial = "{}"\n  features = ["http", "led_board"]')
     estate.apply(parts, told_more.format(vzenith.SN))
     bench.door.look()
     bench.work()
