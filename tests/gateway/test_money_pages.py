@@ -348,6 +348,21 @@ class TestFinanceDay:
         assert sends(fin, empty, channel="wechat", day="2026-03-01", merchant="hushu").status_code == 303
         assert "2026-03-01" in content_of(fin.get("/money/statements?until=2026-03-01"))
 
+    def test_who_is_poor_is_told_to_finance_and_to_nobody_else(self, desk: Desk) -> None:
+        for home, plate in (("901", "浙P90001"), ("902", "浙P90002")):
+            desk.register("households", {"household": home, "name": f"住户{home}", "area_m2": "60"})
+            desk.register("vehicles", {"household": home, "plate": plate})
+        desk.register("certificates", {"household": "902", "number": "杭低保902", "issuer": "民政科"})
+        desk.passes("in-1", "浙P90002", "09:00")
+        desk.passes("out-1", "浙P90002", "12:00")
+        desk.night()
+        assert "waived:low_income" in desk.at("zhao").get(SITE_DAY).text
+        desk.hires("ann", "auditor")
+        for name in ("zhou", "ann"):
+            page = desk.at(name).get(SITE_DAY).text
+            assert "waived:resident" in page
+            assert "low_income" not in page
+
     def test_a_day_that_is_not_over_says_when(self, desk: Desk) -> None:
         zhao = desk.at("zhao")
         page = sends(zhao, f"/money/days/{DAY}/close", SITE_DAY, site="xinyi")

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from billing.close import Document, read_document
-from billing.exports.audience import merge_accounts, open_to_all
+from billing.exports.audience import merge_accounts, merge_benefits, open_to_all
 from gateway.api.context import Context, Staff, With
 from gateway.api.days import site_meant
 from gateway.api.live import in_zone
@@ -213,8 +213,9 @@ def _summed(day: Mapping[str, Any]) -> dict[str, Any]:
 def _told(document: Document, *, merged: bool) -> dict[str, Any]:
     """What a close says, in the words of the reader's role."""
     told: dict[str, Any] = msgspec.to_builtins(document)
-    accounts = document.totals.accounts
-    told["totals"]["accounts"] = merge_accounts(accounts) if merged else accounts
+    totals = document.totals
+    told["totals"]["accounts"] = merge_accounts(totals.accounts) if merged else totals.accounts
+    told["totals"]["benefits"] = merge_benefits(totals.benefits) if merged else totals.benefits
     lanes = document.totals.lanes.values()
     for name in ("gross_fen", "payable_fen", "paid_fen"):
         told[name] = sum(getattr(lane, name) for lane in lanes)
