@@ -22,7 +22,7 @@ from gateway.runtime.settings import Settings
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.cheap import open_store
-from tests.conftest import FakeClock
+from tests.conftest import RunningClock
 from tests.gateway.trade import Street, local
 
 PHONES = ("one", "two")
@@ -147,7 +147,7 @@ def street_of(path: Path) -> Street:
     given_ = Settings(database_url=f"sqlite:///{path}", secret_key="a secret of the tests only", test=True, http_port=0)
     began = datetime.fromisoformat("2026-03-02T06:00:00+08:00")
     store = open_store(f"sqlite:///{path}")
-    return Street(Parts(settings=given_, clock=FakeClock(began), store=store, metrics=Metrics()))
+    return Street(Parts(settings=given_, clock=RunningClock(began), store=store, metrics=Metrics()))
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -31,7 +31,7 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.channels.provider import Provider
 from tests.cheap import open_store
-from tests.conftest import FakeClock
+from tests.conftest import RunningClock
 from tests.gateway.channel_house import Phones, channels
 from tests.gateway.trade import local
 
@@ -230,7 +230,7 @@ class Days:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    clock = FakeClock(local("08:00"))
+    clock = RunningClock(local("08:00"))
     with channels(clock) as opened:
         yield opened
 
@@ -244,7 +244,7 @@ def a_street(provider: Provider, sqlite_template: Path, tmp_path: Path) -> Itera
         path.write_bytes(sqlite_template.read_bytes())
         store = open_store(f"sqlite:///{path}")
         opened.append(store)
-        clock = FakeClock(local("06:00"))
+        clock = RunningClock(local("06:00"))
         for channel in CHANNELS:
             till = provider.till(channel)
             till.orders.clear()

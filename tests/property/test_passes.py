@@ -38,7 +38,7 @@ from gateway.store import tables as t
 from gateway.store.facts import FactLoader
 from gateway.wiring import Parts
 from tests.cheap import open_store
-from tests.conftest import FakeClock
+from tests.conftest import RunningClock
 from tests.gateway.pass_office import FINANCE, MONTH_FEN, REGISTRAR, TILL, Office
 
 PLATES = ("浙A10101", "浙A10102", "浙A10201", "浙B77777")
@@ -51,7 +51,7 @@ BEGINNING = datetime.fromisoformat("2026-03-02T06:00:00+08:00")
 def parts_of(path: Path) -> Parts:
     given = Settings(database_url=f"sqlite:///{path}", secret_key="a secret of the tests only", test=True, http_port=0)
     store = open_store(f"sqlite:///{path}")
-    return Parts(settings=given, clock=FakeClock(BEGINNING), store=store, metrics=Metrics())
+    return Parts(settings=given, clock=RunningClock(BEGINNING), store=store, metrics=Metrics())
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from gateway.store import schema
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.cheap import open_store
-from tests.conftest import FakeClock
+from tests.conftest import RunningClock
 from tests.gateway.pass_office import MONTH_FEN
 from tests.gateway.till import BOSS, CASHIERS, Till
 
@@ -225,7 +225,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def parts_of(path: Path) -> Parts:
     given = Settings(database_url=f"sqlite:///{path}", secret_key="a secret of the tests only", test=True, http_port=0)
     began = datetime.fromisoformat("2026-03-02T06:00:00+08:00")
-    return Parts(settings=given, clock=FakeClock(began), store=open_store(f"sqlite:///{path}"), metrics=Metrics())
+    return Parts(settings=given, clock=RunningClock(began), store=open_store(f"sqlite:///{path}"), metrics=Metrics())
 
 
 @given(done=steps)

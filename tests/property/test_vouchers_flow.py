@@ -26,7 +26,7 @@ from gateway.runtime.settings import Settings
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.cheap import open_store
-from tests.conftest import FakeClock
+from tests.conftest import RunningClock
 from tests.gateway.trade import Street, local
 from tests.gateway.voucher_desk import Desk
 
@@ -166,7 +166,7 @@ def test_whatever_happens_stock_balances_and_verify_holds(
     try:
         parts = Parts(
             settings=Settings(database_url=str(store.engine.url), secret_key="a secret of the tests only", test=True),
-            clock=FakeClock(local("06:00")),
+            clock=RunningClock(local("06:00")),
             store=store,
             metrics=Metrics(),
         )
