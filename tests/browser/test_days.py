@@ -89,6 +89,25 @@ def test_an_operator_works_the_queue_through_a_restart(browser: Browser, service
     other.leaves()
 
 
+def test_nine_tabs_of_one_browser_are_live_and_another_page_still_opens(browser: Browser, service: Service) -> None:
+    """A browser has six connections to a server of HTTP/1.1: a stream in each tab would stop the seventh."""
+    operator = Person(browser, service.url).signs_in("console")
+    tabs = [operator.page, *(operator.opens() for _ in range(8))]
+    for number, tab in enumerate(tabs):
+        tab.goto("/" if number % 3 else "/queue", wait_until="domcontentloaded")
+    for tab in tabs:
+        expect(tab.locator("#connection-word")).to_contain_text("实时")
+    tabs[3].goto("/stays")
+    expect(tabs[3].locator("h1")).to_have_text("停车记录")
+    service.arrives("in-2", "浙T99999")
+    expect(tabs[6].locator(".item h2", has_text="非登记车辆")).to_have_count(1)
+    expect(tabs[7].locator("#exceptions a", has_text="非登记车辆")).to_have_count(1)
+    tabs[6].locator(".item", has_text="浙T99999").locator("[data-key=a]").click()
+    expect(tabs[0].locator(".item", has_text="浙T99999")).to_have_count(0)
+    assert operator.faults == []
+    operator.leaves()
+
+
 def test_a_guard_clears_a_lane_in_two_taps(browser: Browser, service: Service) -> None:
     guard = Person(browser, service.url, viewport=TABLET, has_touch=True).signs_in("guard")
     page = guard.page
