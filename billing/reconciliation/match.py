@@ -120,12 +120,19 @@ def _refunds(rows: pl.DataFrame) -> pl.DataFrame:
 def _in_groups(rows: pl.DataFrame, paired: pl.Series, days: Collection[date]) -> pl.DataFrame:
     """All payments and refunds of the days, added up by account and by whether they are paired.
 
-    Kind and status go along, so that what a row did is asked of a few sums and not of a million rows.
+    Kind and status go along, so that what a row did is asked of a few sums and not of a million rows. What is paired did the same: it is
+    of one kind, and moved.
     """
     wanted = pl.col("day").is_in(days) & pl.col("kind").is_in(["payment", "refund"])
-    own = rows.lazy().with_columns(paired=paired).filter(wanted).group_by(*_PARTY, "kind", "status", "paired")
-    added = own.agg(rows=pl.len(), amount_fen=pl.col("amount_fen").sum()).collect()
-    return added.select(*_PARTY, "paired", "rows", fen=surroundings.effect())
+    sums = {"rows": pl.len(), "amount_fen": pl.col("amount_fen").sum()}
+    one = {name: pl.col(name).first() for name in ("kind", "status")}
+    alike = rows.lazy().filter(wanted & paired).group_by(*_PARTY).agg(**sums, **one)
+    rest = rows.lazy().filter(wanted & ~paired).group_by(*_PARTY, "kind", "status").agg(**sums)
+    parts = [
+        part.select(*_PARTY, "rows", paired=pl.lit(is_paired), fen=surroundings.effect())
+        for part, is_paired in zip(pl.collect_all([alike, rest]), (True, False), strict=True)
+    ]
+    return pl.concat(parts)
 
 
 def _totals(rows: pl.DataFrame, side: str, days: Collection[date]) -> pl.DataFrame:

@@ -36,14 +36,16 @@ def clean(books: pl.DataFrame, channel: pl.DataFrame, kind: str) -> Clean:
     wanted = (pl.col("kind") == kind) & (pl.col("channel") != CASH)
     both = _of_one_hash(books, channel, number, wanted)
     here, there = both[BOOK], both[CHANNEL]
+    partner = _partners(here, there, books.height)
+    ours = (
+        partner.is_not_null() & ~_often(there, here, channel.height, books.height) & books["status"].is_in(_GOOD[kind])
+    )
     # Looked up column by column: a frame of all that decides would be as large again as the rows themselves.
-    said = [pl.lit(books[name]).gather(BOOK) == pl.lit(channel[name]).gather(CHANNEL) for name in (number, *_DECIDE)]
-    good = [
-        pl.lit(rows["status"]).gather(place).is_in(_GOOD[kind]) for rows, place in ((books, BOOK), (channel, CHANNEL))
-    ]
-    same = both.select(pl.all_horizontal(*said, *good)).to_series()
-    same &= _once(here, books.height) & _once(there, channel.height)
-    ours, theirs = _among(here.filter(same), books.height), _among(there.filter(same), channel.height)
+    for column in (number, *_DECIDE):
+        ours &= books[column] == channel[column].gather(partner)
+    ours &= channel["status"].is_in(_GOOD[kind]).gather(partner)
+    ours = ours.fill_null(value=False)
+    theirs = _among(partner.filter(ours), channel.height)
     left = (
         rows.with_row_index(place).filter(wanted & ~paired)
         for rows, place, paired in ((books, BOOK, ours), (channel, CHANNEL, theirs))
@@ -72,14 +74,18 @@ def _among(places: pl.Series, height: int) -> pl.Series:
     return pl.repeat(False, height, dtype=pl.Boolean, eager=True).scatter(places, True)
 
 
-def _once(places: pl.Series, height: int) -> pl.Series:
-    """For every pair whether its row is in no other. Not by hashing: a place is a place."""
-    here = pl.int_range(places.len(), dtype=pl.UInt32, eager=True)
-    last = pl.repeat(0, height, dtype=pl.UInt32, eager=True).scatter(places, here)
-    overwritten = places.filter(last.gather(places) != here)
-    if overwritten.is_empty():
-        return pl.repeat(True, places.len(), dtype=pl.Boolean, eager=True)
-    return ~_among(overwritten, height).gather(places)
+def _partners(places: pl.Series, of: pl.Series, height: int) -> pl.Series:
+    """For every place of a frame its partner; none where it has several. Not by hashing: a place is a place."""
+    partner = pl.repeat(None, height, dtype=pl.UInt32, eager=True).scatter(places, of)
+    several = places.filter(partner.gather(places) != of)
+    return partner if several.is_empty() else partner.scatter(several, None)
+
+
+def _often(places: pl.Series, of: pl.Series, height: int, others: int) -> pl.Series:
+    """For every place of the other frame whether its partner has others besides."""
+    found = pl.repeat(None, height, dtype=pl.UInt32, eager=True).scatter(places, of)
+    several = _among(places.filter(found.gather(places) != of), height)
+    return _among(of.filter(several.gather(places)), others)
 
 
 def pair_payments(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
