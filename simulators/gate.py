@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from controllers.adapters import native
-from controllers.commands import Action, Command, Reason
+from controllers.commands import Action, Command
 from controllers.events import (
     BarrierState,
     CommandResult,
@@ -161,6 +161,17 @@ class Gate:
             events.append(self._write(event))
         return events
 
+    def power_returns(self, at: datetime) -> None:
+        """It starts again with what its journal, its list and its answers kept, and knows no read any more: no order from before opens.
+
+        No arm comes down by that: an empty loop lowers it in its time, and without a loop a person does. Who waits is read again.
+        """
+        self.disconnected(at)
+        for state in self.lanes.values():
+            state.starts_again(at)
+            if state.occupied:
+                self._read_again(state, at)
+
     # The connection --------------------------------------------------------------------------------------------------
 
     def connected(self, at: datetime) -> None:
@@ -264,32 +275,12 @@ class Gate:
         if state is None:
             return Outcome.REFUSED, "no such lane"
         if command.action is Action.OPEN:
-            return self._open(state, command, now)
+            return state.open(command, now)
         if command.action is Action.HOLD_OPEN:
             state.held = True
             state.rise(Cause.COMMAND, command.id, now)
             return Outcome.DONE, None
-        return self._lower(state, command, now)
-
-    def _open(self, state: Lane, command: Command, now: datetime) -> tuple[Outcome, str | None]:
-        if command.event is not None:
-            if state.newest is None or state.newest.id != command.event:
-                return Outcome.REFUSED, "its event is not the lane's newest"
-            if state.finished:
-                return Outcome.REFUSED, "its vehicle has passed or reversed"
-        state.rise(Cause.COMMAND, command.id, now)
-        return Outcome.DONE, None
-
-    def _lower(self, state: Lane, command: Command, now: datetime) -> tuple[Outcome, str | None]:
-        if state.loop_occupied:
-            return Outcome.REFUSED, "the loop is occupied"
-        if not state.spec.loop and command.reason is not Reason.STAFF:
-            return Outcome.REFUSED, "no loop: only a person who watches lowers it"
-        if command.action is Action.CLOSE and state.held:
-            return Outcome.REFUSED, "held open: release it first"
-        state.held = False
-        state.fall(Cause.COMMAND, command.id, now)
-        return Outcome.DONE, None
+        return state.lower(command, now)
 
     # Alone ------------------------------------------------------------------------------------------------------------
 

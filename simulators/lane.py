@@ -6,7 +6,8 @@ from collections import deque
 from datetime import datetime
 from typing import NamedTuple
 
-from controllers.events import Opening, PlateColour, PlateEvent, VehicleType
+from controllers.commands import Action, Command, Reason
+from controllers.events import Opening, Outcome, PlateColour, PlateEvent, VehicleType
 from simulators.barrier import Barrier, Cause, Movement
 from simulators.street import LaneSpec
 
@@ -68,12 +69,40 @@ class Lane:
             self.opened, self.raised_by = True, cause
         self.idle_since = None if self.occupied else now
 
+    def open(self, command: Command, now: datetime) -> tuple[Outcome, str | None]:
+        """An order to open: for the newest read alone, and only while its vehicle is there."""
+        if command.event is not None:
+            if self.newest is None or self.newest.id != command.event:
+                return Outcome.REFUSED, "its event is not the lane's newest"
+            if self.finished:
+                return Outcome.REFUSED, "its vehicle has passed or reversed"
+        self.rise(Cause.COMMAND, command.id, now)
+        return Outcome.DONE, None
+
+    def lower(self, command: Command, now: datetime) -> tuple[Outcome, str | None]:
+        """An order to close or to release."""
+        if self.loop_occupied:
+            return Outcome.REFUSED, "the loop is occupied"
+        if not self.spec.loop and command.reason is not Reason.STAFF:
+            return Outcome.REFUSED, "no loop: only a person who watches lowers it"
+        if command.action is Action.CLOSE and self.held:
+            return Outcome.REFUSED, "held open: release it first"
+        self.held = False
+        self.fall(Cause.COMMAND, command.id, now)
+        return Outcome.DONE, None
+
     def fall(self, cause: Cause, command: str | None, now: datetime) -> None:
         """Never called by anybody who has not asked `loop_occupied`; it asks again all the same."""
         if self.loop_occupied:
             return
         self._move(up=False, cause=cause, command=command, now=now)
         self.idle_since = None
+
+    def starts_again(self, now: datetime) -> None:
+        """The power is back: what was read and who held it is forgotten, and the arm stays where it is."""
+        self.newest, self.finished, self.held = None, True, False
+        if self.barrier.up and not self.occupied:
+            self.idle_since = now
 
     def clear(self, now: datetime) -> None:
         """The vehicle has gone, this way or that. A lane with a loop lowers by itself; the other waits for a person."""

@@ -63,6 +63,16 @@ class GateMachine(RuleBasedStateMachine):
         self.gate.opened_by_hand(lane, self.now)
         self.note()
 
+    @rule(alarm=st.booleans())
+    def the_power_goes_and_returns(self, alarm):
+        if alarm:  # it falls up: an arm without power stands open
+            self.gate.emergency(self.now)
+        lowered = sum(not move.up for move in self.gate.movements)
+        self.gate.power_returns(self.now)
+        assert not self.gate.online
+        assert sum(not move.up for move in self.gate.movements) == lowered, "power that returns lowers nothing"
+        self.note()
+
     @rule()
     def the_connection_comes(self):
         if not self.gate.online:
@@ -105,6 +115,7 @@ class GateMachine(RuleBasedStateMachine):
             assert self.now + self.offset < command.expires_at
             assert late * 1000 < command.ttl_ms
             if command.action is Action.OPEN and command.event is not None:
+                assert newest is not None
                 assert newest.id == command.event
                 assert not finished
             assert self.gate.answered[-1].outcome is Outcome.DONE
