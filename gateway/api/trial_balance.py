@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from gateway.api.answers import SiteName, instant, json
 from gateway.api.context import Asking, With
+from gateway.api.passes import plain
 from gateway.flows.trial_balance import trial_balance
 
 router = APIRouter(tags=["reports"])
@@ -44,4 +45,4 @@ def balance(
         asked -= timedelta(microseconds=1)  # the end of a day is the first instant of the next
     with context.reports.reading() as connection:
         found = trial_balance(connection, staff.only(site), asked, site, staff.role)
-    return json(parts, found)
+    return json(parts, plain(found))

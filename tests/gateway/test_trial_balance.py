@@ -74,7 +74,8 @@ def test_over_http(books: Books) -> None:
     house.hires("li", "cashier")
     path = "/api/v1/reports/trial-balance"
     finance: Staff = house.as_("fang")
-    assert finance.get(path, at="2026-03-02T12:00:00+08:00").json()["debit_fen"] == 2000
+    noon = finance.get(path, at="2026-03-02T04:00:00Z").json()
+    assert (noon["debit_fen"], noon["at"]) == (2000, "2026-03-02T12:00:00+08:00")
     day = finance.get(path, at="2026-03-02").json()
     assert (day["debit_fen"], day["balances"], day["sums"]["waived_fen"]) == (2600, True, 600)
     assert house.as_("one").get(path, at="2026-03-02").json()["debit_fen"] == 1400
