@@ -386,6 +386,9 @@ class TestPolicies:
         desk.hires("cora", "committee", "xinyi")
         cora = desk.at("cora")
         asked = "/money/policies/compare?old=hushu-residential&new=hushu-residential:1&from=2026-03-02&to=2026-03-02"
+        begun = cora.get("/money/policies/compare?old=hushu-residential&new=hushu-residential:1")
+        assert (begun.status_code, 'value="2026-03-02"' in begun.text) == (200, True)
+        assert cora.get(asked.replace("to=2026-03-02", "to=2026-02-01")).status_code == 422
         page = content_of(cora.get(asked))
         assert page.count('<svg class="part') == 5
         assert "不变" in page

@@ -70,7 +70,7 @@ def compare(
             return api.compare(staff, context, _wanted(said), "xlsx")
         except Refused as why:
             return _compare_page(request, context, staff, said, why=why)
-    return _compared(request, context, staff, said) if old or new else _compare_page(request, context, staff, said)
+    return _compared(request, context, staff, said) if first or last else _compare_page(request, context, staff, said)
 
 
 @router.post(WHERE + "/compare")
