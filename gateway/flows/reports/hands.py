@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from gateway.flows.reading import Sites
 from gateway.flows.reports.asking import Period, sites_of
-from gateway.store.tables import CommandRow, PlateEventRow, StaffCommand
+from gateway.store.tables import CommandRow, Lane, PlateEventRow, StaffCommand
 
 _GIVEN, _COMMAND, _EVENT = StaffCommand.__table__.c, CommandRow.__table__.c, PlateEventRow.__table__.c
 
@@ -51,6 +51,8 @@ def openings(connection: Connection, allowed: Sites, asked: Period) -> list[dict
         select(_EVENT.site_id, _EVENT.lane_id, func.count())
         .where(
             _EVENT.site_id.in_(sites),
+            # By name, so that the index of lanes and times serves.
+            _EVENT.lane_id.in_(select(Lane.id).where(Lane.site_id.in_(sites))),
             _EVENT.at >= asked.start,
             _EVENT.at < asked.end,
             or_(_EVENT.kind == "opened_by_hand", and_(_EVENT.kind == "plate", _EVENT.opening == "hand")),
