@@ -46,7 +46,7 @@ class Bridge:
         self.refusals = Refusals(parts)
         self._on_outcome = on_outcome
         self.asked = HttpDevices(parts, Porch(inbox, self._left_behind), holder=name, lists=self.lists.current)
-        self.vendors = VendorTopics(parts, inbox)
+        self.vendors = VendorTopics(parts, inbox, holder=name, current=self.lists.current)
         self.worker = Worker(
             parts,
             inbox=inbox,

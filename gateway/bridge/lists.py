@@ -14,6 +14,7 @@ from gateway.flows.offline_list import Published, current_lists
 from gateway.publish.wire import delta_message, list_message
 from gateway.runtime.logs import logger
 from gateway.store.estate import load_estate
+from gateway.store.fittings import load_fittings
 from gateway.wiring import Parts
 
 _log = logger(__name__)
@@ -110,8 +111,11 @@ class ListKeeper:
             return
         with self._parts.store.reading() as connection:
             estate = load_estate(connection)
+            others = load_fittings(
+                connection, self._parts.settings.zone
+            )  # each is brought it in its own bytes, or not at all
         devices: dict[str, list[str]] = {}
-        for site, device in sorted(estate.devices):
+        for site, device in sorted(estate.devices - others.keys()):
             devices.setdefault(site, []).append(device)
         lists = current_lists(self._parts)
         changed = {

@@ -22,6 +22,8 @@ class Spoken(NamedTuple):
     """It tells where its barrier is."""
     replies: bool
     """It tells whether it has taken a command."""
+    lists: bool
+    """It opens for listed vehicles by itself, and is brought the list at the broker."""
 
 
 class VendorEstate:
@@ -36,7 +38,7 @@ class VendorEstate:
             if adapter is None or not topics:
                 continue
             can = adapter.capabilities(fitting)
-            one = Spoken(DeviceName(*name), adapter, fitting, can.position, can.replies)
+            one = Spoken(DeviceName(*name), adapter, fitting, can.position, can.replies, can.offline_list)
             self.devices[name] = one
             for topic in topics:
                 self._by_topic.setdefault(topic, []).append(one)

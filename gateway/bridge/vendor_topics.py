@@ -13,7 +13,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -21,13 +21,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.adapters import native
 from controllers.adapters.joining import Joiner
-from controllers.adapters.port import Accepted, CannotCarryOut, Heard, Picture, Publish, Published, Said
+from controllers.adapters.port import Accepted, CannotCarryOut, Heard, ListTaken, Picture, Publish, Published, Said
+from controllers.commands import WholeList
 from controllers.events import CommandResult, DeviceStatus, Kind, Outcome, PlateEvent, Undecodable
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
 from gateway.bridge.vendor_debts import Debt, Debts
 from gateway.bridge.vendor_estate import Spoken, VendorEstate
+from gateway.bridge.vendor_lists import VendorLists
 from gateway.flows import images
 from gateway.flows.barrier_moves import moved, not_moved
 from gateway.flows.credentials import DeviceName
@@ -70,13 +72,22 @@ class Carrier(Protocol):
 class VendorTopics:
     """For one bridge. `admits`, `take`: the network thread; `serves`, `offer`, `settled`: the worker; all else its own."""
 
-    def __init__(self, parts: Parts, inbox: Inbox[Raw | None]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        inbox: Inbox[Raw | None],
+        *,
+        holder: str = "bridge",
+        current: Callable[[str], WholeList | None] = lambda _: None,
+    ) -> None:
+        """`holder`: this bridge, as its lease knows it; `current`: a site's offline list as it is now."""
         self._parts = parts
         self._inbox = inbox
         self._porch = Porch(inbox, self._acknowledge)
         self._link: Carrier | None = None
         self._estate: VendorEstate | None = None
         self._joiner = Joiner()
+        self.lists = VendorLists(parts, holder=holder, current=current)
         self._debts = Debts()
         self._queue: deque[Raw] = deque()
         self._queued_bytes = 0
@@ -263,6 +274,7 @@ class VendorTopics:
         for joined in self._joiner.due(now):
             self._hand_on(DeviceName(*joined.who), joined.said, now)
         self._look_at_barriers(now)
+        self._bring_lists()
         self._link.flush()
 
     def _look_again(self) -> None:
@@ -345,6 +357,9 @@ class VendorTopics:
                     self._watched.append((now + MOVES_WITHIN, by, one.command))
         handed = self._porch.put(who, said, now, came=came, part=part, moves=moves)
         for one in said:
+            if isinstance(one, ListTaken):
+                with contextlib.suppress(SQLAlchemyError):  # it is brought again
+                    self.lists.taken(who, one)
             if isinstance(one, DeviceStatus) and one.barrier:
                 with contextlib.suppress(SQLAlchemyError):  # then `not_moved` looks where the barrier is
                     self._porch.put(who, moved(self._parts, who, one.barrier, one.at or now), now)
@@ -358,6 +373,14 @@ class VendorTopics:
                 result = not_moved(self._parts, by.who, command, now)
                 if result is not None:
                     self._porch.put(by.who, (result,), now)
+
+    def _bring_lists(self) -> None:
+        assert self._link is not None
+        assert self._estate is not None
+        link = self._link
+        if link.connected:
+            with contextlib.suppress(SQLAlchemyError):  # nothing of this hurries
+                self.lists.turn(self._estate, lambda one: link.publish(one.topic, one.payload) is not None)
 
     def _keep(self, by: Spoken, picture: Picture) -> None:
         """Of an event that is stored."""

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.flows import rows_of
+from gateway.flows.inbound import StatusIn
 from gateway.flows.outcome import Outcome, Situation
 from gateway.flows.posting import rows
 from gateway.store import tables as t
@@ -33,6 +34,7 @@ _LEDGER = cast("Table", t.LedgerTransaction.__table__)
 _POSTING = cast("Table", t.Posting.__table__)
 
 _EVENT_CHANGES = ("plate", "for_event", "decision", "reason", "completed", "went")
+_SAID = ("online", "seen_at", "barrier", "buffered", "list_version", "firmware")
 _UNANSWERED = or_(_COMMAND.c.state == "planned", _COMMAND.c.state == "sent")
 _OPEN_TO_ANSWERS = or_(_UNANSWERED, _COMMAND.c.state == "expired", _COMMAND.c.state == "accepted")
 
@@ -152,15 +154,13 @@ class _Upserts:
             set_={"limit_minutes": balance.excluded.limit_minutes, "drawn_minutes": balance.excluded.drawn_minutes},
         )
         state = insert_(t.DeviceState.__table__)
-        said = ("online", "seen_at", "barrier", "buffered", "list_version", "firmware")
 
-        def alive(*names: str) -> Any:
+        @cache
+        def alive(names: tuple[str, ...]) -> Any:
             changed = {name: state.excluded[name] for name in names}
             return state.on_conflict_do_update(index_elements=["site_id", "device_id"], set_=changed)
 
-        self.alive, self.alive_with_clock = alive(*said), alive(*said, "clock_offset_ms")
-        # A heartbeat of another vendor says nothing of the barrier: where that was last seen still stands.
-        self.beats, self.beats_with_clock = alive(*said[:2]), alive(*said[:2], "clock_offset_ms")
+        self.alive = alive
         # The last will says only that the device is gone: what it said of itself before still stands.
         self.gone = state.on_conflict_do_update(
             index_elements=["site_id", "device_id"], set_={"online": False, "seen_at": state.excluded.seen_at}
@@ -170,6 +170,18 @@ class _Upserts:
             index_elements=["site_id", "device_id", "digest"],
             set_={"count": t.Quarantine.__table__.c.count + 1, "received_at": quarantine.excluded.received_at},
         )
+
+
+def _told_by(one: StatusIn) -> tuple[str, ...]:
+    """The columns that a status says something of; what else is known of its device still stands.
+
+    A retained one says nothing of the clock; a heartbeat of another vendor little more than that it beats, and never which list it has.
+    """
+    said: tuple[str, ...] = _SAID
+    if one.status.list_version < 0:
+        more = {"barrier": one.status.barrier, "firmware": one.status.firmware}
+        said = ("online", "seen_at", *(name for name, value in more.items() if value))
+    return said if one.offset_ms is None else (*said, "clock_offset_ms")
 
 
 @cache
@@ -294,8 +306,4 @@ class OutcomeWriter:
                 **rows_of.status(one.status),
             }
             upserts = self._upserts
-            # A retained status says nothing of the clock: what is known of it still stands.
-            alive = upserts.alive if one.offset_ms is None else upserts.alive_with_clock
-            if one.status.list_version < 0 and not one.status.barrier and not one.status.firmware:
-                alive = upserts.beats if one.offset_ms is None else upserts.beats_with_clock
-            self._many(alive if one.status.online else upserts.gone, [row])
+            self._many(upserts.alive(_told_by(one)) if one.status.online else upserts.gone, [row])

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from controllers.adapters import native
-from controllers.commands import Action
+from controllers.commands import Action, ListEntry, WholeList
 from controllers.events import (
     BarrierState,
     CommandResult,
@@ -193,7 +193,7 @@ class VzenithDialect:
             return Turned()
         body: dict[str, Any] = (said.get("payload") or {}).get("body") or {}
         if name == "white_list_operator":
-            return Turned((self._keep(id_, body),))
+            return Turned((self._keep(id_, body),), (self._list(),))
         if name == "serial_data":
             return Turned() if "/" in id_ else Turned(inward=self._does(id_, Action.SHOW))
         if self.busy:
@@ -216,6 +216,14 @@ class VzenithDialect:
     def _settled(self) -> tuple[Inward, ...]:
         answered, self._unanswered = tuple(self._unanswered), []
         return (receipted(events=answered),) if answered else ()
+
+    def _list(self) -> Inward:
+        """For the gate, which passes listed vehicles while it is alone. Its clock shows Beijing's time."""
+        entries = tuple(
+            ListEntry(plate=plate, until=datetime.fromisoformat(f"{until}+08:00"))
+            for plate, until in self.listed.items()
+        )
+        return Inward("list", native.encode(WholeList(version=1, entries=entries)))
 
     def _keep(self, id_: str, body: dict[str, Any]) -> Wire:
         if body["operator_type"] == "delete":

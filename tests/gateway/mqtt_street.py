@@ -131,6 +131,11 @@ class MqttStreet:
             gate.tick(self.clock.now())
             self.yard.send(key)
 
+    def brings_lists(self) -> None:
+        """The bridge looks at the registers, and at what each camera has of them."""
+        self.bridge.lists.turn()
+        self.bridge.vendors.lists.look()
+
     def raised(self, lane: str) -> list[str | None]:
         """The commands that raised the barrier."""
         return [one.command for one in self.camera(lane).movements if one.up]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import delete
 
 from controllers.commands import Action
 from controllers.events import BarrierState
@@ -184,6 +185,37 @@ def test_accepted_and_never_moved_is_a_fault(parts: Parts) -> None:
         street.clock.advance(seconds=11)  # and the camera says nothing of its barrier
         street.until(lambda: street.commands() == [("open", "fault")])
         assert [one.kind for one in street.rows(t.ExceptionItem)] == ["barrier_fault"]
+
+
+def test_a_white_list_follows_the_register_and_opens_while_nobody_answers(parts: Parts) -> None:
+    with mqtt_street(parts, "vzenith") as street:
+        cars = [f"浙A0000{number}" for number in range(3)]
+        street.street.register("households", {"household": "3-201", "name": "张三", "area_m2": "60"})
+        street.street.register("passes", *(a_pass(plate) for plate in cars[:2]))
+        street.brings_lists()
+        listed = street.dialect("in-1").listed
+        street.until(lambda: sorted(listed) == cars[:2])
+        street.street.register("passes", a_pass(cars[2]))
+        with parts.store.writing() as connection:
+            connection.execute(delete(t.PassHeld).where(t.PassHeld.plate == cars[0]))
+            connection.commit()
+        street.brings_lists()
+        street.until(lambda: sorted(listed) == cars[1:])
+        street.until(lambda: {one.list_version for one in street.rows(t.DeviceState)} == {2})
+        key = Key("xinyi", "cam-in-1")
+        street.yard.cut(key)
+        street.camera("in-1").vehicle_arrives("in-1", street.clock.now(), plate=cars[2])
+        assert street.raised("in-1") == [None]
+        street.goes("in-1")
+        street.later(minutes=1)
+        street.yard.restore(key)
+        street.until(lambda: len(street.rows(t.PlateEventRow)) == 1)
+        (event,) = street.rows(t.PlateEventRow)
+        assert (event.plate, event.opening, event.buffered) == (cars[2], "list", True)
+
+
+def a_pass(plate: str) -> dict[str, str]:
+    return {"plate": plate, "pass": "resident-monthly", "valid_from": "2026-01-01", "valid_to": "2026-12-31"}
 
 
 @on_one_database
