@@ -51,6 +51,7 @@ def search(
         conditions.append(_LINE.at < wanted.until)
     if page.after is not None:
         at, line = page.after[0], int(page.after[1])
+        conditions.append(_LINE.at <= at)
         conditions.append(or_(_LINE.at < at, and_(_LINE.at == at, _LINE.id < line)))
     rows = connection.execute(
         select(*_LINE).where(*conditions).order_by(_LINE.at.desc(), _LINE.id.desc()).limit(page.limit + 1)

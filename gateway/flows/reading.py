@@ -222,6 +222,8 @@ def stays(
         conditions.append(Stay.started_at < wanted.until)
     if page.after is not None:
         started_at, stay_id = page.after
+        # Said twice: of the alternatives alone no database begins where the page before ended.
+        conditions.append(Stay.started_at <= started_at)
         conditions.append(or_(Stay.started_at < started_at, and_(Stay.started_at == started_at, Stay.id < stay_id)))
     newest = (Stay.started_at.desc(), Stay.id.desc())
     found: list[Any] = []

@@ -76,6 +76,7 @@ def listed(
         conditions.append(_CASE.state == state)
     if page.after is not None:
         found_at, case_id = page.after
+        conditions.append(_CASE.found_at <= found_at)
         conditions.append(or_(_CASE.found_at < found_at, and_(_CASE.found_at == found_at, _CASE.id < case_id)))
     rows = connection.execute(
         _cases().where(*conditions).order_by(_CASE.found_at.desc(), _CASE.id.desc()).limit(page.limit + 1)

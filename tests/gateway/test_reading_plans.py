@@ -1,0 +1,68 @@
+"""What pages ask of tables that grow goes by indexes: the newest stays, a part of a plate, the audit trail, cases of vehicles that stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from gateway.flows import audit_trail, reading, zombies
+from gateway.flows.reading import Slice, StayFilter
+from gateway.wiring import Parts
+from tests.gateway.house import MORNING, a_house
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+PAGE = Slice((MORNING, "9"), 50)
+GROWING = "stay|audit_entry|zombie_vehicle"
+
+
+def plan(parts: Parts, asked: Callable[[Connection], Any]) -> str:
+    """How SQLite goes about every statement that is sent."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen.append((statement, parameters))
+
+    with parts.store.reading() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        asked(connection)
+        event.remove(connection, "before_cursor_execute", note)
+        return "\n".join(
+            str(row[3])
+            for statement, parameters in seen
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        )
+
+
+ASKED: dict[str, Callable[[Connection], Any]] = {
+    "the newest stays of all sites": lambda c: reading.stays(c, None, StayFilter(), PAGE),
+    "a part of a plate": lambda c: reading.stays(c, frozenset({"xinyi"}), StayFilter(plate="123"), PAGE),
+    "the trail": lambda c: audit_trail.search(c, None, audit_trail.TrailFilter(), PAGE, truly=True),
+    "what one person did": lambda c: audit_trail.search(
+        c, None, audit_trail.TrailFilter(operator="kim"), PAGE, truly=False
+    ),
+    "vehicles that stand": lambda c: zombies.listed(c, frozenset({"xinyi"}), PAGE, state="open", now=MORNING),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_page_reads_its_own_rows(parts: Parts, name: str) -> None:
+    a_house(parts)
+    found = plan(parts, ASKED[name])
+    # A table that grows is looked up, or gone through in the order of an index until the page is full.
+    assert re.search(rf"(SEARCH|SCAN) ({GROWING})", found), found
+    assert not re.findall(rf"^SCAN (?:{GROWING})(?:_\d+)?$", found, re.MULTILINE), found
+    if "stays" in name:
+        assert "USING INDEX ix_stay_started (site_id=? AND started_at<?)" in found, found
+    if "plate" in name:
+        assert "USING COVERING INDEX ix_stay_vehicle" in found, found
+    if "did" in name:
+        assert "ix_audit_entry_operator (operator=? AND at<?)" in found, found
+
+
+def test_who_has_no_site_sees_no_stay(parts: Parts) -> None:
+    with parts.store.reading() as connection:
+        assert reading.stays(connection, frozenset(), StayFilter(), PAGE) == []
