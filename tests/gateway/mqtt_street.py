@@ -55,6 +55,18 @@ _CAMERA = """
 LANES = ("in-1", "out-1")
 
 
+def site_of(vendor: str, *features: str) -> str:
+    """The site file: a camera at each lane."""
+    words = ", ".join(f'"{one}"' for one in features)
+    return "".join(
+        [
+            _HEAD,
+            *(_LANE.format(lane=lane, direction=lane.partition("-")[0]) for lane in LANES),
+            *(_CAMERA.format(lane=lane, vendor=vendor, features=words) for lane in LANES),
+        ]
+    )
+
+
 class MqttStreet:
     """One camera a lane, all of one kind. The clock stands until it is moved on.
 
@@ -75,14 +87,7 @@ class MqttStreet:
         self.street = Street(self.parts)
         self.clock = self.street.clock
         self.clock.set(NOW)
-        words = ", ".join(f'"{one}"' for one in features)
-        text = "".join(
-            [
-                _HEAD,
-                *(_LANE.format(lane=lane, direction=lane.partition("-")[0]) for lane in LANES),
-                *(_CAMERA.format(lane=lane, vendor=vendor, features=words) for lane in LANES),
-            ]
-        )
+        text = site_of(vendor, *features)
         estate.apply(self.parts, text)
         self.broker = settings.broker if mosquitto else self._embedded(stack)
         for number in range(2 if mosquitto else 1):
