@@ -209,21 +209,26 @@ def _page(
 ) -> Response:
     """The page, with a word on the voucher that was just presented, or on the channel that was just asked."""
     parts = context.parts
+    stay = stay_of(parts.settings.secret(), token) or ""
+    beside = {
+        "page": f"/pay/{token}",
+        "help_notice": help_notice,
+        "dispute_notice": dispute_notice,
+        "disputed": disputes.stands(parts, stay),
+    }
     try:
         bill = context.flows.bill_by_token(parts, token)
     except Refused:
         # Its bill needs a person: calling one is what is left to do.
-        page = f"/pay/{token}"
-        return render(request, "person.html", 409, page=page, help_notice=help_notice, dispute_notice=dispute_notice)
+        return render(request, "person.html", 409, **beside)
     if bill is None:
         return render(request, "notice.html", 404, staff=None, message="pay.gone")
-    stay = stay_of(parts.settings.secret(), token) or ""
     shown = _order_shown(parts, stay, bill["due_fen"])
     return render(
         request,
         "pay.html",
         status,
-        page=f"/pay/{token}",
+        **beside,
         voucher=voucher,
         plate=masked(bill["plate"]),
         minutes=bill["minutes"],
@@ -237,10 +242,8 @@ def _page(
         within=_IN_WECHAT in request.headers.get("user-agent", "")
         and within.offered(parts, stay, "wechat") is not None,
         qr=qr_code(shown["code"]) if shown else None,
-        help_notice=help_notice,
         invoice=invoices.offered(parts, stay),
         invoice_notice=invoice_notice,
-        dispute_notice=dispute_notice,
         paid=bill["paid_fen"] > 0,
         channel_notice=None if channel_notice == "waiting" and bill["due_fen"] <= 0 else channel_notice,
     )

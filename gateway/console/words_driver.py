@@ -38,6 +38,12 @@ _WORDS: Final = (
         "已提交，工作人员将核对。可稍后回到本页查看结果。",
         "It is with a person now. Come back to this page for what comes of it.",
     ),
+    ("dispute.stands.open", "您提出的异议正在核对。", "What you told us is with a person."),
+    (
+        "dispute.stands.resolved",
+        "您提出的异议已处理；费用如有变化，本页已更新。",
+        "Somebody has looked at what you told us; if the bill changed, it stands here.",
+    ),
     ("dispute.wrong", "请选择“哪里不对”；选“其他”时请写明。", "Say what is wrong; of something else, in your words."),
     ("dispute.wait", "提交次数过多，请稍后再试，或按求助键。", "Too many at once; try again later, or call for help."),
     ("own.title", "查询我的停车", "Find my stay"),

@@ -45,3 +45,12 @@ def dispute(parts: Parts, stay_id: str, what: str, words: str = "") -> None:
         )
         OutcomeWriter(connection).situations([situation])
         connection.commit()
+
+
+def stands(parts: Parts, stay_id: str) -> str | None:
+    """How far a stay's dispute is, `open` or `resolved`; None where there is none. What staff wrote to it is theirs."""
+    item = t.ExceptionItem.__table__.c
+    mine = (item.site_id == stay_id.partition(".")[0], item.kind == KIND, item.subject == stay_id)
+    with parts.store.reading() as connection:
+        found: str | None = connection.execute(select(item.state).where(*mine)).scalar()
+    return found

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gateway.api.app import create_app
 from gateway.console.words import WORDS
 from gateway.console.words_driver import DRIVER
-from gateway.flows import cash_refunds, payment, quote
+from gateway.flows import attending, cash_refunds, payment, quote
 from gateway.flows.charges_books import By
 from gateway.flows.lane_pass import codes
 from gateway.flows.pay_token import token
@@ -100,6 +100,11 @@ class TestDispute:
             assert (sent.status_code, "已提交" in sent.text) == (200, True)
         (item,) = driver.queue()
         assert (item.stay_id, item.count, item.state) == (driver.mine, 2, "open")
+        assert "异议正在核对" in driver.phone.get(driver.page).text
+        attending.resolve(driver.parts, None, item.id, "录像无误", "车主不服", By(operator="kim", role="console"))
+        page = driver.phone.get(driver.page).text
+        assert "异议已处理" in page
+        assert "车主不服" not in page
         assert driver.phone.get(driver.page).text.count("¥8.00") == before
         report = verify(driver.parts)
         assert report.ok, report.first_failure
