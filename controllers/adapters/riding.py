@@ -1,10 +1,12 @@
-"""What may ride on the answer to a read, the same for every vendor whose orders come in our answers."""
+"""What may ride on the answer to a read, and what becomes of an order that a device cannot carry out: the same for every vendor."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from controllers.commands import Action, Command
+from msgspec.structs import replace
+
+from controllers.commands import Action, Command, Reason
 from controllers.events import PlateEvent
 
 
@@ -14,3 +16,10 @@ def may_ride(command: Command, reads: Sequence[PlateEvent]) -> bool:
         return False
     of_another = reads and command.event is not None and all(read.id != command.event for read in reads)
     return not (of_another and command.action is Action.OPEN)
+
+
+def as_it_can(command: Command, actions: Collection[Action]) -> Command:
+    """In an emergency what cannot hold its barrier open opens it at least."""
+    if command.action is Action.HOLD_OPEN and command.reason is Reason.EMERGENCY and command.action not in actions:
+        return replace(command, action=Action.OPEN)
+    return command

@@ -28,9 +28,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controllers.adapters.joining import Joiner
-from controllers.adapters.port import Accepted, Adapter, Delivery, Fitting, Picture, Posted, Reply, Said
+from controllers.adapters.port import Accepted, Adapter, CannotCarryOut, Delivery, Fitting, Picture, Posted, Reply, Said
 from controllers.adapters.registry import ADAPTERS
-from controllers.events import PlateEvent, Undecodable
+from controllers.adapters.riding import as_it_can
+from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
@@ -161,12 +162,15 @@ class Door:
         ridden = None
         if heard.takes_orders:
             ridden = self._riding.take(device.site, device.device, now, events[0].id if events else None)
-        orders = () if ridden is None else (ridden.command,)
+        can = adapter.capabilities(fitting).actions
+        orders = () if ridden is None else (as_it_can(ridden.command, can),)
         pictures = [one for one in told if isinstance(one, Picture) and one.whole]
-        return _response(
-            adapter.answer(message, heard, orders, fitting, now),
-            BackgroundTask(self._after, device, ridden, pictures),
-        )
+        refused = None
+        try:
+            replies = adapter.answer(message, heard, orders, fitting, now)
+        except CannotCarryOut as problem:
+            refused, replies = problem.code, adapter.answer(message, heard, (), fitting, now)
+        return _response(replies, BackgroundTask(self._after, device, ridden, refused, pictures))
 
     async def _undecodable(
         self, message: Posted, device: DeviceName, adapter: Adapter, fitting: Fitting, problem: Undecodable
@@ -209,11 +213,15 @@ class Door:
                     self._riding.forget(stored)
         return True
 
-    def _after(self, device: DeviceName, ridden: Ridden | None, pictures: Sequence[Picture]) -> None:
-        """When the answer has left: what it told has been taken, as far as such a device ever says."""
+    def _after(
+        self, device: DeviceName, ridden: Ridden | None, refused: str | None, pictures: Sequence[Picture]
+    ) -> None:
+        """When the answer has left: what it told has been taken, as far as such a device ever says. `refused`: it could not be told."""
         if ridden is not None:
             now = self._parts.clock.now()
-            self._porch.put(device, (Accepted(command=ridden.id, at=now, detail="in_answer"),), now)
+            taken = Accepted(command=ridden.id, at=now, detail="in_answer")
+            cannot = CommandResult(command=ridden.id, outcome=Outcome.REFUSED, at=now, detail=refused)
+            self._porch.put(device, (taken if refused is None else cannot,), now)
         for picture in pictures:
             try:
                 images.keep(self._parts, device.site, device.device, picture.event, picture.jpeg)

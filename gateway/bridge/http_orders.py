@@ -23,7 +23,8 @@ from controllers.adapters.port import (
     Fitting,
     Heard,
 )
-from controllers.commands import Action, Command, Reason
+from controllers.adapters.riding import as_it_can
+from controllers.commands import Action, Command
 from controllers.events import BarrierState, CommandResult, DeviceStatus, Outcome, Undecodable
 from gateway.bridge.asking import REFUSED, Asker, NoAnswer, NotReached, Stale
 from gateway.runtime.clock import Clock
@@ -118,13 +119,9 @@ class CarriedOut:
             await self._without_answer(self._unanswered)
 
     def _as_it_can(self, command: Command) -> Command | None:
-        """None: there is nothing to do. In an emergency what cannot hold its barrier open opens it at least."""
+        """None: there is nothing to do."""
         can = self._device.adapter.capabilities(self._device.fitting).actions
-        if command.action is Action.SHOW and Action.SHOW not in can:
-            return None
-        if command.action is Action.HOLD_OPEN and command.reason is Reason.EMERGENCY and command.action not in can:
-            return replace(command, action=Action.OPEN)
-        return command
+        return None if command.action is Action.SHOW and Action.SHOW not in can else as_it_can(command, can)
 
     # ------------------------------------------------------------------ until it is taken
 

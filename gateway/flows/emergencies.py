@@ -210,7 +210,7 @@ def _told_just_now(connection: Connection, now: datetime, sites: set[str]) -> se
             _COMMAND.site_id.in_(sorted(sites)),
             _COMMAND.planned_at > now - decide.OPEN_FOR,
             _COMMAND.action == Action.HOLD_OPEN.value,
-            _COMMAND.state.in_(("planned", "sent")),
+            _COMMAND.state.in_(("planned", "sent", "accepted")),
         )
     )
     return {(row.site_id, row.lane_id) for row in rows}
