@@ -29,6 +29,7 @@ from gateway.flows import (
     verify_stays,
     verify_trail,
     verify_vouchers,
+    verify_zombies,
 )
 from gateway.flows.verify_scope import Failure, Look, Scope
 from gateway.wiring import Parts
@@ -82,3 +83,4 @@ def failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_statements.failures(look)
     yield from verify_copies.failures(look)
     yield from verify_trail.failures(look)
+    yield from verify_zombies.failures(look)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DatabaseError
 
-from gateway.flows import zombies
+from gateway.flows import verify_zombies, zombies
 from gateway.flows.charges_books import By
 from gateway.flows.reading import Document, Slice
 from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.verify_scope import Look, Scope
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import House
 from tests.gateway.test_console import csrf_of, signed_in
-from tests.gateway.trade import Street, local
+from tests.gateway.trade import SHANGHAI, Street, local
 
 LEE = By(operator="lee", role="guard")
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -118,6 +122,39 @@ def test_steps_only_grow(street: Street) -> None:
     for change in (t.ZombieStep.__table__.delete(), update(t.ZombieStep).values(operator="nobody")):
         with street.parts.store.writing() as connection, pytest.raises(DatabaseError):
             connection.execute(change)
+
+
+MEDDLED: dict[str, Any] = {
+    "its state": update(t.ZombieVehicle).values(state="cleared"),
+    "its end": update(t.ZombieVehicle).values(ended_at=local("2026-06-01 10:00")),
+    "its stay": update(t.ZombieVehicle).values(stay_id="xinyi.another"),
+    "when it was found": update(t.ZombieVehicle).values(found_at=local("2026-05-01 10:00")),
+    "that it was": t.ZombieVehicle.__table__.delete(),
+    "who did it": update(t.ZombieStep).where(t.ZombieStep.sequence == 2).values(operator="nobody"),
+    "what was done": update(t.ZombieStep).where(t.ZombieStep.sequence == 2).values(step="contact"),
+    "when": update(t.ZombieStep).where(t.ZombieStep.sequence == 2).values(at=local("2026-06-01 08:00")),
+    "a step": t.ZombieStep.__table__.delete().where(t.ZombieStep.sequence == 2),
+    "the line": t.AuditEntry.__table__.delete().where(t.AuditEntry.action == "zombie.notice"),
+}
+
+
+@on_one_database
+@pytest.mark.parametrize("what", MEDDLED)
+def test_verify_holds_and_finds_whatever_is_changed_past_the_program(street: Street, what: str) -> None:
+    case = found(street)["id"]
+    zombies.step(street.parts, None, case, "notice", "贴单", LEE)
+    zombies.step(street.parts, None, case, "contact", "已联系", LEE)
+    look = Look(None, Scope(None, None, SHANGHAI), Counter(), lambda _: None)  # type: ignore[arg-type]
+    with street.parts.store.writing() as connection:
+        look = replace(look, connection=connection)
+        assert list(verify_zombies.failures(look)) == []
+        for table in ("zombie_step", "audit_entry"):
+            for trigger in connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)
+            ).all():
+                connection.exec_driver_sql(f"DROP TRIGGER {trigger[0]}")
+        connection.execute(MEDDLED[what])
+        assert {one.what for one in verify_zombies.failures(look)} == {"zombie"}
 
 
 def test_of_another_site_there_is_nothing(street: Street) -> None:
