@@ -77,9 +77,7 @@ def fetch(staff: Asking, context: With, asked: shapes.FetchDay) -> Response:
 
     with context.reports.place():
         # Once: who waits for the answer may ask again, and the job does.
-        found = fetch_all(
-            context.parts, asked.day, who(staff), channel=asked.channel, merchant=asked.merchant, tries=1
-        )
+        found = fetch_all(context.parts, asked.day, who(staff), channel=asked.channel, merchant=asked.merchant, tries=1)
     return json(context.parts, {"items": [msgspec.to_builtins(one, builtin_types=(datetime,)) for one in found]})
 
 
