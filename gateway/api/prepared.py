@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,7 @@ class Prepared:
         self._pace = pace or SystemPace()
         self._lock = threading.Lock()
         self._open: dict[Hashable, _Making] = {}
+        self._home: Path | None = None
 
     def ask(self, what: str, key: Hashable, make: Make) -> Path | UnderWay:
         """The file, in a folder of its own that is now the caller's; or how far it is. Raises what `make` raised, and `TooMany`.
@@ -92,11 +94,18 @@ class Prepared:
             if one is None:
                 if len(self._open) >= _MADE_AT_ONCE_MAX:
                     raise TooMany("too many files are being made; try again later")
-                folder = Path(tempfile.mkdtemp(prefix=f"parkgate-{what}-"))
+                folder = Path(tempfile.mkdtemp(prefix=f"parkgate-{what}-", dir=self._found_home()))
                 one = self._open[key] = _Making(folder, self._pace.monotonic())
                 threading.Thread(target=self._work, args=(key, one, make), name=f"making-{what}", daemon=True).start()
             one.asked_at = self._pace.monotonic()
             return one
+
+    def _found_home(self) -> Path:
+        """Where all of it lies; it ends with the process, whatever is being made then."""
+        if self._home is None:
+            self._home = Path(tempfile.mkdtemp(prefix="parkgate-prepared-"))
+            weakref.finalize(self, shutil.rmtree, self._home, ignore_errors=True)
+        return self._home
 
     def _take(self, key: Hashable, one: _Making) -> bool:
         """Whoever takes it owns it, once."""

@@ -219,7 +219,7 @@ def test_ranges_and_months_through_the_api(street: Books, tmp_path: Path, monkey
         assert fin.get("/api/v1/exports", format="csv", **wrong).status_code == status, wrong
     street.change("UPDATE posting SET account = 'income:pass' WHERE account = 'income:parking' AND site_id = 'xinyi'")
     assert fin.get("/api/v1/exports", format="csv", **two).status_code == 422
-    assert list(tmp_path.glob("parkgate-export-*")) == []
+    assert list(tmp_path.glob("parkgate-prepared-*/*")) == []
 
 
 def test_periods() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -99,7 +100,7 @@ def test_what_goes_wrong_is_said_to_who_asks_and_nothing_stays(folder: Path) -> 
         with pytest.raises(ZeroDivisionError):
             prepared.ask("file", "key", fails)
     ended("file")
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*/*")) == []
 
 
 def test_what_nobody_fetches_goes_by_itself(folder: Path) -> None:
@@ -107,7 +108,7 @@ def test_what_nobody_fetches_goes_by_itself(folder: Path) -> None:
     assert isinstance(prepared.ask("file", "key", work), UnderWay)
     work.goes_on.set()
     ended("file")
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*/*")) == []
 
 
 def test_what_nobody_asks_for_any_more_is_not_made_to_its_end(folder: Path) -> None:
@@ -117,7 +118,7 @@ def test_what_nobody_asks_for_any_more_is_not_made_to_its_end(folder: Path) -> N
     work.goes_on.set()
     ended("file")
     assert not work.begun.is_set(), "the first look at how far it is was the last"
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*/*")) == []
 
 
 def test_the_same_asked_twice_at_once_is_two_files(folder: Path) -> None:
@@ -127,6 +128,18 @@ def test_the_same_asked_twice_at_once_is_two_files(folder: Path) -> None:
         found = list(people.map(lambda _: prepared.ask("file", "key", work), range(8)))
     assert len({*found}) == 8
     ended("file")
+
+
+def test_what_it_made_ends_with_it_and_so_with_the_process(folder: Path) -> None:
+    prepared, work = Prepared(waits_seconds=LONG), Work()
+    work.goes_on.set()
+    found = prepared.ask("file", "key", work)
+    ended("file")
+    assert isinstance(found, Path)
+    assert found.exists()
+    del prepared
+    gc.collect()
+    assert list(folder.iterdir()) == []
 
 
 def test_not_too_many_are_made_at_once(folder: Path) -> None:
