@@ -10,12 +10,15 @@ from functools import cache
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.gateway.house import PASSWORD
 from tests.servers import missing
 
 SCREEN = {"width": 1366, "height": 768}
+# What comes at once on an idle machine may take long on one that runs many tests: nothing here measures time.
+_PATIENCE_MS = 30_000
+expect.set_options(timeout=_PATIENCE_MS)
 PHONE = {"width": 390, "height": 844}
 # Everything that axe looks for by itself, and the size of targets, which it leaves out unless asked.
 _RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
@@ -46,7 +49,7 @@ class Person:
         how.setdefault("viewport", SCREEN)
         how.setdefault("locale", "zh-CN")
         self.context: BrowserContext = browser.new_context(base_url=origin, **how)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(_PATIENCE_MS)
         self.page = self.opens()
 
     def opens(self) -> Page:
