@@ -22,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from controllers.adapters import native
 from controllers.adapters.joining import Joiner
 from controllers.adapters.port import Accepted, CannotCarryOut, Heard, ListTaken, Picture, Publish, Published, Said
-from controllers.commands import WholeList
+from controllers.adapters.riding import as_it_can
+from controllers.commands import Action, WholeList
 from controllers.events import CommandResult, DeviceStatus, Kind, Outcome, PlateEvent, Undecodable
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
@@ -150,6 +151,8 @@ class VendorTopics:
         with self._bell:
             size = len(raw.payload)
             if len(self._queue) >= _QUEUED_MAX or self._queued_bytes + size > _QUEUED_BYTES_MAX:
+                who = (self._estate.on(raw.topic) if self._estate is not None else None) or ("", "")
+                self._parts.metrics.shed.labels(*who, "room").inc()
                 return False
             self._queue.append(raw)
             self._queued_bytes += size
@@ -215,8 +218,13 @@ class VendorTopics:
         if by is None or fresh_seconds < 1 or not self._link.connected:
             self._begun.pop((one.site, one.id), None)
             return
+        can = by.adapter.capabilities(by.fitting).actions
+        command = as_it_can(native.decode_command(one.payload), can)
+        if command.action is Action.SHOW and Action.SHOW not in can:
+            self._became(by, one.id, Outcome.DONE, "no_display", now)
+            return
         try:
-            sent = by.adapter.encode(native.decode_command(one.payload), by.fitting, now)
+            sent = by.adapter.encode(command, by.fitting, now)
         except CannotCarryOut as problem:
             self._became(by, one.id, Outcome.REFUSED, f"{problem.code}: {problem.detail}"[:200], now)
             return

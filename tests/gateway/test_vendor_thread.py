@@ -17,7 +17,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.vendor_topics import VendorTopics
 from gateway.bridge.worker import Worker
-from gateway.flows import estate, staff_commands
+from gateway.flows import emergencies, estate, staff_commands
 from gateway.flows.charges_books import By
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -200,6 +200,23 @@ def test_a_command_leaves_once_and_only_while_it_is_fresh_and_somebody_is_there(
     assert sorted(one.state for one in thread.rows(t.CommandRow)) == ["expired", "sent"]
 
 
+def test_what_has_no_display_has_shown_it_and_what_cannot_hold_opens_in_an_emergency(parts: Parts) -> None:
+    thread = Thread(parts, "xinlutong")
+    by = By(operator="li", role="console")
+    shown = staff_commands.Asked(action=Action.SHOW, reason="closed today", show=("今日封闭",))
+    staff_commands.command(parts, "xinyi.in-1", shown, by)
+    emergencies.declare(parts, ["xinyi"], "fire", by)
+    for _ in range(3):
+        thread.worker.look_at_outbox()
+        thread.works()
+    became = sorted((one.action, one.state, one.detail) for one in thread.rows(t.CommandRow))
+    assert became == [("hold_open", "sent", None), ("hold_open", "sent", None), ("show", "done", "no_display")]
+    assert sorted((topic, json.loads(payload)["command"]) for topic, payload in thread.tap.published) == [
+        ("download/SN-in-1", "Open"),
+        ("download/SN-out-1", "Open"),
+    ]
+
+
 def test_topics_follow_the_site_file(parts: Parts) -> None:
     thread = Thread(parts, "xinlutong")
     assert thread.tap.topics == {"upload/SN-in-1", "upload/SN-out-1"}
@@ -216,6 +233,8 @@ def test_what_finds_no_room_is_not_taken(parts: Parts) -> None:
     large = Raw("upload/SN-in-1", bytes(40 * 1024 * 1024), False, NOW, 0, 1, None)
     assert thread.vendors.take(large)
     assert not thread.vendors.take(large)
+    shed = parts.metrics.registry.get_sample_value
+    assert shed("parkgate_shed_total", {"site": "xinyi", "device": "cam-in-1", "reason": "room"}) == 1
     assert thread.vendors.take(large._replace(payload=b"{}"))
 
 
