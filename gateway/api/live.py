@@ -1,4 +1,4 @@
-"""Server-sent events: a snapshot, then what has changed, at most every 300 ms, made once for all who watch the same sites."""
+"""Server-sent events: a snapshot, then what has changed, at most every 200 ms, made once for all who watch the same sites."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.flows import board
 from gateway.runtime.logs import logger
 from gateway.wiring import Parts
 
-COALESCE_SECONDS = 0.3
+COALESCE_SECONDS = 0.2
 CLOCK_SECONDS = 5.0
 UNCHANGED_SECONDS_MAX = 5.0
 VIEWER_SECONDS_MAX = 600.0
