@@ -172,9 +172,9 @@ def _own_pasts(parts: Parts, layout: Layout) -> None:
     for site in range(layout.sites):
         name = layout.site(site)
         for number, vehicle in enumerate(traffic.registered(site)):
-            for visit, days in enumerate((2, 1)):
+            for turn, days in enumerate((2, 1)):
                 came = now - timedelta(days=days, seconds=number)
-                messages += visit(parts, name, vehicle, came, f"own-{number}-{visit}")
+                messages += visit(parts, name, vehicle, came, f"own-{number}-{turn}")
     for place in range(0, len(messages), _BATCH):
         path.run(messages[place : place + _BATCH])
 
