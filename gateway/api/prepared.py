@@ -81,8 +81,8 @@ class Prepared:
             one = self._joined(what, key, make)
             if not one.ended.wait(self._waits_seconds):
                 return UnderWay(done=one.done, total=one.total)
-            if not self._take(key, one):
-                continue  # the same was asked twice at once, and the other has it
+            if not self._take(key, one) or isinstance(one.problem, _Gone):
+                continue  # the same was asked twice at once, and the other has it; or it was given up at this moment
             if one.problem is not None:
                 raise one.problem
             assert one.file is not None

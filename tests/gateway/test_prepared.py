@@ -112,13 +112,39 @@ def test_what_nobody_fetches_goes_by_itself(folder: Path) -> None:
 
 
 def test_what_nobody_asks_for_any_more_is_not_made_to_its_end(folder: Path) -> None:
-    prepared, work = Prepared(waits_seconds=0.0, pace=Hours()), Work()
-    prepared.ask("file", "key", work)
+    prepared, asked, told = Prepared(waits_seconds=0.0, pace=Hours()), threading.Event(), []
+
+    def make(folder: Path, begins: Begins) -> Path:
+        assert asked.wait(LONG)
+        tick = begins(10)
+        told.append("begun")
+        tick(1)
+        told.append("gone on with")
+        return folder / "never"
+
+    assert isinstance(prepared.ask("file", "key", make), UnderWay)
     prepared._asks_within_seconds = 0.01
-    work.goes_on.set()
+    asked.set()
     ended("file")
-    assert not work.begun.is_set(), "the first look at how far it is was the last"
+    assert told == ["begun"]
     assert list(folder.glob("*/*")) == []
+
+
+def test_what_was_given_up_at_the_moment_it_is_asked_for_is_made_anew(folder: Path) -> None:
+    clock = Hours()
+    prepared, work = Prepared(waits_seconds=LONG, pace=clock), Work()
+    work.goes_on.set()
+    made: list[str] = []
+
+    def make(folder: Path, begins: Begins) -> Path:
+        made.append("again")
+        if len(made) > 1:
+            prepared._asks_within_seconds = 10**9
+        return work(folder, begins)
+
+    assert isinstance(prepared.ask("file", "key", make), Path)
+    assert made == ["again", "again"]
+    ended("file")
 
 
 def test_the_same_asked_twice_at_once_is_two_files(folder: Path) -> None:
