@@ -21,10 +21,8 @@ from gateway.wiring import Parts
 from tests.gateway.house import Client
 from tests.gateway.trade import Street, local
 
-pytestmark = [
-    pytest.mark.filterwarnings("error"),
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.filterwarnings("error")
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PLATE = "浙A12345"
 
 
@@ -117,6 +115,7 @@ class TestDispute:
         assert (sent.status_code, "请选择" in sent.text) == (422, True)
         assert driver.queue() == []
 
+    @on_one_database
     def test_who_has_no_page_disputes_nothing_and_nobody_floods_the_queue(self, driver: Driver) -> None:
         made_up = driver.phone.post(f"/pay/{driver.mine}~a/dispute", data={"what": "paid"})
         assert (made_up.status_code, driver.queue()) == (404, [])
@@ -133,6 +132,7 @@ class TestOwnStay:
         found = driver.asks("浙 a·12345", hour)
         assert (found.status_code, found.headers["location"]) == (303, driver.page)
 
+    @on_one_database
     def test_what_does_not_fit_is_answered_alike_whatever_it_is(self, driver: Driver) -> None:
         wrong_time = driver.asks(clock="09:20")
         nobody = driver.asks("浙A99999", "09:00")
@@ -141,6 +141,7 @@ class TestOwnStay:
         strip = [one.text.replace(plate, "").replace(clock, "") for one, plate, clock in ((wrong_time, PLATE, "09:20"), (nobody, "浙A99999", "09:00"))]  # fmt: skip
         assert strip[0] == strip[1]
 
+    @on_one_database
     def test_nobody_tries_many_times_with_a_plate_whatever_address_they_have(self, driver: Driver) -> None:
         for number in range(5):
             elsewhere = Client(driver.app, f"198.51.100.{number}")
@@ -151,11 +152,13 @@ class TestOwnStay:
         driver.clock.set(driver.clock.now() + timedelta(hours=25))
         assert driver.asks().status_code == 303
 
+    @on_one_database
     def test_nobody_tries_many_plates_from_an_address(self, driver: Driver) -> None:
         said = [driver.asks(f"浙A{number:05d}").status_code for number in range(61)]
         assert set(said[:60]) == {404}
         assert said[60] == 429
 
+    @on_one_database
     @pytest.mark.parametrize(
         ("plate", "hour", "day"),
         [
@@ -169,12 +172,12 @@ class TestOwnStay:
         said = driver.asks(plate, hour, day)
         assert (said.status_code, 'aria-invalid="true"' in said.text) == (422, True)
 
+    @on_one_database
     def test_without_the_code_of_a_lane_nobody_asks(self, driver: Driver) -> None:
         for way in (driver.phone.get("/lane/xinyi.out-1~a/stay"), driver.phone.post("/lane/nothing/stay")):
             assert way.status_code == 404
 
 
-def test_both_languages_have_every_word(database_url: str) -> None:
-    del database_url
+def test_both_languages_have_every_word() -> None:
     assert DRIVER["zh"].keys() == DRIVER["en"].keys()
     assert WORDS["zh"].keys() == WORDS["en"].keys()
