@@ -15,6 +15,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,7 @@ from gateway.flows import images
 from gateway.flows.credentials import DeviceCredentials, DeviceName, basic
 from gateway.flows.inbound import Rejected
 from gateway.flows.refusals import Refused
+from gateway.publish.outbox import claim
 from gateway.runtime.logs import logger
 from gateway.store.fittings import Fitted, load_fittings
 from gateway.wiring import Parts
@@ -161,7 +163,7 @@ class Door:
         now = self._parts.clock.now()
         ridden = None
         if heard.takes_orders:
-            ridden = self._riding.take(device.site, device.device, now, events[0].id if events else None)
+            ridden = await self._claimed(device, now, events[0].id if events else None)
         can = adapter.capabilities(fitting).actions
         orders = () if ridden is None else (as_it_can(ridden.command, can),)
         pictures = [one for one in told if isinstance(one, Picture) and one.whole]
@@ -171,6 +173,16 @@ class Door:
         except CannotCarryOut as problem:
             refused, replies = problem.code, adapter.answer(message, heard, (), fitting, now)
         return _response(replies, BackgroundTask(self._after, device, ridden, refused, pictures))
+
+    async def _claimed(self, device: DeviceName, now: datetime, event: str | None) -> Ridden | None:
+        """The command that the device is told now: ours in the outbox before it is told, and never told again."""
+        ridden = self._riding.take(device.site, device.device, now, event)
+        try:
+            if ridden is None or await run_in_threadpool(claim, self._parts.store, ridden.site, ridden.id, now):
+                return ridden
+        except SQLAlchemyError as problem:  # it expires in the outbox
+            _log.warning("a command could not be claimed", site=device.site, problem=type(problem).__name__)
+        return None
 
     async def _undecodable(
         self, message: Posted, device: DeviceName, adapter: Adapter, fitting: Fitting, problem: Undecodable

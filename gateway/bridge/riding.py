@@ -7,7 +7,7 @@ by the worker and by the door, from any thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import Future
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -41,10 +41,9 @@ class Offers(Protocol):
 
 
 class Riding:
-    """`handed_over(site, id)`: a command has left, and is not offered again."""
+    """Whoever takes a command claims it in the outbox before it is told (`outbox.claim`)."""
 
     def __init__(self) -> None:
-        self.handed_over: Callable[[str, str], None] = lambda _site, _id: None
         self._devices: Collection[Who] = frozenset()
         self._offered: dict[Who, dict[str, Ridden]] = {}
         # Told, until they expire: the outbox may have looked before it knew, and offers them once more.
@@ -91,8 +90,6 @@ class Riding:
                 del offered[taken.id]
                 self._told = {told: until for told, until in self._told.items() if until > now}
                 self._told[taken.site, taken.id] = taken.expires_at
-        if taken is not None:
-            self.handed_over(taken.site, taken.id)
         return taken
 
     # ------------------------------------------------------------------ until it is stored

@@ -87,7 +87,6 @@ class Worker:
         self._on_status = on_status
         self._on_outcome = on_outcome
         self._riding = riding or Riding()
-        self._riding.handed_over = self._handed_over
         self._asked: Offers = asked or self._riding
         self._vendors = vendors
         self._link: Sender | None = None
@@ -142,11 +141,6 @@ class Worker:
                 self._sent.add(command)
             elif self._handing_over:
                 self._early.add(mid)
-
-    def _handed_over(self, site: str, command: str) -> None:
-        """A command has left in an answer. Called by the door of HTTP."""
-        with self._lock:
-            self._sent.add((site, command))
 
     # ------------------------------------------------------------------ the loop
 

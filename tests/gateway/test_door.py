@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from controllers.adapters import native
 from controllers.adapters.port import Posted
@@ -22,7 +22,7 @@ from gateway.bridge.lists import ListKeeper
 from gateway.bridge.riding import Riding
 from gateway.bridge.worker import Worker
 from gateway.flows import estate
-from gateway.publish.outbox import Waiting
+from gateway.publish.outbox import Waiting, claim
 from gateway.runtime.settings import Settings
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -221,16 +221,34 @@ def an_offer(id_: str, expires_at: datetime, device: str = "cam-in") -> Waiting:
     return Waiting("xinyi", id_, device, "", payload, "open", expires_at)
 
 
+def planned(bench: Bench, one: Waiting) -> Waiting:
+    """In the outbox, by another bridge a moment ago."""
+    row = {"lane_id": "in-1", "reason": "staff", "true_reason": "staff", "state": "planned", "planner": "another"}
+    keys = {"site_id": one.site, "id": one.id, "device_id": one.device, "payload": one.payload, "action": one.action}
+    with bench.parts.store.writing() as connection:
+        connection.execute(insert(t.CommandRow).values(**keys, **row, planned_at=NOW, expires_at=one.expires_at))
+        connection.commit()
+    return one
+
+
 @on_one_database
 def test_a_command_rides_once_on_a_poll_and_never_late(bench: Bench) -> None:
     assert bench.send("cam-in", "vzenith", vzenith.POLL).json() == {"status": "ok"}
-    assert bench.riding.offer(an_offer("late", NOW))
+    assert bench.riding.offer(planned(bench, an_offer("late", NOW)))
     assert bench.send("cam-in", "vzenith", vzenith.POLL).json() == {"status": "ok"}
-    assert bench.riding.offer(an_offer("c1", NOW + timedelta(seconds=8)))
+    assert bench.riding.offer(planned(bench, an_offer("c1", NOW + timedelta(seconds=8))))
     assert told(bench.send("cam-in", "vzenith", vzenith.POLL_IN_PARTS))["info"] == "ok"
     assert bench.riding.offer(an_offer("c1", NOW + timedelta(seconds=8))), "the outbox had not heard of it yet"
     assert bench.send("cam-in", "vzenith", vzenith.POLL).json() == {"status": "ok"}
     assert not bench.riding.offer(an_offer("c2", NOW + timedelta(seconds=8), device="ours"))
+
+
+@on_one_database
+def test_what_another_bridge_has_told_is_not_told_again(bench: Bench) -> None:
+    offered = planned(bench, an_offer("c1", NOW + timedelta(seconds=8)))
+    assert claim(bench.parts.store, "xinyi", "c1", NOW)
+    assert bench.riding.offer(offered)
+    assert bench.send("cam-in", "vzenith", vzenith.POLL).json() == {"status": "ok"}
 
 
 @on_one_database

@@ -9,19 +9,17 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from controllers.adapters import native
-from controllers.commands import Action, Reason
+from controllers.commands import Action
 from controllers.events import BarrierState
-from gateway.flows import emergencies
+from gateway.flows import emergencies, staff_commands
 from gateway.flows.charges_books import By
-from gateway.publish.outbox import Waiting, claim
+from gateway.publish.outbox import claim
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.devices.http_answered import Huaxia, Vzenith
 from simulators.devices.http_camera import AskedCamera
 from simulators.devices.http_dahua import Dahua
 from simulators.devices.http_hikvision import Hikvision
-from tests.controllers.conformance.cases import a_command
 from tests.gateway.http_street import NOW, Fit, HttpStreet, http_street
 
 PLATE = "粤B7K2M9"
@@ -380,8 +378,6 @@ def test_what_cannot_be_told_in_an_answer_is_refused_and_the_camera_still_answer
     with http_street(parts, Fit("in-1", "vzenith", Vzenith)) as street:
         camera = street.cameras["in-1"]
         assert camera.polls()
-        command = a_command(Action.CLOSE, reason=Reason.STAFF)
-        offered = Waiting("xinyi", "c1", "cam-in-1", "", native.encode(command), "close", NOW + timedelta(seconds=8))
-        assert street.bridge._riding.offer(offered)
-        assert camera.polls()
-        street.until(lambda: street.street.quarantine() == ["unknown_command"])  # it was never in the outbox
+        asked = staff_commands.Asked(action=Action.CLOSE, reason="he watches")
+        staff_commands.command(street.parts, "xinyi.in-1", asked, By(operator="wang", role="manager"))
+        street.until(lambda: camera.polls() and commands(street) == [("refused", "not_supported")])
