@@ -214,7 +214,8 @@ class QuietHandler(BrokerProtocolHandler):  # type: ignore[misc]
 
     async def hang_up(self) -> None:
         if self.writer is not None:
-            await self.writer.close()
+            with contextlib.suppress(OSError):  # it has gone by itself
+                await self.writer.close()
 
     async def handle_publish(self, publish_packet: Any) -> None:
         if self._pace is not None:
