@@ -68,6 +68,7 @@ class VendorLists:
             list_versions.has(self._parts, who, list_versions.UNKNOWN)
         elif one.number == one.of:
             list_versions.has(self._parts, who, one.version)
+            self.look()  # there may be a newer one by now
 
     def look(self) -> None:
         """Look with the next turn."""

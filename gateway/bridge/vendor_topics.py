@@ -17,22 +17,33 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.adapters import native
 from controllers.adapters.joining import Joiner
-from controllers.adapters.port import Accepted, CannotCarryOut, Heard, ListTaken, Picture, Publish, Published, Said
+from controllers.adapters.port import (
+    Accepted,
+    CannotCarryOut,
+    Heard,
+    Hello,
+    ListTaken,
+    Picture,
+    Publish,
+    Published,
+    Said,
+)
 from controllers.adapters.riding import as_it_can
 from controllers.commands import Action, WholeList
-from controllers.events import CommandResult, DeviceStatus, Kind, Outcome, PlateEvent, Undecodable
+from controllers.events import CommandResult, Kind, Outcome, PlateEvent, Undecodable
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
+from gateway.bridge.vendor_barriers import Barriers
 from gateway.bridge.vendor_debts import Debt, Debts
 from gateway.bridge.vendor_estate import Spoken, VendorEstate
 from gateway.bridge.vendor_lists import VendorLists
 from gateway.flows import images
-from gateway.flows.barrier_moves import moved, not_moved
 from gateway.flows.credentials import DeviceName
 from gateway.flows.inbound import Rejected
 from gateway.flows.outcome import Outcome as Decided
@@ -52,9 +63,6 @@ _LOOK_EVERY_SECONDS = 5.0
 _TURN_SECONDS = 0.25
 _DRAINED_WITHIN_SECONDS = 2.0
 _AT_ONCE = 20
-MOVES_WITHIN = timedelta(seconds=10)
-"""After a device that tells of its barrier has accepted a command. The slowest arms need six."""
-_WATCHED_MAX = 4_096
 
 
 class Carrier(Protocol):
@@ -95,7 +103,8 @@ class VendorTopics:
         self._offered: deque[PlannedCommand | Waiting] = deque()
         self._begun: dict[tuple[str, str], datetime] = {}
         self._due: deque[Debt] = deque()
-        self._watched: deque[tuple[datetime, Spoken, str]] = deque()
+        self._barriers = Barriers(parts)
+        self._met: set[DeviceName] = set()
         self._looked_at = 0.0
         self._bell = threading.Condition()
         self._stopping = False
@@ -281,7 +290,8 @@ class VendorTopics:
         now = self._parts.clock.now()
         for joined in self._joiner.due(now):
             self._hand_on(DeviceName(*joined.who), joined.said, now)
-        self._look_at_barriers(now)
+        for by, result in self._barriers.overdue(now):
+            self._porch.put(by.who, (result,), now)
         self._bring_lists()
         self._link.flush()
 
@@ -344,9 +354,16 @@ class VendorTopics:
             mine = tuple(one for one in pictures if one.event == event.id)
             self._owe((*by.who, event.id), Debt(by, message, heard, pictures=mine))
         if not events:
-            self._answer(by, message, heard)
+            self._answer(by, message, self._as_first(by, heard, raw.received_at))
         if not self._hand_on(by.who, told, raw.received_at, came=raw, part=bool(heard.read)):
             self._acknowledge([raw])
+
+    def _as_first(self, by: Spoken, heard: Heard, now: datetime) -> Heard:
+        """The first that is heard of a device counts as its greeting: it may have connected before anybody listened."""
+        if by.who in self._met or any(isinstance(one, PlateEvent) for one in heard.said):
+            return heard
+        self._met.add(by.who)
+        return replace(heard, said=(Hello(serial=by.fitting.serial, at=now), *heard.said))
 
     def _owe(self, key: tuple[str, str, str] | int, debt: Debt) -> None:
         for given_up in self._debts.owe(key, debt, time.monotonic()):
@@ -358,29 +375,14 @@ class VendorTopics:
     ) -> bool:
         assert self._estate is not None
         by = self._estate.devices.get(who)
-        moves = by is not None and by.moves
-        if by is not None and moves:
-            for one in said:
-                if isinstance(one, Accepted) and len(self._watched) < _WATCHED_MAX:
-                    self._watched.append((now + MOVES_WITHIN, by, one.command))
-        handed = self._porch.put(who, said, now, came=came, part=part, moves=moves)
+        handed = self._porch.put(who, said, now, came=came, part=part, moves=by is not None and by.moves)
+        if by is not None:
+            self._porch.put(who, self._barriers.heard(by, said, now), now)
         for one in said:
             if isinstance(one, ListTaken):
                 with contextlib.suppress(SQLAlchemyError):  # it is brought again
                     self.lists.taken(who, one)
-            if isinstance(one, DeviceStatus) and one.barrier:
-                with contextlib.suppress(SQLAlchemyError):  # then `not_moved` looks where the barrier is
-                    self._porch.put(who, moved(self._parts, who, one.barrier, one.at or now), now)
         return handed
-
-    def _look_at_barriers(self, now: datetime) -> None:
-        """Accepted, and nobody has seen it move: a barrier that is locked, blocked or unplugged answers the same."""
-        while self._watched and self._watched[0][0] <= now:
-            _, by, command = self._watched.popleft()
-            with contextlib.suppress(SQLAlchemyError):  # it stays accepted
-                result = not_moved(self._parts, by.who, command, now)
-                if result is not None:
-                    self._porch.put(by.who, (result,), now)
 
     def _bring_lists(self) -> None:
         assert self._link is not None

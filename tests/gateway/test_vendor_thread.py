@@ -131,6 +131,20 @@ def test_a_registration_is_answered_at_once_and_believed_in_nothing(parts: Parts
     assert thread.rows(t.DeviceState) == []
 
 
+def test_who_connected_before_anybody_listened_is_greeted_once(parts: Parts) -> None:
+    thread = Thread(parts, "xinlutong")
+    read = {
+        "command": "Image",
+        "requestId": "e1",
+        "data": json.dumps({"plateNo": PLATE}),
+        "time": "2026-10-29 16:00:02",
+    }
+    thread.comes("upload/SN-in-1", read)
+    for _ in range(2):
+        thread.comes("upload/SN-in-1", {"command": "Rtd", "data": "{}"})
+    assert [(one["command"], one["data"]) for one in thread.tap.told()] == [("Config", '{"enableReply":1}')]
+
+
 def test_a_first_message_without_its_plate_waits_and_is_acknowledged_with_the_fuller(parts: Parts) -> None:
     thread = Thread(parts, "vzenith")
     thread.comes(*a_vzenith_read("quick_ivs_result", None))
