@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select, text, true, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select, text, true, union_all
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.flows import corrections_records
 from gateway.flows.refusals import NotFound
@@ -21,6 +21,7 @@ STAY_STATES = ("inside", "left", "missing_exit", "no_entry", "exception", "void"
 BARRIER_UNKNOWN = "unknown"
 # A database takes some hundred parts of a union.
 _SITES_AT_ONCE = 100
+_VEHICLES_MAX = 100
 
 Document = dict[str, Any]
 Sites = Collection[str] | None
@@ -213,47 +214,51 @@ def stays(
     sites_ = sorted(one for one in seen if wanted.site in {None, one})
     if not sites_:
         return []
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.state is not None:
-        conditions.append(Stay.state == wanted.state)
-    if wanted.since is not None:
-        conditions.append(Stay.started_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(Stay.started_at < wanted.until)
-    if page.after is not None:
-        started_at, stay_id = page.after
-        # Said twice: of the alternatives alone no database begins where the page before ended.
-        conditions.append(Stay.started_at <= started_at)
-        conditions.append(or_(Stay.started_at < started_at, and_(Stay.started_at == started_at, Stay.id < stay_id)))
-    newest = (Stay.started_at.desc(), Stay.id.desc())
     found: list[Any] = []
     for first in range(0, len(sites_), _SITES_AT_ONCE):
-        of_each = [
-            select(
-                select(Stay)
-                .where(Stay.site_id == site, *_of_plate(site, wanted.plate), *conditions)
-                .order_by(*newest)
-                .limit(page.limit + 1)
-                .subquery()
-            )
-            for site in sites_[first : first + _SITES_AT_ONCE]
-        ]
+        of_each = [_newest_of(connection, site, wanted, page) for site in sites_[first : first + _SITES_AT_ONCE]]
         found += connection.execute(union_all(*of_each)).all()
     found.sort(key=lambda row: (row.started_at, row.id), reverse=True)
     return [((row.started_at, row.id), stay_document(row)) for row in found[: page.limit + 1]]
+
+
+def _newest_of(connection: Connection, site: str, wanted: StayFilter, page: Slice) -> Select[Any]:
+    """The page's part of one site. Few vehicles are looked up one by one, by the index of vehicles; of many a page is soon full."""
+    conditions = [Stay.site_id == site]
+    # As an expression it leads to no index of its own.
+    started: Any = Stay.started_at
+    if wanted.plate:
+        plates = _vehicles(connection, site, wanted.plate)
+        if plates is None:
+            conditions.append(Stay.plate.contains(wanted.plate, autoescape=True))
+        else:
+            conditions.append(Stay.plate.in_(plates))
+            started = func.coalesce(Stay.started_at, Stay.started_at)
+    if wanted.state is not None:
+        conditions.append(Stay.state == wanted.state)
+    if wanted.since is not None:
+        conditions.append(started >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(started < wanted.until)
+    if page.after is not None:
+        started_at, stay_id = page.after
+        # Said twice: of the alternatives alone no database begins where the page before ended.
+        conditions.append(started <= started_at)
+        conditions.append(or_(started < started_at, and_(started == started_at, Stay.id < stay_id)))
+    newest = select(Stay).where(*conditions).order_by(started.desc(), Stay.id.desc()).limit(page.limit + 1)
+    return select(newest.subquery())
 
 
 def _all_sites(connection: Connection) -> list[str]:
     return list(connection.execute(select(Site.id)).scalars())
 
 
-def _of_plate(site: str, part: str | None) -> list[ColumnElement[bool]]:
-    """A part of a plate is looked for among the vehicles of the index, not among the rows of their stays."""
-    if not part:
-        return []
-    named = aliased(Stay)
-    vehicles = select(named.plate).where(named.site_id == site, named.plate.contains(part, autoescape=True)).distinct()
-    return [Stay.plate.in_(vehicles)]
+def _vehicles(connection: Connection, site: str, part: str) -> list[str] | None:
+    """The plates of a site with this part, read off their index alone; None where they are many."""
+    like = Stay.plate.contains(part, autoescape=True)
+    wanted = select(Stay.plate).where(Stay.site_id == site, like).distinct().limit(_VEHICLES_MAX + 1)
+    found = list(connection.execute(wanted).scalars())
+    return None if len(found) > _VEHICLES_MAX else found
 
 
 def stay(connection: Connection, allowed: Sites, stay_id: str) -> Document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, event
 from gateway.flows import audit_trail, reading, zombies
 from gateway.flows.reading import Slice, StayFilter
 from gateway.wiring import Parts
-from tests.gateway.house import MORNING, a_house
+from tests.gateway.house import MORNING, a_house, a_stay
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PAGE = Slice((MORNING, "9"), 50)
@@ -59,6 +60,7 @@ def test_a_page_reads_its_own_rows(parts: Parts, name: str) -> None:
         assert "USING INDEX ix_stay_started (site_id=? AND started_at<?)" in found, found
     if "plate" in name:
         assert "USING COVERING INDEX ix_stay_vehicle" in found, found
+        assert "USING INDEX ix_stay_vehicle (site_id=? AND plate=?" in found, found
     if "did" in name:
         assert "ix_audit_entry_operator (operator=? AND at<?)" in found, found
 
@@ -66,3 +68,17 @@ def test_a_page_reads_its_own_rows(parts: Parts, name: str) -> None:
 def test_who_has_no_site_sees_no_stay(parts: Parts) -> None:
     with parts.store.reading() as connection:
         assert reading.stays(connection, frozenset(), StayFilter(), PAGE) == []
+
+
+def test_many_vehicles_and_few_are_found_alike(parts: Parts) -> None:
+    a_house(parts)
+    for number in range(130):
+        a_stay(parts, f"xinyi.s{number:03d}", f"浙A{number:05d}", at=MORNING + timedelta(minutes=number))
+    with parts.store.reading() as connection:
+        page = Slice(None, 4)
+        many = reading.stays(connection, None, StayFilter(plate="浙A"), page)
+        assert [one["plate"] for _, one in many] == [f"浙A{number:05d}" for number in range(129, 124, -1)]
+        few = reading.stays(connection, None, StayFilter(plate="0012"), Slice(None, 20))
+        assert [one["plate"] for _, one in few] == [f"浙A{number:05d}" for number in range(129, 119, -1)] + ["浙A00012"]
+        onward = reading.stays(connection, None, StayFilter(plate="0012"), Slice(few[2][0], 20))
+        assert [one["plate"] for _, one in onward] == [one["plate"] for _, one in few[3:]]

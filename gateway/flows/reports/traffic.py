@@ -158,12 +158,11 @@ def _counted(
 def _inside_at(connection: Connection, site: str, at: datetime) -> int:
     # One that was left behind is inside nobody knows until when: it is not counted as standing there.
     counted = _STAY.state.not_in(("void", "missing_exit"))
-    # One question for each end of the index of exits: asked with "or", the database would go through every stay since the first.
+    # By the index of exits, one question for each end of it: by that of entries the database would go through every stay since the first.
+    began = func.coalesce(_STAY.started_at, _STAY.started_at)
     return sum(
         connection.execute(
-            select(func.count()).where(
-                _STAY.site_id == site, _STAY.started_at < at, _STAY.entry_at.is_not(None), still, counted
-            )
+            select(func.count()).where(_STAY.site_id == site, began < at, _STAY.entry_at.is_not(None), still, counted)
         ).scalar_one()
         for still in (_STAY.exit_at.is_(None), _STAY.exit_at >= at)
     )
