@@ -43,14 +43,49 @@ _COMMANDS: dict[str, str] = {
     "statement": "gateway.cli.statement:statement",
     "personal-data": "gateway.cli.personal_data:personal_data",
 }
+# What each says of itself, whole: to list them needs none of them (a test holds the two together).
+_WORDS: dict[str, str] = {
+    "arrears": "What stays that have ended still owe.",
+    "backup": "A consistent copy of the database while everything runs.",
+    "bench": "Benchmarks, each next to its floor measured in the same run.",
+    "bill": "Price a stay and explain it, without any database.",
+    "bridge": "The bridge alone: any number of them with PARKGATE_SHARE_GROUP and a PARKGATE_BRIDGE_ID each.",
+    "charges": "Monthly charges: property fees, and passes that are billed monthly.",
+    "close": "Seal a day: its passages, ledger and cash, chained to the day before.",
+    "db": "The database's schema.",
+    "demo": "The whole of Hushu street on embedded parts: broker, SQLite, 26 virtual gates, traffic, payments, a live page.",
+    "device": "Devices' accounts: at the broker, a new password, none at all.",
+    "explain": "Explain the bills of STAY, or with --event a decision, from what was stored then.",
+    "export": "Write closed days' figures to files, for finance.",
+    "jobs": "Close the days when they are due, fetch statements, reconcile, hand exports on; catch up on what was missed, and look after what no event will tell.",
+    "personal-data": "What is held of a person: exported on request, or erased by two members of staff (docs/privacy.md).",
+    "policy": "Policies: what a stay costs.",
+    "reconcile": "Match a day: passages, the ledger, the channels' statements, drawers and their counts.",
+    "registry": "Households, vehicles, relatives, certificates, passes, free vehicles, the blocklist.",
+    "replay": "Send the recorded stays of FILE (CSV: plate, entry, exit, optional vehicle) through a virtual gate and the real event path.",
+    "restore": "A database from a copy, all of it or nothing.",
+    "serve": "Everything in one process: broker (where embedded), bridge, jobs, API and console.",
+    "simulate": "Simulators: virtual gates for any deployment, faults at every boundary in one process, kills of real processes.",
+    "site": "Sites, gates, lanes and devices.",
+    "statement": "Statements of payment channels (渠道账单): fetch them, import a file, record a day without one.",
+    "user": "Staff accounts.",
+    "verify": "Check that the books hold, and name the first thing that does not.",
+    "web": "The API and the console, and nothing else: the bridge and the jobs are other processes.",
+}
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported at first use. `places`: `module:name` by command."""
+    """A group whose commands are imported at first use. `places`: `module:name` by command.
 
-    def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
+    `words`: what its help says of each; without them every command is imported to be asked.
+    """
+
+    def __init__(
+        self, *arguments: Any, places: Mapping[str, str], words: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
         self._places = places
+        self.words = words
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -66,9 +101,19 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.words is None:
+            super().format_commands(ctx, formatter)
+            return
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.words[name]) for name in self.list_commands(ctx)])
+
 
 @click.group(
-    cls=LazyGroup, places=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    places=_COMMANDS,
+    words=_WORDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="parkgate", prog_name="parkgate")
 @click.option(

@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
-from gateway.cli.main import main
+from gateway.cli.main import LazyGroup, cli, main
 from tests.gateway.house import PASSWORD, site_file
 from tests.gateway.trade import POLICY
 
@@ -147,3 +148,11 @@ def test_a_database_that_is_not_there_or_behind_is_one_line(run: Run, monkeypatc
     assert run("db", "check")[0] == 0
     monkeypatch.setenv("PARKGATE_DATABASE_URL", "nonsense")
     refused(run("user", "list"), "PARKGATE_DATABASE_URL")
+
+
+def test_the_list_of_commands_has_their_own_words() -> None:
+    """It is kept beside them, so that `--help` imports none."""
+    assert isinstance(cli, LazyGroup)
+    context = click.Context(cli)
+    said = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    assert cli.words == {name: command.get_short_help_str(400) for name, command in said.items() if command is not None}
