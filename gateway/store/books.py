@@ -184,10 +184,21 @@ def closes(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator
 
 
 def has_begun(connection: Connection, site: str, day: date) -> bool:
-    """Whether a site's books reach back to a day: by a close, by what is posted, or by when they were opened."""
-    held = books_of(connection).get(site)
-    begins = (first_close_day(connection, site), first_business_day(connection, site), held and held[0])
-    return min((one for one in begins if one), default=day) <= day
+    """Whether a site's books reach back to a day."""
+    began = first_day(connection, [site])
+    return began is None or began <= day
+
+
+def first_day(connection: Connection, sites: Iterable[str]) -> date | None:
+    """How far back the books of sites reach: by a close, by what is posted, or by when they were opened."""
+    held = books_of(connection)
+    begins = [
+        day
+        for site in sites
+        for day in (first_close_day(connection, site), first_business_day(connection, site), held.get(site, (None,))[0])
+        if day is not None
+    ]
+    return min(begins, default=None)
 
 
 def records_since(connection: Connection, site: str, kind: str, day: date) -> list[Record]:

@@ -14,6 +14,7 @@ from gateway.console.desk import sections
 from gateway.console.words import WORDS
 from gateway.flows import payment, quote, users
 from gateway.flows.users import ROLES
+from gateway.store import books
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.statements import wechat_trade
@@ -108,6 +109,18 @@ class TestDoors:
             said = {"csrf": csrf, "site": "xinyi", "drawer": "east", "pieces_10000": "1"}
             assert li.post("/money/shifts/open", data=said).headers["location"] == "/money/shifts"
         assert "east" not in content_of(li.get("/money/shifts"))
+
+    def test_days_are_shown_as_far_back_as_the_books_reach(self, desk: Desk) -> None:
+        desk.hires("fin", "finance")
+        fin = desk.at("fin")
+        with desk.parts.store.reading() as connection:
+            opened = books.books_of(connection)["xinyi"][0]
+        days = re.findall(r'href="/money/days/(\d{4}-\d\d-\d\d)"', content_of(fin.get("/money/days")))
+        assert days[-1] == str(opened)
+        assert (
+            re.findall(r'href="/money/days/(\d{4}-\d\d-\d\d)"', fin.get("/money/days?until=2000-01-01").text)
+            == days[-1:]
+        )
 
     def test_every_page_says_everything_in_both_languages(self, desk: Desk) -> None:
         desk.hires("boss", "finance")

@@ -51,9 +51,11 @@ def days(request: Request, context: With, until: Until = None) -> Response:
         return staff
     last = min(until or date.max, _today(context))
     with context.reports.reading() as connection:
-        found = [
-            _summed(closes.day(connection, staff.sites, last - timedelta(days=back))) for back in range(_DAYS_SHOWN)
-        ]
+        # Before the books were opened there is nothing to close.
+        first = books.first_day(connection, [one["id"] for one in money.sites(connection, staff)]) or last
+        last = max(first, last)
+        shown = [last - timedelta(days=back) for back in range(_DAYS_SHOWN)]
+        found = [_summed(closes.day(connection, staff.sites, day)) for day in shown if first <= day]
     return door.page(
         request,
         staff,
@@ -61,7 +63,7 @@ def days(request: Request, context: With, until: Until = None) -> Response:
         here=HERE,
         days=found,
         today=_today(context).isoformat(),
-        before=(last - timedelta(days=_DAYS_SHOWN)).isoformat(),
+        before=shown[-1] - timedelta(days=1) if first < shown[-1] else None,
     )
 
 
