@@ -25,7 +25,7 @@ from gateway.store.checkpoint import Checkpointer
 from gateway.wiring import Parts
 
 if TYPE_CHECKING:
-    from gateway.jobs import Jobs, Periodic
+    from gateway.jobs.runner import Jobs, Periodic
 
 _log = logger(__name__)
 _UP_WITHIN_SECONDS = 15.0
@@ -108,7 +108,7 @@ class Service:
         self._checkpoints.start()
         self.bridge.start()
         if self._with_jobs:
-            from gateway.jobs import start_jobs  # noqa: PLC0415 - a bridge alone schedules nothing
+            from gateway.jobs.runner import start_jobs  # noqa: PLC0415 - a bridge alone schedules nothing
 
             self._jobs = start_jobs(self._parts, periodic(self._parts))
         if not self.bridge.link.wait_until_up(_UP_WITHIN_SECONDS):

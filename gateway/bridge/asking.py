@@ -10,46 +10,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from typing import NamedTuple
 
 import httpx
 
 from controllers.adapters.framing import Frames, boundary_of
 from controllers.adapters.port import Answered, Ask, Auth, Part
+from gateway.bridge.asked import REFUSED, Account, NoAnswer, NotReached, SignedOut, Stale
 
 ANSWER_BYTES_MAX = 256 * 1024
 _CONNECT_SECONDS = 2.0
-REFUSED = 401
-"""403 may only say that this model has no such thing."""
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-class NotReached(Exception):
-    """It did not get to the device, or the device let nobody in yet: nothing of it has been carried out."""
-
-
-class NoAnswer(Exception):
-    """It may have been carried out: no answer has come."""
-
-
-class Stale(Exception):
-    """It was fresh when it was begun, and is not any more: nothing of it has been carried out."""
-
-
-class SignedOut(Exception):
-    """The device does not take our account: devices lock accounts after a few tries, so that nobody may try again at once."""
-
-
-class Account(NamedTuple):
-    """`address`: scheme, host and port, as the site file has it."""
-
-    address: str
-    login: str
-    password: str
-
-    def __repr__(self) -> str:
-        """Without the password: a traceback may show it."""
-        return f"Account({self.address}, {self.login})"
 
 
 def open_client() -> httpx.AsyncClient:

@@ -13,7 +13,8 @@ from controllers.adapters.joining import Joiner
 from controllers.adapters.registry import ADAPTERS
 from controllers.commands import WholeList
 from controllers.events import CommandResult, Outcome
-from gateway.bridge.asking import Account, Asker
+from gateway.bridge.asked import Account
+from gateway.bridge.asking import Asker
 from gateway.bridge.http_orders import Became, CarriedOut, Due, Reached
 from gateway.bridge.http_upkeep import Upkeep
 from gateway.bridge.http_watch import Watch

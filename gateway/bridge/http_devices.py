@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,8 +20,7 @@ from controllers.adapters.joining import Joiner
 from controllers.adapters.port import Delivery
 from controllers.adapters.registry import ADAPTERS
 from controllers.commands import WholeList
-from gateway.bridge.asking import Account, open_client
-from gateway.bridge.http_device import Around, HttpDevice
+from gateway.bridge.asked import Account
 from gateway.bridge.http_orders import MOVES_WITHIN_SECONDS, Due
 from gateway.bridge.porch import Porch
 from gateway.flows.credentials import DeviceName
@@ -31,6 +31,9 @@ from gateway.publish.outbox import Waiting
 from gateway.runtime.logs import logger
 from gateway.store.fittings import Access, Fitted, load_access, load_fittings
 from gateway.wiring import Parts
+
+if TYPE_CHECKING:
+    from gateway.bridge.http_device import Around, HttpDevice
 
 _log = logger(__name__)
 
@@ -122,13 +125,11 @@ class HttpDevices:
             self._loop.close()
 
     async def _serve(self) -> None:
-        async with open_client() as client:
-            self._around = Around(self._parts, self._porch, self._joiner, client, self._moves_within, self._lists)
-            beside = [asyncio.create_task(one) for one in (self._look_again(), self._let_go())]
-            await self._stopping.wait()
-            for task in beside:
-                task.cancel()
-            await self._end()
+        beside = [asyncio.create_task(one) for one in (self._look_again(), self._let_go())]
+        await self._stopping.wait()
+        for task in beside:
+            task.cancel()
+        await self._end()
 
     async def _end(self) -> None:
         under_way = [task for device in self._devices.values() for task in device.orders]
@@ -140,6 +141,8 @@ class HttpDevices:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        if self._around is not None:
+            await self._around.client.aclose()
         with contextlib.suppress(SQLAlchemyError):
             if self._lease.held:
                 await asyncio.to_thread(self._lease.release)
@@ -169,7 +172,15 @@ class HttpDevices:
 
     def _bring(self) -> None:
         """Each device as it is built in now: one that is built in otherwise begins anew."""
-        assert self._around is not None
+        if not self._found and self._around is None:
+            return
+        # The client library is loaded with the first device: a bridge without any starts without it.
+        from gateway.bridge.asking import open_client  # noqa: PLC0415
+        from gateway.bridge.http_device import Around, HttpDevice  # noqa: PLC0415
+
+        if self._around is None:
+            beside = (self._moves_within, self._lists)
+            self._around = Around(self._parts, self._porch, self._joiner, open_client(), *beside)
         for who in [who for who in self._devices if who not in self._found]:
             self._devices.pop(who).close()
         for who, (fitted, account) in self._found.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -26,8 +26,11 @@ from controllers.adapters.port import (
 from controllers.adapters.riding import as_it_can
 from controllers.commands import Action, Command
 from controllers.events import BarrierState, CommandResult, DeviceStatus, Outcome, Undecodable
-from gateway.bridge.asking import REFUSED, Asker, NoAnswer, NotReached, Stale
+from gateway.bridge.asked import REFUSED, NoAnswer, NotReached, Stale
 from gateway.runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from gateway.bridge.asking import Asker
 
 MOVES_WITHIN_SECONDS = 6.0
 """A barrier that is still where it was is locked, blocked or unplugged: the slowest takes this long."""

@@ -14,7 +14,7 @@ from itertools import count
 from controllers.adapters.port import Ask, CannotCarryOut, ListTaken, LookedAfter, Sent
 from controllers.commands import ListDelta, WholeList
 from controllers.events import DeviceStatus, Undecodable
-from gateway.bridge.asking import REFUSED, NoAnswer, NotReached, Stale
+from gateway.bridge.asked import REFUSED, NoAnswer, NotReached, Stale
 from gateway.bridge.http_orders import Reached
 from gateway.bridge.http_watch import never_ending
 from gateway.bridge.porch import Porch

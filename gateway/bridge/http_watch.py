@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controllers.adapters.joining import Joiner
 from controllers.adapters.port import Ask, Heard, Part, Picture, Said
 from controllers.events import DeviceStatus, Undecodable
-from gateway.bridge.asking import NotReached, SignedOut
+from gateway.bridge.asked import NotReached, SignedOut
 from gateway.bridge.http_orders import Reached, position
 from gateway.bridge.porch import Porch
 from gateway.flows import images

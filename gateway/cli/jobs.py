@@ -20,7 +20,7 @@ def jobs(config: Path | None) -> None:
 
     Any number of these may run: a lease in the database elects the one that works, another takes over when it dies.
     """
-    from gateway.jobs import start_jobs
+    from gateway.jobs.runner import start_jobs
     from gateway.runtime import logs
     from gateway.service import periodic
 

@@ -25,7 +25,7 @@ max_inflight_messages 0
 max_inflight_bytes 16777216
 max_queued_messages 20000
 max_queued_bytes 16777216
-max_packet_size 2000000
+max_packet_size 6400000
 persistence true
 autosave_interval 60
 persistent_client_expiration 7d
