@@ -138,7 +138,9 @@ def _wrong_figures(
 
 
 def _wrong_passages(look: Look, record: Record, lines: Lines, sealed_at: datetime) -> str | None:
-    """Stays may still change after their day is sealed, but only by events that came late, or because staff corrected them."""
+    """Stays may still change after their day is sealed, but only by events that came late, because staff corrected them, or because
+    a vehicle that was let out is told to have backed away, long after.
+    """
     start, end = day_bounds(record.day, look.scope.zone)
     if books.late_events(look.connection, record.site, start - _REACHES, end + _SETTLES_WITHIN, sealed_at):
         return None
@@ -151,21 +153,31 @@ def _wrong_passages(look: Look, record: Record, lines: Lines, sealed_at: datetim
         at = there.get(passage.stay)
         if at is None:
             return f"stay {passage.stay} was sealed and is not there"
-        if passage.at not in at and not _went_on(look, record.site, passage):
+        if passage.at not in at and not _taken_back(look, record.site, passage, sealed_at):
             return f"stay {passage.stay} was sealed with its {passage.way} at {passage.at}"
     return None
 
 
-def _went_on(look: Look, site: str, passage: Passage) -> bool:
-    """Whether the vehicle did leave then and its policy let its stay go on when it came back: the bill of that exit is kept."""
+def _taken_back(look: Look, site: str, passage: Passage, sealed_at: datetime) -> bool:
+    """Whether the vehicle did leave then and its stay went on: its policy lets it, or the bill of that exit was taken back since.
+
+    By the bills, which are kept when the events are deleted.
+    """
     if passage.way != "exit":
         return False
-    bills = select(_BILL.policy_id, _BILL.policy_version).where(
-        _BILL.site_id == site, _BILL.stay_id == passage.stay, _BILL.kind == "exit", _BILL.until == passage.at
+    mine = (_BILL.site_id == site, _BILL.stay_id == passage.stay)
+    exits = select(_BILL.policy_id, _BILL.policy_version, _BILL.sequence).where(
+        *mine, _BILL.kind == "exit", _BILL.until == passage.at
     )
     policies = Policies(look.connection)
-    found = [policies.of(policy_id, version) for policy_id, version in look.connection.execute(bills)]
-    return any(policy is not None and policy.lets_reenter for policy in found)
+    for policy_id, version, sequence in look.connection.execute(exits).all():
+        policy = policies.of(policy_id, version)
+        since = select(_BILL.sequence).where(
+            *mine, _BILL.sequence > sequence, _BILL.fixed_at >= sealed_at - books.WAITS_FOR_THE_CLOSE
+        )
+        if (policy is not None and policy.lets_reenter) or look.connection.execute(since.limit(1)).first() is not None:
+            return True
+    return False
 
 
 def _wrong_books(look: Look) -> Iterator[Failure]:

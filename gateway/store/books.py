@@ -279,7 +279,7 @@ def books_of(connection: Connection) -> dict[str, tuple[date, date | None]]:
 
 
 # An event that came while a day was being closed waited for it: it was received before the seal, and decided after it.
-_WAITS_FOR_THE_CLOSE = timedelta(seconds=60)
+WAITS_FOR_THE_CLOSE = timedelta(seconds=60)
 
 
 def late_events(connection: Connection, site: str, start: datetime, end: datetime, sealed_at: datetime) -> bool:
@@ -290,7 +290,7 @@ def late_events(connection: Connection, site: str, start: datetime, end: datetim
         _EVENT.lane_id.in_(lanes),
         _EVENT.at >= start,
         _EVENT.at < end,
-        _EVENT.received_at >= sealed_at - _WAITS_FOR_THE_CLOSE,
+        _EVENT.received_at >= sealed_at - WAITS_FOR_THE_CLOSE,
     )
     return connection.execute(query.limit(1)).first() is not None
 
@@ -306,7 +306,7 @@ def corrected_stays(connection: Connection, site: str, ids: Iterable[str], since
                 _CORRECTION.site_id == site,
                 name.in_(chunk),
                 _CORRECTION.state == "made",
-                _CORRECTION.at >= since - _WAITS_FOR_THE_CLOSE,
+                _CORRECTION.at >= since - WAITS_FOR_THE_CLOSE,
             )
             found.update(connection.execute(query).scalars())
     return found
