@@ -17,8 +17,8 @@ from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import plain
-from gateway.console.desk import door, money
-from gateway.console.desk.money import Entered, Said
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
 from gateway.flows import breaks as flow
 from gateway.flows import breaks_reading
 from gateway.flows.breaks_reading import NOBODY, BreakState, Wanted, WholeBreak
@@ -65,7 +65,7 @@ def breaks(
     wanted = Wanted(states=states, kind=kind or None, owner=owner or None)
     with context.reports.reading() as connection:
         found = breaks_reading.breaks(connection, allowed, wanted, part, _now(context))
-        known = money.sites(connection, staff)
+        known = forms.sites(connection, staff)
     return door.page(
         request,
         staff,
@@ -107,7 +107,7 @@ def do(request: Request, context: With, break_id: BreakId, what: What, said: Sai
     def shown(why: Refused) -> Response:
         return _page(request, context, staff, break_id, what, said, why)
 
-    return money.step(staff, said, work, shown, f"{WHERE}/{break_id}", f"break_{what}")
+    return forms.step(staff, said, work, shown, f"{WHERE}/{break_id}", f"break_{what}")
 
 
 def _call(what: str) -> tuple[str, str]:
@@ -115,7 +115,7 @@ def _call(what: str) -> tuple[str, str]:
 
 
 def _version(said: Entered) -> int:
-    return money.number("version", said["version"])
+    return forms.number("version", said["version"])
 
 
 def _claim(parts: Parts, name: str, said: Entered, by: By) -> None:
@@ -127,7 +127,7 @@ def _release(parts: Parts, name: str, said: Entered, by: By) -> None:
 
 
 def _note(parts: Parts, name: str, said: Entered, by: By) -> None:
-    flow.note(parts, name, money.shaped(shapes.Note, text=said["text"]).text, by, key=said.once)
+    flow.note(parts, name, forms.shaped(shapes.Note, text=said["text"]).text, by, key=said.once)
 
 
 def _withdraw(parts: Parts, name: str, said: Entered, by: By) -> None:
@@ -139,16 +139,16 @@ def _approve(parts: Parts, name: str, said: Entered, by: By) -> None:
 
 
 def _refuse(parts: Parts, name: str, said: Entered, by: By) -> None:
-    asked = money.shaped(shapes.Refusal, reason=said["reason"], version=_version(said))
+    asked = forms.shaped(shapes.Refusal, reason=said["reason"], version=_version(said))
     flow.reject(parts, name, asked.reason, by, version=asked.version, key=said.once)
 
 
 def _resolve(parts: Parts, name: str, said: Entered, by: By) -> None:
     """Settle it or carry it over. Of what fits another resolution nothing is sent on: a form keeps what was ticked before."""
     how = said["resolution"]
-    going = [(word, money.fen_or_none("to", said[f"to_{word}"])) for word in said.every("to")]
+    going = [(word, forms.fen_or_none("to", said[f"to_{word}"])) for word in said.every("to")]
     named = [one.partition(" ") for one in said.every("with")]
-    asked = money.shaped(
+    asked = forms.shaped(
         shapes.Resolution,
         **{
             "resolution": how,
@@ -193,7 +193,7 @@ def _page(
     except Refused as gone:
         return door.refused(request, staff, gone, WHERE)
     acts = _acts(staff, found)
-    return money.form(
+    return forms.form(
         request,
         staff,
         "money_break.html",

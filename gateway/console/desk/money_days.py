@@ -17,8 +17,8 @@ from gateway.api.context import Context, Staff, With
 from gateway.api.days import site_meant
 from gateway.api.live import in_zone
 from gateway.api.passes import plain
-from gateway.console.desk import door, money
-from gateway.console.desk.money import Said
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Said
 from gateway.flows import breaks_reading, close, closes
 from gateway.flows.breaks_reading import Wanted
 from gateway.flows.charges_books import By
@@ -52,7 +52,7 @@ def days(request: Request, context: With, until: Until = None) -> Response:
     last = min(until or date.max, _today(context))
     with context.reports.reading() as connection:
         # Before the books were opened there is nothing to close.
-        first = books.first_day(connection, [one["id"] for one in money.sites(connection, staff)]) or last
+        first = books.first_day(connection, [one["id"] for one in forms.sites(connection, staff)]) or last
         last = max(first, last)
         shown = [last - timedelta(days=back) for back in range(_DAYS_SHOWN)]
         found = [_summed(closes.day(connection, staff.sites, day)) for day in shown if first <= day]
@@ -96,7 +96,7 @@ def do(request: Request, context: With, day: Day, what: Literal["close", "reconc
             return _day_page(request, context, staff, day, why)
         return _site_page(request, context, staff, day, named, why=why)
 
-    return money.step(staff, said, work, shown, where, f"day_{what}")
+    return forms.step(staff, said, work, shown, where, f"day_{what}")
 
 
 @router.get(WHERE + "/{day}/{site}")
@@ -112,8 +112,8 @@ def site_day(request: Request, context: With, day: Day, site: Site, *, preview: 
 def _day_page(request: Request, context: Context, staff: Staff, day: date, why: Refused | None = None) -> Response:
     with context.reports.reading() as connection:
         found = closes.day(connection, staff.sites, day)
-        names = {one["id"]: one["name"] for one in money.sites(connection, staff)}
-    return money.form(
+        names = {one["id"]: one["name"] for one in forms.sites(connection, staff)}
+    return forms.form(
         request,
         staff,
         "money_day.html",
@@ -146,7 +146,7 @@ def _site_page(
             record = books.close_of(connection, site, day)
             matched = reconciled.days(connection, [site], day)[0]
             breaks = _breaks(connection, context, staff, site, day)
-            names = {one["id"]: one["name"] for one in money.sites(connection, staff)}
+            names = {one["id"]: one["name"] for one in forms.sites(connection, staff)}
         if record is None and preview:
             record, sealed = close.preview(parts, site, day), False
     except NotFound as gone:
@@ -154,7 +154,7 @@ def _site_page(
     except Refused as not_yet:
         why = why or not_yet
     document = None if record is None else read_document(record.canonical)
-    return money.form(
+    return forms.form(
         request,
         staff,
         "money_site_day.html",

@@ -14,8 +14,8 @@ from gateway.api import exports as api
 from gateway.api.context import Context, Staff, With
 from gateway.api.days import Form
 from gateway.api.prepared import UnderWay
-from gateway.console.desk import door, money
-from gateway.console.desk.money import Entered
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered
 from gateway.flows.refusals import Invalid, Refused
 
 router = APIRouter(include_in_schema=False)
@@ -81,7 +81,7 @@ def _file(context: Context, staff: Staff, said: Entered) -> Response | UnderWay:
     for name in needed:
         if not said[name]:
             raise Invalid(f"{name}: choose one")
-    asked = money.shaped(
+    asked = forms.shaped(
         _Asked,
         form=said["form"],
         day=said["day"] if span == "day" else None,
@@ -97,8 +97,8 @@ def _file(context: Context, staff: Staff, said: Entered) -> Response | UnderWay:
 
 def _page(request: Request, context: Context, staff: Staff, said: Entered, why: Refused | None = None) -> Response:
     with context.parts.store.reading() as connection:
-        known = money.sites(connection, staff)
-    return money.form(
+        known = forms.sites(connection, staff)
+    return forms.form(
         request,
         staff,
         "money_exports.html",

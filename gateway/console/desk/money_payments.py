@@ -15,8 +15,8 @@ from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import plain
 from gateway.api.passes_shapes import Reason
-from gateway.console.desk import door, money
-from gateway.console.desk.money import Entered, Said
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
 from gateway.flows import cash_refunds, reading
 from gateway.flows.charges_books import By
 from gateway.flows.orders import looking, records, refunds, sending
@@ -72,7 +72,7 @@ def payments(
         orders = records.orders(connection, allowed, part, stay=only)
         back = _refunds(connection, staff, allowed, only)
         paid = cash_refunds.payments(connection, stay, Slice(None, _OF_STAY)) if stay else []
-        known = money.sites(connection, staff)
+        known = forms.sites(connection, staff)
     zone = context.parts.settings.zone
     return door.page(
         request,
@@ -105,8 +105,8 @@ def propose(request: Request, context: With, way: Way, paid_id: Id, said: Said) 
 
     def work(by: By) -> str:
         stay = _paid(context.parts, staff, way, paid_id)["stay"]
-        amount = money.fen_or_none("amount_fen", said["amount_fen"])
-        asked = money.shaped(shapes.RefundAsked, amount_fen=amount, reason=said["reason"])
+        amount = forms.fen_or_none("amount_fen", said["amount_fen"])
+        asked = forms.shaped(shapes.RefundAsked, amount_fen=amount, reason=said["reason"])
         flow = refunds.propose if way == "channel" else cash_refunds.propose
         flow(context.parts, paid_id, asked.reason, by, asked.amount_fen, said.once)
         return f"{WHERE}?stay={stay}"
@@ -114,7 +114,7 @@ def propose(request: Request, context: With, way: Way, paid_id: Id, said: Said) 
     def shown(why: Refused) -> Response:
         return _propose_form(request, context, staff, way, paid_id, said, why)
 
-    return money.step(staff, said, work, shown, WHERE, "refund_proposed")
+    return forms.step(staff, said, work, shown, WHERE, "refund_proposed")
 
 
 @router.get("/money/refunds/{way}/{refund_id}/{what}")
@@ -139,7 +139,7 @@ def decide(request: Request, context: With, way: Way, refund_id: Id, what: Decis
     def shown(why: Refused) -> Response:
         return _decide_form(request, context, staff, (way, refund_id), what, said, why)
 
-    return money.step(staff, said, work, shown, WHERE, f"refund_{what}")
+    return forms.step(staff, said, work, shown, WHERE, f"refund_{what}")
 
 
 @router.post(WHERE + "/channel/{order_id}/query")
@@ -157,7 +157,7 @@ def query(request: Request, context: With, order_id: Id, said: Said) -> Response
     def shown(why: Refused) -> Response:
         return door.refused(request, staff, why, WHERE)
 
-    return money.step(staff, said, work, shown, WHERE, "order_asked")
+    return forms.step(staff, said, work, shown, WHERE, "order_asked")
 
 
 def _call(way: str, what: str) -> tuple[str, str]:
@@ -209,12 +209,12 @@ def _refund(parts: Parts, staff: Staff, way: str, refund_id: str) -> dict[str, A
 
 
 def _approve_order(parts: Parts, refund_id: str, said: Entered, by: By) -> None:
-    refunds.approve(parts, refund_id, money.number("amount_fen", said["seen_fen"]), by)
+    refunds.approve(parts, refund_id, forms.number("amount_fen", said["seen_fen"]), by)
     sending.send(parts, refund_id)
 
 
 def _refuse_order(parts: Parts, refund_id: str, said: Entered, by: By) -> None:
-    refunds.refuse(parts, refund_id, money.shaped(Reason, reason=said["reason"]).reason, by)
+    refunds.refuse(parts, refund_id, forms.shaped(Reason, reason=said["reason"]).reason, by)
 
 
 def _again(parts: Parts, refund_id: str, _said: Entered, by: By) -> None:
@@ -223,11 +223,11 @@ def _again(parts: Parts, refund_id: str, _said: Entered, by: By) -> None:
 
 
 def _approve_cash(parts: Parts, refund_id: str, said: Entered, by: By) -> None:
-    cash_refunds.approve(parts, refund_id, money.number("amount_fen", said["seen_fen"]), by)
+    cash_refunds.approve(parts, refund_id, forms.number("amount_fen", said["seen_fen"]), by)
 
 
 def _refuse_cash(parts: Parts, refund_id: str, said: Entered, by: By) -> None:
-    cash_refunds.refuse(parts, refund_id, money.shaped(Reason, reason=said["reason"]).reason, by)
+    cash_refunds.refuse(parts, refund_id, forms.shaped(Reason, reason=said["reason"]).reason, by)
 
 
 def _pay_out(parts: Parts, refund_id: str, _said: Entered, by: By) -> None:
@@ -264,7 +264,7 @@ def _propose_form(
     except Refused as gone:
         return door.refused(request, staff, gone, WHERE)
     shown = in_zone(found, context.parts.settings.zone)
-    return money.form(
+    return forms.form(
         request,
         staff,
         "money_refund.html",
@@ -293,7 +293,7 @@ def _decide_form(
     except Refused as gone:
         return door.refused(request, staff, gone, WHERE)
     shown = in_zone(found, context.parts.settings.zone)
-    return money.form(
+    return forms.form(
         request,
         staff,
         "money_refund.html",

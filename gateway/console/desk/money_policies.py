@@ -12,8 +12,8 @@ from fastapi.responses import Response
 from gateway.api import policies as api
 from gateway.api.context import Context, Staff, With
 from gateway.api.live import in_zone
-from gateway.console.desk import door, money
-from gateway.console.desk.money import Entered, Said
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
 from gateway.flows import policies as flow
 from gateway.flows.refusals import Refused
 
@@ -99,12 +99,12 @@ def apply(request: Request, context: With, said: Said) -> Response:
         return staff
 
     def work(_by: object) -> None:
-        api.apply(staff, context, money.shaped(api.PolicyToApply, text=said["text"], source="console"))
+        api.apply(staff, context, forms.shaped(api.PolicyToApply, text=said["text"], source="console"))
 
     def shown(why: Refused) -> Response:
         return _apply_form(request, staff, said, why)
 
-    return money.step(staff, said, work, shown, WHERE, "policy_applied")
+    return forms.step(staff, said, work, shown, WHERE, "policy_applied")
 
 
 @router.get(WHERE + "/{policy_id}/{version}")
@@ -137,7 +137,7 @@ def _applies(staff: Staff) -> bool:
 
 def _wanted(said: Entered) -> api.ToCompare:
     text = said.or_none("new_text")
-    return money.shaped(
+    return forms.shaped(
         api.ToCompare,
         **{
             "old": said.or_none("old"),
@@ -170,8 +170,8 @@ def _compare_page(
     today = context.parts.clock.now().astimezone(context.parts.settings.zone).date()
     listed = _listing(context, staff)
     with context.parts.store.reading() as connection:
-        known = money.sites(connection, staff)
-    return money.form(
+        known = forms.sites(connection, staff)
+    return forms.form(
         request,
         staff,
         "money_compare.html",
@@ -216,7 +216,7 @@ def _most(rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _apply_form(request: Request, staff: Staff, said: Entered | None = None, why: Refused | None = None) -> Response:
-    return money.form(
+    return forms.form(
         request,
         staff,
         "money_policy_apply.html",

@@ -16,8 +16,8 @@ from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import plain
-from gateway.console.desk import door, money
-from gateway.console.desk.money import Entered, Said
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
 from gateway.flows import shifts_handover, shifts_reading, shifts_work
 from gateway.flows.charges_books import By
 from gateway.flows.refusals import Refused
@@ -67,7 +67,7 @@ def shifts(
     with context.reports.reading() as connection:
         found = shifts_reading.shifts(connection, allowed, _seen(staff), part, state=wanted)
         safes = shifts_reading.safes(connection, allowed) if door.may(staff, "GET", "/safes") else []
-        known = money.sites(connection, staff)
+        known = forms.sites(connection, staff)
     listed = sliced([(key, plain(one)) for key, one in found], part.limit)
     return door.page(
         request,
@@ -98,7 +98,7 @@ def open_shift(request: Request, context: With, said: Said) -> Response:
         return staff
 
     def work(by: By) -> str:
-        asked = money.shaped(
+        asked = forms.shaped(
             shapes.ToOpen, site=said["site"], drawer=said["drawer"], pieces=_pieces(said), source=said.or_none("source")
         )
         staff.own(asked.site)
@@ -108,7 +108,7 @@ def open_shift(request: Request, context: With, said: Said) -> Response:
     def shown(why: Refused) -> Response:
         return _open_form(request, context, staff, said, why)
 
-    return money.step(staff, said, work, shown, "/money/shifts", "shift_open")
+    return forms.step(staff, said, work, shown, "/money/shifts", "shift_open")
 
 
 @router.get("/money/shifts/{shift_id}")
@@ -147,7 +147,7 @@ def step(request: Request, context: With, shift_id: ShiftId, what: What, said: S
     def shown(why: Refused) -> Response:
         return _form(request, context, staff, shift_id, what, said, why)
 
-    return money.step(staff, said, work, shown, f"/money/shifts/{shift_id}", f"shift_{what}")
+    return forms.step(staff, said, work, shown, f"/money/shifts/{shift_id}", f"shift_{what}")
 
 
 @router.get("/money/safes/{site}")
@@ -166,27 +166,27 @@ def move_safe(request: Request, context: With, site: Site, said: Said) -> Respon
 
     def work(by: By) -> None:
         staff.own(site)
-        amount = money.fen("amount_fen", said["amount_fen"])
-        asked = money.shaped(shapes.SafeMove, to=said["to"], amount_fen=amount, reason=said["reason"])
+        amount = forms.fen("amount_fen", said["amount_fen"])
+        asked = forms.shaped(shapes.SafeMove, to=said["to"], amount_fen=amount, reason=said["reason"])
         shifts_work.move_safe(context.parts, site, asked.to, asked.amount_fen, asked.reason, by, said.once)
 
     def shown(why: Refused) -> Response:
         return _safe_form(request, context, staff, site, said, why)
 
-    return money.step(staff, said, work, shown, "/money/shifts", "safe_moved")
+    return forms.step(staff, said, work, shown, "/money/shifts", "safe_moved")
 
 
 def _count(parts: Parts, shift_id: str, said: Entered, by: By) -> None:
-    shifts_work.count(parts, shift_id, money.shaped(shapes.Count, pieces=_pieces(said)).pieces, by, said.once)
+    shifts_work.count(parts, shift_id, forms.shaped(shapes.Count, pieces=_pieces(said)).pieces, by, said.once)
 
 
 def _deposit(parts: Parts, shift_id: str, said: Entered, by: By) -> None:
-    asked = money.shaped(shapes.ToDeposit, pieces=_pieces(said), to=said.or_none("to"))
+    asked = forms.shaped(shapes.ToDeposit, pieces=_pieces(said), to=said.or_none("to"))
     shifts_work.deposit(parts, shift_id, asked.pieces, asked.to, by, said.once)
 
 
 def _offer(parts: Parts, shift_id: str, said: Entered, by: By) -> None:
-    shifts_handover.offer(parts, shift_id, money.shaped(shapes.ToHandOver, to=said["to"]).to, by, said.once)
+    shifts_handover.offer(parts, shift_id, forms.shaped(shapes.ToHandOver, to=said["to"]).to, by, said.once)
 
 
 def _take_over(parts: Parts, shift_id: str, said: Entered, by: By) -> None:
@@ -195,11 +195,11 @@ def _take_over(parts: Parts, shift_id: str, said: Entered, by: By) -> None:
 
 
 def _close(parts: Parts, shift_id: str, said: Entered, by: By) -> None:
-    shifts_work.close(parts, shift_id, money.shaped(shapes.ToClose, to=said.or_none("to")).to, by, said.once)
+    shifts_work.close(parts, shift_id, forms.shaped(shapes.ToClose, to=said.or_none("to")).to, by, said.once)
 
 
 def _force(parts: Parts, shift_id: str, said: Entered, by: By) -> None:
-    asked = money.shaped(
+    asked = forms.shaped(
         shapes.ToForce,
         pieces=_pieces(said),
         reason=said["reason"],
@@ -223,7 +223,7 @@ _STEPS: Final[dict[str, Callable[[Parts, str, Entered, By], None]]] = {
 
 def _pieces(said: Entered) -> dict[str, int]:
     """How many of each coin and note; of what was left empty there is none. Raises `Invalid`."""
-    return {str(face): money.number("pieces", text) for face in _FACES if (text := said[f"pieces_{face}"])}
+    return {str(face): forms.number("pieces", text) for face in _FACES if (text := said[f"pieces_{face}"])}
 
 
 def _seen(staff: Staff) -> Seen:
@@ -264,7 +264,7 @@ def _form(
         found = _found(context, staff, shift_id)
     except Refused as gone:
         return door.refused(request, staff, gone, "/money/shifts")
-    return money.form(
+    return forms.form(
         request,
         staff,
         "money_shift_form.html",
@@ -282,8 +282,8 @@ def _open_form(
     request: Request, context: Context, staff: Staff, said: Entered | None = None, why: Refused | None = None
 ) -> Response:
     with context.parts.store.reading() as connection:
-        known = money.sites(connection, staff)
-    return money.form(
+        known = forms.sites(connection, staff)
+    return forms.form(
         request,
         staff,
         "money_shift_form.html",
@@ -312,6 +312,6 @@ def _safe_form(
             safes = shifts_reading.safes(connection, frozenset({site}))
     except Refused as gone:
         return door.refused(request, staff, gone, "/money/shifts")
-    return money.form(
+    return forms.form(
         request, staff, "money_safe.html", here=HERE, said=said, why=why, fields=_FIELDS, site=site, safes=safes
     )

@@ -14,8 +14,8 @@ from gateway.api import statement_shapes as shapes
 from gateway.api.context import Context, Staff, With
 from gateway.api.live import in_zone
 from gateway.api.statements import UNPACKED_MAX, ChannelName, who
-from gateway.console.desk import door, money
-from gateway.console.desk.money import Entered, Said
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
 from gateway.flows import closes, statements_reading
 from gateway.flows import statements as flow
 from gateway.flows.charges_books import By
@@ -83,7 +83,7 @@ def empty(request: Request, context: With, said: Said) -> Response:
         return staff
 
     def work(_by: By) -> str:
-        asked = money.shaped(
+        asked = forms.shaped(
             shapes.EmptyDay,
             channel=said["channel"],
             day=said["day"],
@@ -96,7 +96,7 @@ def empty(request: Request, context: With, said: Said) -> Response:
     def shown(why: Refused) -> Response:
         return _form(request, context, staff, "empty", said, why)
 
-    return money.step(staff, said, work, shown, WHERE, "statement_empty")
+    return forms.step(staff, said, work, shown, WHERE, "statement_empty")
 
 
 @router.post(WHERE + "/fetch")
@@ -110,7 +110,7 @@ def fetch(request: Request, context: With, said: Said) -> Response:
     from gateway.flows.statements_fetch import fetch as fetch_all  # noqa: PLC0415 - loaded by who asks for it
 
     try:
-        asked = money.shaped(shapes.FetchDay, day=said["day"])
+        asked = forms.shaped(shapes.FetchDay, day=said["day"])
         with context.reports.place():
             found = fetch_all(context.parts, asked.day, who(staff), tries=1)
     except Refused as why:
@@ -141,7 +141,7 @@ def _import(request: Request, context: Context, staff: Staff, said: Entered, nam
     def work(_by: By) -> str:
         if not data:
             raise Invalid("file: choose the file that the channel gave")
-        asked = money.shaped(shapes.EmptyDay, channel=said["channel"], day=said.or_none("day") or _today(context))
+        asked = forms.shaped(shapes.EmptyDay, channel=said["channel"], day=said.or_none("day") or _today(context))
         with context.reports.place():
             made = flow.import_file(
                 context.parts,
@@ -160,7 +160,7 @@ def _import(request: Request, context: Context, staff: Staff, said: Entered, nam
         at = why if why.slug != "bad-statement" else Invalid(f"file: {why.detail}")
         return _form(request, context, staff, "import", said, at)
 
-    return money.step(staff, said, work, shown, WHERE, "statement_imported")
+    return forms.step(staff, said, work, shown, WHERE, "statement_imported")
 
 
 def _form(
@@ -171,7 +171,7 @@ def _form(
     said: Entered,
     why: Refused | None = None,
 ) -> Response:
-    return money.form(
+    return forms.form(
         request,
         staff,
         "money_statement.html",
