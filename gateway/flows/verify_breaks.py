@@ -37,7 +37,7 @@ Told = tuple[str, str, int]
 def failures(look: Look) -> Iterator[Failure]:
     """Whatever the days asked for: a break lives longer than its day."""
     look.checked["breaks"] += 0
-    for chunk in chunks(look.connection.execute(select(*BREAK).order_by(BREAK.site_id, BREAK.id))):
+    for chunk in look.rows(select(*BREAK).order_by(BREAK.site_id, BREAK.id)):
         for site, found in groupby(chunk, key=attrgetter("site_id")):
             rows = list(found)
             ids = [row.id for row in rows]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 
 from gateway.flows.cash_refunds import REFUND
 from gateway.flows.shifts import CASH, account
-from gateway.flows.verify_scope import Failure, Look, chunks
+from gateway.flows.verify_scope import Failure, Look
 from gateway.store.tables import CashRefund, LedgerTransaction, Payment, Posting
 
 _PAYMENT = Payment.__table__.c
@@ -43,7 +43,7 @@ def failures(look: Look) -> Iterator[Failure]:
     """In the order of (site, id)."""
     look.checked["cash_refunds"] += 0
     query = _refunds().where(*look.scope.instants(REFUND.proposed_at)).order_by(REFUND.site_id, REFUND.id)
-    for chunk in chunks(look.connection.execute(query)):
+    for chunk in look.rows(query):
         posted = {
             site: _posted(look.connection, site, [row.id for row in chunk if row.site_id == site])
             for site in {row.site_id for row in chunk}

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from billing.exports.vouchers import contained_vat
 from billing.ledger import Posted
 from gateway.flows.invoices.records import INVOICE, STAY, hash_of
-from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
+from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look
 from gateway.store.tables import AuditEntry, Site, Stay
 
 _SENT = frozenset({"submitted", "issued", "red_requested", "red_submitted", "red_refused", "red_issued"})
@@ -43,7 +43,7 @@ def failures(look: Look) -> Iterator[Failure]:
 def _lost(look: Look) -> Iterator[Failure]:
     """Invoices of which the audit trail tells, and that are not there: none is ever taken away."""
     told = select(_TOLD.site_id, _TOLD.detail).where(_TOLD.action.in_(_ACTIONS), *look.scope.instants(_TOLD.at))
-    for chunk in chunks(look.connection.execute(told.order_by(_TOLD.id))):
+    for chunk in look.rows(told.order_by(_TOLD.id)):
         names = {line.detail["invoice"] for line in chunk}
         there = set(look.connection.execute(select(INVOICE.id).where(INVOICE.id.in_(sorted(names)))).scalars())
         for name in sorted(names - there):

@@ -17,7 +17,7 @@ from billing.breaks import UNSETTLED
 from billing.close import BreakAt, Document, Record, break_counts
 from billing.reconciled import KIND, Differed, Said, Total, counted, digest_of, read_document, read_lines
 from gateway.flows.reconciliation.arrived import Missing
-from gateway.flows.verify_scope import Failure, Look, chunks
+from gateway.flows.verify_scope import Failure, Look
 from gateway.flows.verify_totals import LOOKED_WITHIN, wrong_totals
 from gateway.store import books
 from gateway.store import tables as t
@@ -60,7 +60,7 @@ def _runs(look: Look) -> Iterator[Failure]:
     look.checked["reconciliation_runs"] += 0
     query = select(*_RUN).where(*look.scope.days(_RUN.day)).order_by(_RUN.site_id, _RUN.day, _RUN.sequence)
     before: Row[Any] | None = None
-    for chunk in chunks(look.connection.execute(query)):
+    for chunk in look.rows(query):
         for run in chunk:
             if before is not None and (before.site_id, before.day) != (run.site_id, run.day):
                 before = None
@@ -82,7 +82,7 @@ def _lost(look: Look) -> Iterator[Failure]:
     for row in look.connection.execute(steps.where(*look.scope.days(_BREAK.day)).order_by(_STEP.break_id)):
         yield Failure("break", row.break_id, f"match {row.run} of its day left a step of it, and is not there")
     told = select(_TOLD.site_id, _TOLD.subject, _TOLD.detail).where(_TOLD.action == "reconcile").order_by(_TOLD.id)
-    for chunk in chunks(look.connection.execute(told)):
+    for chunk in look.rows(told):
         of_days = [line for line in chunk if look.scope.holds(date.fromisoformat(line.subject))]
         runs = {(line.site_id, line.subject, line.detail["run"]) for line in of_days}
         days = sorted({date.fromisoformat(day) for _, day, _ in runs})

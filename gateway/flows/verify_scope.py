@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, Row, Select
 
 from gateway.flows.posting import day_bounds
 
@@ -68,6 +68,11 @@ class Look:
     def count(self, kind: str) -> None:
         self.checked[kind] += 1
         self.progress(kind)
+
+    def rows(self, query: Select[Any]) -> Iterator[list[Row[Any]]]:
+        """What a query finds, in lists of which one at a time is in memory."""
+        with self.connection.execute(query.execution_options(yield_per=ROWS_AT_A_TIME)) as found:
+            yield from chunks(found)
 
 
 def chunks(found: Iterable[T], size: int = ROWS_AT_A_TIME) -> Iterator[list[T]]:

@@ -12,7 +12,7 @@ from sqlalchemy import Row, and_, exists, func, select
 
 from billing.cash import CASH, OVER, SAFE, SHORT, Place, account_of, code_of, drawer, worth
 from gateway.flows.shifts_books import COUNTS, IN_A_DRAWER
-from gateway.flows.verify_scope import Failure, Look, chunks
+from gateway.flows.verify_scope import Failure, Look
 from gateway.store import tables as t
 
 _SHIFT = t.Shift.__table__.c
@@ -38,7 +38,7 @@ def _drawers(look: Look) -> Iterator[Failure]:
         .group_by(_POSTING.site_id, _POSTING.account)
         .order_by(_POSTING.site_id, _POSTING.account)
     )
-    for chunk in chunks(look.connection.execute(query)):
+    for chunk in look.rows(query):
         for site, rows in groupby(chunk, key=attrgetter("site_id")):
             lies = {row.account.removeprefix(CASH): int(row.fen) for row in rows}
             ended = dict(
@@ -63,7 +63,7 @@ def _wrong_drawer(shift: str, fen: int, ended: dict[str, Any]) -> str | None:
 
 def _steps(look: Look) -> Iterator[Failure]:
     query = select(*_STEP).where(*look.scope.instants(_STEP.at)).order_by(_STEP.site_id, _STEP.shift_id, _STEP.sequence)
-    for chunk in chunks(look.connection.execute(query)):
+    for chunk in look.rows(query):
         for site, found in groupby(chunk, key=attrgetter("site_id")):
             steps = list(found)
             posted = _posted(look, site, [step.transaction_id for step in steps if step.transaction_id])

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 
 from billing.statements import Kind
 from gateway.flows.statements_rows import Seal
-from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
+from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look
 from gateway.store import tables as t
 
 _STATEMENT, _ROW = t.ChannelStatement.__table__.c, t.ChannelStatementRow.__table__.c
@@ -22,7 +22,7 @@ def failures(look: Look) -> Iterator[Failure]:
     """Statements in the order of (site, id), then rows of no statement."""
     look.checked["statements"] += 0
     query = select(*_STATEMENT).where(*look.scope.days(_STATEMENT.day)).order_by(_STATEMENT.site_id, _STATEMENT.id)
-    for chunk in chunks(look.connection.execute(query)):
+    for chunk in look.rows(query):
         told = _told(look, chunk)
         for statement in chunk:
             why = _wrong(look, statement, told.get(statement.id))

@@ -16,7 +16,7 @@ from sqlalchemy import Row, select
 
 from controllers.commands import Action
 from gateway.flows.cash_refunds import STATES
-from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
+from gateway.flows.verify_scope import Failure, Look
 from gateway.store import tables as t
 from gateway.store.records import STREET
 
@@ -66,16 +66,15 @@ def _rows(look: Look, kept: Kept) -> Iterator[Failure]:
     """Rows whose steps are not on record, or otherwise."""
     row = kept.table.__table__.c
     query = select(*kept.columns).where(*look.scope.instants(row[kept.at])).order_by(*kept.table.__table__.primary_key)
-    with look.connection.execute(query.execution_options(yield_per=ROWS_AT_A_TIME)) as found:
-        for chunk in chunks(found):
-            wanted = [(one, list(kept.steps(one))) for one in chunk]
-            steps = [step for _, said in wanted for step in said if isinstance(step, Step)]
-            told = _told(look, kept, {step.at for step in steps})
-            for one, said in wanted:
-                wrong = next((why for step in said if (why := _wrong(step, one, told)) is not None), None)
-                if wrong is not None:
-                    yield Failure(kept.what, one.id, wrong)
-                look.count("decisions")
+    for chunk in look.rows(query):
+        wanted = [(one, list(kept.steps(one))) for one in chunk]
+        steps = [step for _, said in wanted for step in said if isinstance(step, Step)]
+        told = _told(look, kept, {step.at for step in steps})
+        for one, said in wanted:
+            wrong = next((why for step in said if (why := _wrong(step, one, told)) is not None), None)
+            if wrong is not None:
+                yield Failure(kept.what, one.id, wrong)
+            look.count("decisions")
 
 
 def _wrong(step: Step | str, row: Row[Any], told: dict[tuple[str, str, str], Row[Any]]) -> str | None:
@@ -109,11 +108,10 @@ def _lines(look: Look) -> Iterator[Failure]:
     """Lines about rows that are not there, or that know nothing of it any more. The trail is gone through once."""
     of_action = {action: kept for kept in _KEPT for action in kept.actions}
     query = select(*_LINE).where(_LINE.action.in_(sorted(of_action)), *look.scope.instants(_LINE.at))
-    with look.connection.execute(query.order_by(_LINE.id).execution_options(yield_per=ROWS_AT_A_TIME)) as found:
-        for chunk in chunks(found):
-            for kept in _KEPT:
-                mine = [line for line in chunk if of_action[line.action] is kept]
-                yield from _unknown(look, kept, mine)
+    for chunk in look.rows(query.order_by(_LINE.id)):
+        for kept in _KEPT:
+            mine = [line for line in chunk if of_action[line.action] is kept]
+            yield from _unknown(look, kept, mine)
 
 
 def _unknown(look: Look, kept: Kept, lines: list[Row[Any]]) -> Iterator[Failure]:

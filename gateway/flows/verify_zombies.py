@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from gateway.flows.verify_scope import ROWS_AT_A_TIME, Failure, Look, chunks
+from gateway.flows.verify_scope import Failure, Look
 from gateway.flows.zombies import BECOMES, BY_ITSELF, OPEN
 from gateway.store import tables as t
 
@@ -20,15 +20,14 @@ _ACTIONS = {f"zombie.{step}": step for step in BECOMES}
 def failures(look: Look) -> Iterator[Failure]:
     """Cases found in these days, and lines of them whose case is not there."""
     query = select(*_CASE).where(*look.scope.instants(_CASE.found_at)).order_by(_CASE.site_id, _CASE.id)
-    with look.connection.execute(query.execution_options(yield_per=ROWS_AT_A_TIME)) as found:
-        for chunk in chunks(found):
-            names = [one.id for one in chunk]
-            steps, lines = _steps(look, names), _lines(look, names)
-            for one in chunk:
-                why = _wrong(one, steps[one.id], lines[one.id])
-                if why is not None:
-                    yield Failure(WHAT, one.id, why)
-                look.count("zombies")
+    for chunk in look.rows(query):
+        names = [one.id for one in chunk]
+        steps, lines = _steps(look, names), _lines(look, names)
+        for one in chunk:
+            why = _wrong(one, steps[one.id], lines[one.id])
+            if why is not None:
+                yield Failure(WHAT, one.id, why)
+            look.count("zombies")
     told = select(_LINE.subject).where(_LINE.action.in_(sorted(_ACTIONS)), *look.scope.instants(_LINE.at))
     gone = look.connection.execute(
         told.where(_LINE.subject.not_in(select(_CASE.id))).order_by(_LINE.subject).limit(1)
