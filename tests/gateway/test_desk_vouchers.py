@@ -115,6 +115,8 @@ def test_what_cannot_be_handed_out_or_taken_back_is_said(street: Counter) -> Non
     sends(person, "/vouchers/books/new", **BOOK)
     assert sends(person, "/vouchers/at/xinyi/1", what="return", reason="x").status_code == 409
     assert sends(person, "/vouchers/at/xinyi/1", what="void", reason="缺页").status_code == 303
+    assert sends(person, "/vouchers/at/xinyi/2", what="book", reason="x").status_code == 403
+    assert street.vouchers.states() == {"stock": 9, "void": 1}
     refused = sends(person, "/vouchers/issues/new", **ISSUE)
     assert refused.status_code == 409
     assert "不在可以这样处理的状态" in refused.text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from gateway.api.answers import instant
@@ -14,21 +13,21 @@ from gateway.api.context import Context, Staff, With
 from gateway.api.lists import ByName, ByTime, NotOurCursor
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
-from gateway.console.desk import door
-from gateway.flows import reading
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
+from gateway.flows.charges_books import By
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import Invalid, Refused
 from gateway.flows.vouchers import books, register
 from gateway.flows.vouchers import reading as found
-from gateway.runtime.ids import random_token
 
 router = APIRouter(include_in_schema=False)
 
 Text = Annotated[str, Query(max_length=64)]
-Typed = Annotated[str, Form(max_length=400)]
 Serial = Annotated[int, Path(ge=1, le=99_999_999)]
 STATES: Final = ("stock", "issued", "presented", "used", "void", "expired", "returned")
 _SEE, _BOOKS, _ISSUES = ("GET", "/vouchers"), ("POST", "/vouchers/books"), ("POST", "/vouchers/issues")
+_MOVES: Final = {"return": register.give_back, "void": register.declare_void}
 _SHEET_MAX = 500
 # What of a book is left follows from its movements: so many at once are counted quickly.
 _BOOKS_SHOWN = 20
@@ -50,7 +49,7 @@ def list_books(request: Request, context: With, part: ByName, site: Text = "") -
             rows = found.books(connection, allowed, part)
             shown = {one["id"] for _, one in rows}
             stock = {one["book"]: one["stands"] for one in found.stock(connection, allowed, today, shown)}
-            sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+            sites = forms.sites(connection, staff)
     except Refused as why:
         return door.refused(request, staff, why, "/vouchers")
     for _, one in rows:
@@ -67,55 +66,42 @@ def list_books(request: Request, context: With, part: ByName, site: Text = "") -
 def book_form(request: Request, context: With) -> Response:
     """The form of a new book."""
     staff = door.staff_at(request, context, _SEE, _BOOKS)
-    return staff if isinstance(staff, Response) else _form(request, context, staff, "book", {})
+    return staff if isinstance(staff, Response) else _form(request, context, staff, "book")
 
 
 @router.post("/vouchers/books/new")
-def make_book(
-    request: Request,
-    context: With,
-    *,
-    csrf: Typed = "",
-    once: Typed = "",
-    site: Typed = "",
-    kind: Typed = "",
-    value: Typed = "",
-    count: Typed = "",
-    valid_from: Typed = "",
-    valid_to: Typed = "",
-    buyer: Typed = "",
-    title: Typed = "",
-) -> Response:
+def make_book(request: Request, context: With, said: Said) -> Response:
     """Put it into stock."""
     staff = door.staff_at(request, context, _SEE, _BOOKS)
     if isinstance(staff, Response):
         return staff
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/vouchers")
-    typed = dict(zip(_BOOK_FIELDS, (site, kind, value, count, valid_from, valid_to, buyer, title), strict=True))
-    zone = context.parts.settings.zone
-    try:
-        staff.only(site)
-        since, until = instant("valid_from", valid_from, zone), instant("valid_to", valid_to, zone, end=True)
+
+    def work(by: By) -> None:
+        staff.only(said["site"])
+        zone = context.parts.settings.zone
+        since = instant("valid_from", said["valid_from"], zone)
+        until = instant("valid_to", said["valid_to"], zone, end=True)
         if since is None or until is None:
             raise Invalid("valid_to: say from when until when it is valid")
         books.make_book(
             context.parts,
-            site=site,
-            kind=kind,
-            value=_value(kind, value),
-            count=_whole("count", count),
+            site=said["site"],
+            kind=said["kind"],
+            value=_value(said["kind"], said["value"]),
+            count=forms.number("count", said["count"]),
             valid_from=since,
             valid_to=until,
-            buyer=buyer.strip() or None,
-            title=title,
-            operator=staff.name,
-            idempotency_key=once or None,
-            origin=staff.origin,
+            buyer=said.or_none("buyer"),
+            title=said["title"],
+            operator=by.operator,
+            idempotency_key=said.once,
+            origin=by.origin,
         )
-    except Refused as why:
-        return _form(request, context, staff, "book", typed, why)
-    return door.back_to("/vouchers", said="book-made")
+
+    def shown(why: Refused) -> Response:
+        return _form(request, context, staff, "book", said, why)
+
+    return forms.step(staff, said, work, shown, "/vouchers", "book-made")
 
 
 @router.get("/vouchers/issues")
@@ -136,7 +122,7 @@ def issues(
         allowed = staff.only(site or None)
         with context.reports.reading() as connection:
             rows = found.register(connection, allowed, part, household=household or None, month=month or None)
-            sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+            sites = forms.sites(connection, staff)
     except Refused as why:
         return door.refused(request, staff, why, "/vouchers/issues")
     seen = [(key, msgspec.structs.asdict(one)) for key, one in rows]
@@ -152,50 +138,36 @@ def issue_form(request: Request, context: With, site: Text = "", first_serial: T
     staff = door.staff_at(request, context, _SEE, _ISSUES)
     if isinstance(staff, Response):
         return staff
-    return _form(request, context, staff, "issue", {"site": site, "first_serial": first_serial})
+    return _form(request, context, staff, "issue", Entered({"site": [site], "first_serial": [first_serial]}))
 
 
 @router.post("/vouchers/issues/new")
-def issue(
-    request: Request,
-    context: With,
-    *,
-    csrf: Typed = "",
-    once: Typed = "",
-    site: Typed = "",
-    first_serial: Typed = "",
-    last_serial: Typed = "",
-    household: Typed = "",
-    taker: Typed = "",
-    purpose: Typed = "",
-    signature: Typed = "",
-) -> Response:
+def issue(request: Request, context: With, said: Said) -> Response:
     """Hand them out."""
     staff = door.staff_at(request, context, _SEE, _ISSUES)
     if isinstance(staff, Response):
         return staff
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/vouchers/issues")
-    said = (site, first_serial, last_serial, household, taker, purpose, signature)
-    typed = dict(zip(_ISSUE_FIELDS, said, strict=True))
-    try:
-        staff.only(site)
+
+    def work(by: By) -> None:
+        staff.only(said["site"])
         register.issue(
             context.parts,
-            site=site,
-            first_serial=_whole("first_serial", first_serial),
-            last_serial=_whole("last_serial", last_serial or first_serial),
-            household=household.strip() or None,
-            taker=taker,
-            purpose=purpose,
-            signature=signature,
-            operator=staff.name,
-            idempotency_key=once or None,
-            origin=staff.origin,
+            site=said["site"],
+            first_serial=forms.number("first_serial", said["first_serial"]),
+            last_serial=forms.number("last_serial", said["last_serial"] or said["first_serial"]),
+            household=said.or_none("household"),
+            taker=said["taker"],
+            purpose=said["purpose"],
+            signature=said["signature"],
+            operator=by.operator,
+            idempotency_key=said.once,
+            origin=by.origin,
         )
-    except Refused as why:
-        return _form(request, context, staff, "issue", typed, why)
-    return door.back_to("/vouchers/issues", said="issued")
+
+    def shown(why: Refused) -> Response:
+        return _form(request, context, staff, "issue", said, why)
+
+    return forms.step(staff, said, work, shown, "/vouchers/issues", "issued")
 
 
 @router.get("/vouchers/find")
@@ -222,7 +194,7 @@ def find(
         allowed = staff.only(site or None)
         with context.reports.reading() as connection:
             rows = found.vouchers(connection, allowed, wanted, part)
-            sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+            sites = forms.sites(connection, staff)
     except Refused as why:
         return door.refused(request, staff, why, "/vouchers/find")
     return _page(
@@ -246,38 +218,30 @@ def one(request: Request, context: With, site: Annotated[str, Path(max_length=40
 
 @router.post("/vouchers/at/{site}/{serial}")
 def move(
-    request: Request,
-    context: With,
-    site: Annotated[str, Path(max_length=40)],
-    serial: Serial,
-    *,
-    what: Annotated[Literal["return", "void"], Form()],
-    csrf: Typed = "",
-    last: Typed = "",
-    reason: Typed = "",
+    request: Request, context: With, site: Annotated[str, Path(max_length=40)], serial: Serial, said: Said
 ) -> Response:
     """Back into stock, or worth nothing from now on: this one, or all up to `last`."""
-    staff = door.staff_at(request, context, _SEE, ("POST", f"/vouchers/{what}s"))
+    what = said["what"]
+    staff = door.staff_at(request, context, _SEE, ("POST", f"/vouchers/{what}s" if what in _MOVES else ""))
     if isinstance(staff, Response):
         return staff
-    here = f"/vouchers/at/{site}/{serial}"
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to(here)
-    step = register.give_back if what == "return" else register.declare_void
-    try:
+
+    def work(by: By) -> None:
         staff.only(site)
-        step(
+        _MOVES[what](
             context.parts,
             site=site,
             first_serial=serial,
-            last_serial=_whole("last", last or str(serial)),
-            reason=reason,
-            operator=staff.name,
-            origin=staff.origin,
+            last_serial=forms.number("last", said["last"] or str(serial)),
+            reason=said["reason"],
+            operator=by.operator,
+            origin=by.origin,
         )
-    except Refused as why:
+
+    def shown(why: Refused) -> Response:
         return _one(request, context, staff, site, serial, why)
-    return door.back_to(here, said=f"voucher-{what}")
+
+    return forms.step(staff, said, work, shown, f"/vouchers/at/{site}/{serial}", f"voucher-{what}")
 
 
 def _one(
@@ -299,29 +263,32 @@ def _one(
         200 if why is None else why.status,
         voucher=voucher,
         steps=[{**step, "business_day": step["business_day"].isoformat()} for step in steps],
-        moves=[what for what in ("return", "void") if door.may(staff, "POST", f"/vouchers/{what}s")],
+        moves=[what for what in _MOVES if door.may(staff, "POST", f"/vouchers/{what}s")],
         errors={} if why is None else {"": why},
     )
 
 
 def _form(
-    request: Request, context: Context, staff: Staff, what: str, typed: dict[str, str], why: Refused | None = None
+    request: Request,
+    context: Context,
+    staff: Staff,
+    what: str,
+    said: Entered | None = None,
+    why: Refused | None = None,
 ) -> Response:
     with context.parts.store.reading() as connection:
-        sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+        sites = forms.sites(connection, staff)
         buyers = found.buyers(connection, staff.sites, Slice(None, 200))
-    names = _BOOK_FIELDS if what == "book" else _ISSUE_FIELDS
-    return _page(
+    return forms.form(
         request,
         staff,
         f"vouchers_{what}_form.html",
-        context,
-        200 if why is None else why.status,
-        typed={name: typed.get(name, "") for name in names},
-        errors={} if why is None else door.at_fields(why, names),
+        here="vouchers",
+        said=said,
+        why=why,
+        fields=_BOOK_FIELDS if what == "book" else _ISSUE_FIELDS,
         sites=[(one["id"], one["name"]) for one in sites],
         buyers=[(one["id"], one["name"]) for _, one in buyers if one["enabled"]],
-        once=random_token(18),
     )
 
 
@@ -342,22 +309,8 @@ def _page(
     return door.page(request, staff, template, status, here="vouchers", tabs=tabs, issues=hands, **dressed)
 
 
-def _whole(name: str, text: str) -> int:
-    if not text.strip().isdecimal() or len(text.strip()) > 8:
-        raise Invalid(f"{name}: a whole number")
-    return int(text)
-
-
 def _value(kind: str, text: str) -> int:
     """Minutes of an hour voucher; fen of what is typed in yuan; nothing of a whole stay."""
     if kind == "whole_stay":
         return 0
-    if kind == "hour":
-        return _whole("value", text)
-    try:
-        fen = Decimal(text.strip()) * 100
-    except InvalidOperation:
-        raise Invalid("value: yuan, with at most two decimals") from None
-    if not fen.is_finite() or fen != fen.to_integral_value() or not 0 < fen <= 1_000_000:
-        raise Invalid("value: yuan, with at most two decimals")
-    return int(fen)
+    return forms.number("value", text) if kind == "hour" else forms.fen("value", text)
