@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -54,12 +54,14 @@ class Refusals:
                 return
             untold, self._untold = self._untold, Counter()
             self._told_at = now
-        devices = sorted({(site, device) for site, device, _ in untold})
+        said: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for (site, device, what), times in sorted(untold.items()):
+            said[site, device].append(f"{what} {times}")
         try:
             with self._parts.store.writing() as connection:
                 OutcomeWriter(connection).situations(
-                    Situation(site=site, kind=KIND, subject=device, at=now, detail=_said(untold, site, device))
-                    for site, device in devices
+                    Situation(site=site, kind=KIND, subject=device, at=now, detail=", ".join(words))
+                    for (site, device), words in said.items()
                 )
                 connection.commit()
         except SQLAlchemyError as problem:
@@ -67,9 +69,5 @@ class Refusals:
             with self._lock:
                 self._untold.update(untold)
             return
-        for site, device in devices:
-            _log.warning("a device was refused", site=site, device=device, what=_said(untold, site, device))
-
-
-def _said(counted: Counter[tuple[str, str, str]], site: str, device: str) -> str:
-    return ", ".join(f"{what} {n}" for (s, d, what), n in sorted(counted.items()) if (s, d) == (site, device))
+        for (site, device), words in said.items():
+            _log.warning("a device was refused", site=site, device=device, what=", ".join(words))

@@ -107,6 +107,21 @@ def test_the_report_adds_up_what_was_watched(street: Street) -> None:
     assert report(street, day=date(2026, 3, 1)) == []
 
 
+def test_a_spell_of_days_is_cut_at_midnight(street: Street) -> None:
+    a_morning(street)
+    street.clock.set(local("2026-03-04 06:00"))
+    with street.parts.store.reading() as connection:
+        days = Period(date(2026, 3, 1), date(2026, 3, 5), SHANGHAI)
+        found, months = (uptime(connection, None, days, street.clock.now(), by) for by in ("day", "month"))
+    # d2 since ten, d1 from eleven to half past and since noon.
+    assert [(one["day"], one["online_minutes"], one["away_minutes"], one["absences"]) for one in found] == [
+        ("2026-03-02", 90, 14 * 60 + 30 + 12 * 60, 3),
+        ("2026-03-03", 0, 2 * 24 * 60, 0),
+        ("2026-03-04", 0, 2 * 6 * 60, 0),
+    ]
+    assert [(one["month"], one["absences"], one["longest_minutes"]) for one in months] == [("2026-03", 3, 24 * 60)]
+
+
 def test_a_device_out_of_service_is_neither_here_nor_away(street: Street) -> None:
     a_morning(street)
     with street.parts.store.writing() as connection:

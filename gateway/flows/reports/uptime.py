@@ -60,12 +60,11 @@ def _pieces(
     """The spell within the period, cut at midnight where it is told by days or months."""
     if by in {"device", "site"}:
         return [(f"{site}.{device}" if by == "device" else site, began, over)] if began < over else []
-    pieces = []
-    for day in asked:
-        start, end = day_bounds(day, asked.zone)
-        if began < end and over > start:
-            key = day.isoformat() if by == "day" else f"{day:%Y-%m}"
-            pieces.append((key, max(began, start), min(over, end)))
+    pieces, day = [], began.astimezone(asked.zone).date()
+    while began < over:
+        end = min(day_bounds(day, asked.zone)[1], over)
+        pieces.append((day.isoformat() if by == "day" else f"{day:%Y-%m}", began, end))
+        began, day = end, day + timedelta(days=1)
     return pieces
 
 
