@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.bridge.fittings import Fittings
 from gateway.bridge.flood_guard import FloodGuard
 from gateway.bridge.http_devices import HttpDevices
 from gateway.bridge.inbox import Inbox
@@ -45,8 +46,10 @@ class Bridge:
         self._riding = Riding()
         self.refusals = Refusals(parts)
         self._on_outcome = on_outcome
-        self.asked = HttpDevices(parts, Porch(inbox, self._left_behind), holder=name, lists=self.lists.current)
-        self.vendors = VendorTopics(parts, inbox, holder=name, current=self.lists.current)
+        self._fittings = Fittings(parts)
+        porch, current = Porch(inbox, self._left_behind), self.lists.current
+        self.asked = HttpDevices(parts, porch, holder=name, lists=current, fittings=self._fittings)
+        self.vendors = VendorTopics(parts, inbox, holder=name, current=current, fittings=self._fittings)
         self.worker = Worker(
             parts,
             inbox=inbox,
@@ -82,7 +85,14 @@ class Bridge:
         from gateway.bridge.door import Door  # noqa: PLC0415
         from gateway.bridge.door_server import DoorServer  # noqa: PLC0415
 
-        door = Door(self._parts, inbox, self._riding, left_behind=self.link.acknowledge, refused=self.refusals.count)
+        door = Door(
+            self._parts,
+            inbox,
+            self._riding,
+            left_behind=self.link.acknowledge,
+            refused=self.refusals.count,
+            fittings=self._fittings,
+        )
         return DoorServer(door.app, *where)
 
     def start(self) -> None:

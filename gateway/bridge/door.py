@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
@@ -33,6 +33,7 @@ from controllers.adapters.port import Accepted, Adapter, CannotCarryOut, Deliver
 from controllers.adapters.registry import ADAPTERS
 from controllers.adapters.riding import as_it_can
 from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
+from gateway.bridge.fittings import Fittings
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
@@ -43,7 +44,7 @@ from gateway.flows.inbound import Rejected
 from gateway.flows.refusals import Refused
 from gateway.publish.outbox import claim
 from gateway.runtime.logs import logger
-from gateway.store.fittings import Fitted, load_fittings
+from gateway.store.fittings import Fitted
 from gateway.wiring import Parts
 
 _log = logger(__name__)
@@ -51,7 +52,7 @@ _log = logger(__name__)
 ANSWER_WITHIN_SECONDS = 3.0
 """How long a request waits for its decision: devices give up after five and more."""
 _BODY_WITHIN_SECONDS = 10.0
-_FITTINGS_EVERY_SECONDS = 5.0
+_FITTINGS_EVERY_SECONDS = 1.0
 _DUE_EVERY_SECONDS = 0.25
 _QUARANTINED_BYTES_MAX = 64 * 1024
 _METHODS = ["GET", "POST", "PUT"]
@@ -74,7 +75,10 @@ class Door:
         left_behind: Callable[[Sequence[Raw]], None] = lambda _: None,
         refused: Callable[[str, str, int], None] = lambda *_: None,
         answer_within_seconds: float = ANSWER_WITHIN_SECONDS,
+        fittings: Fittings | None = None,
     ) -> None:
+        self._fittings = fittings or Fittings(parts)
+        self._found: Mapping[tuple[str, str], Fitted] | None = None
         self._parts = parts
         self._porch = Porch(inbox, left_behind)
         self._riding = riding
@@ -89,8 +93,16 @@ class Door:
 
     def look(self) -> None:
         """Read from the site file's tables which devices there are. Raises what the database raises."""
-        with self._parts.store.reading() as connection:
-            found = load_fittings(connection, self._parts.settings.zone)
+        self._follow(self._fittings.look())
+
+    def _look_again(self) -> None:
+        with contextlib.suppress(SQLAlchemyError):  # what was known still stands
+            self._follow(self._fittings.lately())
+
+    def _follow(self, found: Mapping[tuple[str, str], Fitted]) -> None:
+        if found is self._found:
+            return
+        self._found = found
         self._fitted = {who: _by_http(fitted) for who, fitted in found.items() if fitted.vendor in ADAPTERS}
         self._riding.serve(
             frozenset(
@@ -259,8 +271,7 @@ class Door:
                 self._porch.put(DeviceName(*joined.who), joined.said, now)
             if time.monotonic() - looked > _FITTINGS_EVERY_SECONDS:
                 looked = time.monotonic()
-                with contextlib.suppress(SQLAlchemyError):
-                    await run_in_threadpool(self.look)
+                await run_in_threadpool(self._look_again)
             await asyncio.sleep(_DUE_EVERY_SECONDS)
 
 

@@ -21,6 +21,7 @@ from controllers.adapters.port import Delivery
 from controllers.adapters.registry import ADAPTERS
 from controllers.commands import WholeList
 from gateway.bridge.asked import Account
+from gateway.bridge.fittings import Fittings
 from gateway.bridge.http_orders import MOVES_WITHIN_SECONDS, Due
 from gateway.bridge.porch import Porch
 from gateway.flows.credentials import DeviceName
@@ -29,7 +30,7 @@ from gateway.flows.outcome import PlannedCommand
 from gateway.jobs.lease import Lease
 from gateway.publish.outbox import Waiting
 from gateway.runtime.logs import logger
-from gateway.store.fittings import Access, Fitted, load_access, load_fittings
+from gateway.store.fittings import Fitted, load_access
 from gateway.wiring import Parts
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
-_LOOK_EVERY_SECONDS = 5.0
+# Others of this bridge follow what is found within a second: in all the five that are promised.
+_LOOK_EVERY_SECONDS = 4.0
 _DUE_EVERY_SECONDS = 0.25
 _STOP_SECONDS = 3.0
 
@@ -53,7 +55,9 @@ class HttpDevices:
         holder: str,
         lists: Callable[[str], WholeList | None] = lambda _: None,
         moves_within: float = MOVES_WITHIN_SECONDS,
+        fittings: Fittings | None = None,
     ) -> None:
+        self._fittings = fittings or Fittings(parts)
         self._parts, self._porch, self._lists = parts, porch, lists
         self._moves_within = moves_within
         self._lease = Lease(parts.store, parts.clock, holder=holder, name="devices")
@@ -105,11 +109,8 @@ class HttpDevices:
 
     def look(self) -> None:
         """Read from the site file's tables which devices there are. Raises what the database raises."""
-        with self._parts.store.reading() as connection:
-            fitted = load_fittings(connection, self._parts.settings.zone)
-            access = load_access(connection)
-        asked = {DeviceName(*who): one for who, one in fitted.items() if _asked(one)}
-        accounts = self._accounts(access) if access else {}
+        asked = {DeviceName(*who): one for who, one in self._fittings.look().items() if _asked(one)}
+        accounts = self._accounts() if asked else {}
         with self._lock:
             if not self._stopping.is_set():
                 self._served = frozenset(asked)
@@ -197,7 +198,9 @@ class HttpDevices:
             with self._lock:  # not yet, or too much at once: the outbox offers it again, or lets it expire
                 self._begun.pop((due.site, due.id), None)
 
-    def _accounts(self, access: Mapping[tuple[str, str], Access]) -> dict[DeviceName, Account]:
+    def _accounts(self) -> dict[DeviceName, Account]:
+        with self._parts.store.reading() as connection:
+            access = load_access(connection)
         seals = LoginSeals(self._parts.settings.secret())
         found = {}
         for who, one in access.items():

@@ -13,7 +13,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -36,6 +36,7 @@ from controllers.adapters.port import (
 from controllers.adapters.riding import as_it_can
 from controllers.commands import Action, WholeList
 from controllers.events import CommandResult, Kind, Outcome, PlateEvent, Undecodable
+from gateway.bridge.fittings import Fittings
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
@@ -51,7 +52,7 @@ from gateway.flows.outcome import PlannedCommand
 from gateway.flows.refusals import Refused
 from gateway.publish.outbox import Waiting, claim
 from gateway.runtime.logs import logger
-from gateway.store.fittings import load_fittings
+from gateway.store.fittings import Fitted
 from gateway.wiring import Parts
 
 _log = logger(__name__)
@@ -59,7 +60,6 @@ _log = logger(__name__)
 _QUEUED_MAX = 4_000
 _QUEUED_BYTES_MAX = 64 * 1024 * 1024
 _QUARANTINED_BYTES_MAX = 64 * 1024
-_LOOK_EVERY_SECONDS = 5.0
 _TURN_SECONDS = 0.25
 _DRAINED_WITHIN_SECONDS = 2.0
 _AT_ONCE = 20
@@ -88,8 +88,11 @@ class VendorTopics:
         *,
         holder: str = "bridge",
         current: Callable[[str], WholeList | None] = lambda _: None,
+        fittings: Fittings | None = None,
     ) -> None:
         """`holder`: this bridge, as its lease knows it; `current`: a site's offline list as it is now."""
+        self._fittings = fittings or Fittings(parts)
+        self._fitted: Mapping[tuple[str, str], Fitted] | None = None
         self._parts = parts
         self._inbox = inbox
         self._porch = Porch(inbox, self._acknowledge)
@@ -105,7 +108,6 @@ class VendorTopics:
         self._due: deque[Debt] = deque()
         self._barriers = Barriers(parts)
         self._met: set[DeviceName] = set()
-        self._looked_at = 0.0
         self._bell = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="vendor-devices", daemon=True)
@@ -139,12 +141,13 @@ class VendorTopics:
 
     def look(self) -> None:
         """Which devices there are. Raises what the database raises."""
+        self._follow(self._fittings.look())
+
+    def _follow(self, fitted: Mapping[tuple[str, str], Fitted]) -> None:
         assert self._link is not None
-        with self._parts.store.reading() as connection:
-            found = load_fittings(connection, self._parts.settings.zone)
-        self._estate = VendorEstate(found)
-        self._looked_at = time.monotonic()
-        self._link.also(self._estate.topics)
+        if fitted is not self._fitted:
+            self._fitted, self._estate = fitted, VendorEstate(fitted)
+            self._link.also(self._estate.topics)
 
     # ------------------------------------------------------------------ the network thread
 
@@ -298,10 +301,9 @@ class VendorTopics:
     def _look_again(self) -> None:
         if self._estate is None:
             self.look()
-        elif time.monotonic() - self._looked_at > _LOOK_EVERY_SECONDS:
-            self._looked_at = time.monotonic()
-            with contextlib.suppress(SQLAlchemyError):  # what was known still stands
-                self.look()
+            return
+        with contextlib.suppress(SQLAlchemyError):  # what was known still stands
+            self._follow(self._fittings.lately())
 
     def _came(self, raw: Raw) -> None:
         message = Published(topic=raw.topic, payload=raw.payload, retained=raw.retained)
