@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, or_, select
 
 from billing.ledger import Posting, give_back
 from controllers.passages import State
@@ -38,7 +38,7 @@ _SHIFT = t.Shift.__table__.c
 STATES = ("proposed", "approved", "refused", "paid")
 # A payment is one visit's: nobody gives it back in more parts.
 REFUNDS_MAX = 20
-_OF_A_STAY = 10_000
+_NO_PAYMENT = "there is no such payment, or not for you"
 
 
 class NotCash(Refused):
@@ -218,40 +218,45 @@ def refunds(
 
 def payments(connection: Connection, stay_id: str, page: Slice) -> list[tuple[tuple[datetime, str], StayPayment]]:
     """The payments of a stay, newest first, each with its key for paging."""
-    site = stay_id.partition(".")[0]
-    back = (
-        select(func.coalesce(func.sum(REFUND.amount_fen), 0))
-        .where(REFUND.site_id == _PAYMENT.site_id, REFUND.payment_id == _PAYMENT.id, REFUND.state != "refused")
-        .scalar_subquery()
-    )
-    conditions = [_PAYMENT.site_id == site, _PAYMENT.stay_id == stay_id]
+    conditions = [_PAYMENT.site_id == stay_id.partition(".")[0], _PAYMENT.stay_id == stay_id]
     if page.after is not None:
         at, last = page.after
         conditions.append(or_(_PAYMENT.at < at, and_(_PAYMENT.at == at, _PAYMENT.id < last)))
     rows = connection.execute(
-        select(
-            _PAYMENT.id,
-            _PAYMENT.channel,
-            _PAYMENT.amount_fen,
-            _PAYMENT.at,
-            _PAYMENT.operator,
-            back.label("refunds_fen"),
-        )
-        .where(*conditions)
-        .order_by(_PAYMENT.at.desc(), _PAYMENT.id.desc())
-        .limit(page.limit + 1)
+        _paid().where(*conditions).order_by(_PAYMENT.at.desc(), _PAYMENT.id.desc()).limit(page.limit + 1)
     )
-    return [
-        ((row.at, row.id), StayPayment(stay=stay_id, **{**row._asdict(), "refunds_fen": int(row.refunds_fen)}))
-        for row in rows
-    ]
+    return [((row.at, row.id), _stay_payment(row)) for row in rows]
 
 
 def one_payment(parts: Parts, payment_id: str) -> StayPayment:
     """One payment. Raises `NotFound`."""
     with parts.store.reading() as connection:
-        stay = _payment(connection, payment_id).stay_id
-        return next(one for _, one in payments(connection, stay, Slice(None, _OF_A_STAY)) if one.id == payment_id)
+        row = connection.execute(_paid().where(*_this(payment_id))).one_or_none()
+    if row is None:
+        raise NotFound(_NO_PAYMENT)
+    return _stay_payment(row)
+
+
+def _paid() -> Select[Any]:
+    """Payments, each with what of it is given back or proposed to be."""
+    back = (
+        select(func.coalesce(func.sum(REFUND.amount_fen), 0))
+        .where(REFUND.site_id == _PAYMENT.site_id, REFUND.payment_id == _PAYMENT.id, REFUND.state != "refused")
+        .scalar_subquery()
+    )
+    return select(
+        _PAYMENT.stay_id.label("stay"),
+        _PAYMENT.id,
+        _PAYMENT.channel,
+        _PAYMENT.amount_fen,
+        _PAYMENT.at,
+        _PAYMENT.operator,
+        back.label("refunds_fen"),
+    )
+
+
+def _stay_payment(row: Row[Any]) -> StayPayment:
+    return StayPayment(**{**row._asdict(), "refunds_fen": int(row.refunds_fen)})
 
 
 def one_refund(parts: Parts, refund_id: str) -> CashRefund:
@@ -308,11 +313,15 @@ def _drawer(connection: Connection, site: str, by: By, fen: int) -> str:
 
 
 def _payment(connection: Connection, payment_id: str, *, locking: bool = False) -> Any:
-    wanted = select(*_PAYMENT).where(at_each(t.Payment.site_id, None), _PAYMENT.id == payment_id)
+    wanted = select(*_PAYMENT).where(*_this(payment_id))
     row = connection.execute(wanted.with_for_update() if locking else wanted).one_or_none()
     if row is None:
-        raise NotFound("there is no such payment, or not for you")
+        raise NotFound(_NO_PAYMENT)
     return row
+
+
+def _this(payment_id: str) -> tuple[ColumnElement[bool], ...]:
+    return at_each(t.Payment.site_id, None), _PAYMENT.id == payment_id
 
 
 def _of(connection: Connection, payment: Any) -> list[Any]:

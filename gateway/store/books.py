@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, true
 
 from billing.close import Openings, Passage, Record, Sealed
 from billing.ledger import Posting as PostingLine
@@ -189,9 +189,9 @@ def has_begun(connection: Connection, site: str, day: date) -> bool:
     return began is None or began <= day
 
 
-def first_day(connection: Connection, sites: Iterable[str]) -> date | None:
+def first_day(connection: Connection, sites: Sequence[str]) -> date | None:
     """How far back the books of sites reach: by a close, by what is posted, or by when they were opened."""
-    held = books_of(connection)
+    held = books_of(connection, sites)
     begins = [
         day
         for site in sites
@@ -272,9 +272,10 @@ def enabled_sites(connection: Connection) -> dict[str, str]:
     return dict(sorted((row[0], row[1]) for row in rows))
 
 
-def books_of(connection: Connection) -> dict[str, tuple[date, date | None]]:
-    """(opened on, closed through) by site."""
-    rows = connection.execute(select(SiteBooks.site_id, SiteBooks.opened_on, SiteBooks.closed_through))
+def books_of(connection: Connection, sites: Sequence[str] | None = None) -> dict[str, tuple[date, date | None]]:
+    """(opened on, closed through) by site; None: of every site."""
+    these = true() if sites is None else SiteBooks.site_id.in_(sites)
+    rows = connection.execute(select(SiteBooks.site_id, SiteBooks.opened_on, SiteBooks.closed_through).where(these))
     return {site: (opened_on, closed_through) for site, opened_on, closed_through in rows}
 
 
