@@ -196,6 +196,8 @@ class SiteDay(BaseModel):
     state: Literal["open", "closed"]
     sequence: int | None
     hash: str | None
+    closed_at: datetime | None
+    closed_by: str | None = Field(description="null: the nightly job")
     reconciled: bool = Field(description="whether its records were matched whole, and that is sealed")
     reconciled_hash: str | None
     missing: list[ExpectedStatement] = Field(description="statements that had not come when it was matched last")

@@ -208,6 +208,7 @@ _DAYS: Final = (
     ),
     ("money.today", "今天", "today"),
     ("money.closed", "已日结", "closed"),
+    ("money.by_the_job", "系统自动", "by itself"),
     ("money.open", "未日结", "open"),
     ("money.reconciled", "已对账", "reconciled"),
     ("money.not_yet", "未完成", "not yet"),

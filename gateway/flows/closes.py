@@ -14,14 +14,15 @@ from gateway.store.tables import DayClose, Site, SiteBooks
 
 
 def day(connection: Connection, allowed: Sites, wanted: date) -> dict[str, Any]:
-    """The day at each site: `closed`, with the sequence and hash of its close, or `open`; and how far it is reconciled.
+    """The day at each site: `closed`, with the sequence and hash of its close, when and by whom (None: the job), or `open`; and how far
+    it is reconciled.
 
     `street_hash` where all are closed. `missing`: statements of channels that are expected and have not come.
     """
     sealed = {
         row.site_id: row
         for row in connection.execute(
-            select(DayClose.site_id, DayClose.sequence, DayClose.hash).where(
+            select(DayClose.site_id, DayClose.sequence, DayClose.hash, DayClose.sealed_at, DayClose.operator).where(
                 within(DayClose.site_id, allowed), DayClose.kind == "close", DayClose.day == wanted
             )
         )
@@ -39,6 +40,8 @@ def day(connection: Connection, allowed: Sites, wanted: date) -> dict[str, Any]:
             "state": "closed" if site in sealed else "open",
             "sequence": sealed[site].sequence if site in sealed else None,
             "hash": bytes(sealed[site].hash).hex() if site in sealed else None,
+            "closed_at": sealed[site].sealed_at if site in sealed else None,
+            "closed_by": sealed[site].operator if site in sealed else None,
             "reconciled": matched[site].sealed,
             "reconciled_hash": matched[site].hash,
             "missing": matched[site].missing,

@@ -78,6 +78,11 @@ def sites(connection: Connection, allowed: Sites, page: Slice, *, disabled: bool
     ]
 
 
+def site_names(connection: Connection) -> dict[str, str]:
+    """What people call each site, by id; those out of service too."""
+    return {row.id: row.name for row in connection.execute(select(Site.id, Site.name))}
+
+
 def vehicles_inside(connection: Connection, allowed: Sites) -> dict[str, int]:
     """Stays in the state `inside`, by site."""
     # Written out, not bound: a database uses a partial index only where it can see that its condition holds.

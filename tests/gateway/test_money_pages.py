@@ -122,6 +122,27 @@ class TestDoors:
             == days[-1:]
         )
 
+    def test_a_closed_day_says_by_whom_and_offers_no_close(self, desk: Desk) -> None:
+        desk.hires("fin", "finance")
+        desk.night(DAY - timedelta(days=1))
+        desk.clock.set(local("2026-03-03 08:00"))
+        fin = desk.at("fin")
+        pages = (SITE_DAY, f"/money/days/{DAY}")
+        for where in pages:
+            assert f"/money/days/{DAY}/close" in fin.get(where).text, where
+        assert sends(fin, f"/money/days/{DAY}/close", pages[1], site="").status_code == 303
+        for where in pages:
+            page = content_of(fin.get(where))
+            assert f"/money/days/{DAY}/close" not in page, where
+            assert re.search(r"2026-03-03 08:00:00</time> fin</small>", page), where
+
+    def test_a_site_has_its_name(self, desk: Desk) -> None:
+        desk.found()
+        desk.opens()
+        for path in ("/money/breaks", "/money/shifts"):
+            rows = content_of(desk.at("zhao").get(path)).split("<tbody>")[1]
+            assert "信义坊" in rows, path
+
     def test_every_page_says_everything_in_both_languages(self, desk: Desk) -> None:
         desk.hires("boss", "finance")
         name, shift = desk.found(), desk.opens()

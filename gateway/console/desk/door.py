@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from gateway.api.problems import NotSignedIn
 from gateway.api.sessions import same
 from gateway.console.desk import sections
 from gateway.console.rendering import render
+from gateway.flows import reading
 from gateway.flows.refusals import Refused
 
 
@@ -45,15 +47,24 @@ def page(
 ) -> Response:
     """A working page. `here` is its name in `sections`, or that of the page to which it belongs.
 
-    Templates have `may(method, path)`, and `said`: what `back_to(…, said=…)` has to say of the form before.
+    Templates have `may(method, path)`, `site_name(id)`, and `said`: what `back_to(…, said=…)` has to say of the form before.
     """
 
     def this_may(method: str, path: str) -> bool:
         return may(staff, method, path)
 
+    @cache
+    def names() -> dict[str, str]:
+        with request.app.state.context.parts.store.reading() as connection:
+            return reading.site_names(connection)
+
+    def site_name(site: str) -> str:
+        return names().get(site, site)
+
     said = request.query_params.get("said", "") if request.method == "GET" else ""
     menu = sections.menu(this_may, here)
-    return render(request, template, status, staff=staff, menu=menu, may=this_may, said=said, **values)
+    shared = {"staff": staff, "menu": menu, "may": this_may, "site_name": site_name, "said": said}
+    return render(request, template, status, **shared, **values)
 
 
 def refused(request: Request, staff: Staff, why: Refused, back: str) -> Response:

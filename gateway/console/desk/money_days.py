@@ -112,18 +112,17 @@ def site_day(request: Request, context: With, day: Day, site: Site, *, preview: 
 def _day_page(request: Request, context: Context, staff: Staff, day: date, why: Refused | None = None) -> Response:
     with context.reports.reading() as connection:
         found = closes.day(connection, staff.sites, day)
-        names = {one["id"]: one["name"] for one in forms.sites(connection, staff)}
+    sums, over = _summed(found), day < _today(context)
     return forms.form(
         request,
         staff,
         "money_day.html",
         here=HERE,
         why=why,
-        day=found,
-        sums=_summed(found),
-        names=names,
-        over=day < _today(context),
-        acts=[what for what, call in _CALLS.items() if door.may(staff, *call)],
+        day=in_zone(found, context.parts.settings.zone),
+        sums=sums,
+        over=over,
+        acts=_acts(staff, over and sums["closed"] < sums["sites"], sums["reconciled"] < sums["sites"]),
         beside=_beside(day),
     )
 
@@ -146,7 +145,6 @@ def _site_page(
             record = books.close_of(connection, site, day)
             matched = reconciled.days(connection, [site], day)[0]
             breaks = _breaks(connection, context, staff, site, day)
-            names = {one["id"]: one["name"] for one in forms.sites(connection, staff)}
         if record is None and preview:
             record, sealed = close.preview(parts, site, day), False
     except NotFound as gone:
@@ -154,6 +152,7 @@ def _site_page(
     except Refused as not_yet:
         why = why or not_yet
     document = None if record is None else read_document(record.canonical)
+    over, still_open = day < _today(context), stands["state"] == "open"
     return forms.form(
         request,
         staff,
@@ -161,19 +160,24 @@ def _site_page(
         here=HERE,
         why=why,
         site=site,
-        name=names.get(site, site),
         day=day.isoformat(),
-        stands=stands,
+        stands=in_zone(stands, parts.settings.zone),
         closed=None if document is None else _told(document, merged=open_to_all(staff.role)),
         sealed=sealed,
         matched=msgspec.to_builtins(matched),
         channels=_channels(matched, document),
         was_matched=matched.run > 0,
         breaks=breaks,
-        over=day < _today(context),
-        acts=[what for what, call in _CALLS.items() if door.may(staff, *call)],
+        over=over,
+        acts=_acts(staff, over and still_open, not stands["reconciled"]),
         beside=_beside(day),
     )
+
+
+def _acts(staff: Staff, to_close: bool, to_match: bool) -> list[str]:
+    """What this reader may do with a day: what is sealed is neither closed nor matched again."""
+    open_ways = (("close", to_close), ("reconcile", to_match))
+    return [what for what, still in open_ways if still and door.may(staff, *_CALLS[what])]
 
 
 def _stands(connection: Connection, site: str, day: date) -> dict[str, Any]:
