@@ -37,7 +37,8 @@ class ListKeeper:
         self._link: Sender | None = None
         self._lists: dict[str, Published] = {}
         self._devices: dict[str, list[str]] = {}
-        self._reported: dict[tuple[str, str], int] = {}
+        # None: it is there, and does not say which it has.
+        self._reported: dict[tuple[str, str], int | None] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -75,18 +76,18 @@ class ListKeeper:
                 if not one.status.online:
                     self._reported.pop((one.site, one.device), None)
                     continue
-                self._reported[one.site, one.device] = one.status.list_version
+                self._reported[one.site, one.device] = None if one.heartbeat else one.status.list_version
             self._parts.metrics.devices_online.set(len(self._reported))
         if self.behind():
             self._wake.set()
 
     def behind(self) -> list[tuple[str, str]]:
-        """Devices that said another version than the current one. A version below 0 says nothing of a list."""
+        """Devices that said another version than the current one."""
         with self._lock:
             return [
                 (site, device)
                 for (site, device), version in self._reported.items()
-                if version >= 0 and site in self._lists and self._lists[site].whole.version != version
+                if version is not None and site in self._lists and self._lists[site].whole.version != version
             ]
 
     def _run(self) -> None:

@@ -97,9 +97,9 @@ def inbound(device: DeviceName, one: Said, now: datetime, *, part: bool = False,
         )
     if isinstance(one, DeviceStatus):
         offset = None if one.at is None else (one.at - now) // timedelta(milliseconds=1)
-        # Which list it has it does not say: below 0, so that nobody takes it for being behind.
-        status = replace(one, list_version=-1)
-        return StatusIn(site=device.site, device=device.device, status=status, received_at=now, offset_ms=offset)
+        return StatusIn(
+            site=device.site, device=device.device, status=one, received_at=now, offset_ms=offset, heartbeat=True
+        )
     return None
 
 

@@ -49,13 +49,17 @@ class ResultIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusIn(msgspec.Struct, frozen=True, kw_only=True):
-    """`offset_ms` is None for a retained status: it says nothing of the clock now."""
+    """`offset_ms` is None for a retained status: it says nothing of the clock now.
+
+    `heartbeat`: another vendor's, which says little more than that it beats, and never which list its device has.
+    """
 
     site: str
     device: str
     status: DeviceStatus
     received_at: datetime
     offset_ms: int | None
+    heartbeat: bool = False
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):

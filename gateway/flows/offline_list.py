@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from controllers.commands import ListDelta, ListEntry, WholeList
 from gateway.store import tables as t
@@ -20,6 +23,11 @@ from gateway.wiring import Parts
 # Without an end in the register, a list that is not renewed holds this long.
 _WITHOUT_END = timedelta(days=90)
 _DELTA_MAX = 200
+# Of two that store a site's first list at the same instant the second waits for the first, and then finds its work done.
+_BEGUN: dict[str, Any] = {
+    "postgresql": postgres_insert(t.OfflineList).on_conflict_do_nothing(),
+    "sqlite": sqlite_insert(t.OfflineList).on_conflict_do_nothing(),
+}
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -98,26 +106,25 @@ def entries(connection: Connection, estate: Estate, site: str, now: datetime) ->
 def _store(parts: Parts, site: str, wanted: dict[str, datetime], now: datetime) -> Published:
     """A new version. Two bridges may get here at once: the row's lock lets one through, the other finds its work done."""
     table = t.OfflineList
+    begun = {"site_id": site, "version": 0, "previous_version": 0, "digest": "", "entries": {}, "changed_at": now}
     with parts.store.writing() as connection:
-        row = connection.execute(select(table.__table__).where(table.site_id == site).with_for_update()).one_or_none()
-        if row is not None and row.digest == _digest(wanted):
+        connection.execute(_BEGUN[connection.dialect.name], begun)
+        row = connection.execute(select(table.__table__).where(table.site_id == site).with_for_update()).one()
+        if row.digest == _digest(wanted):
             return Published(site, _whole(row.version, wanted), None)
-        before = {plate: datetime.fromisoformat(until) for plate, until in row.entries.items()} if row else {}
-        version = row.version + 1 if row else 1
+        version = row.version + 1
         values = {
             "version": version,
-            "previous_version": row.version if row else 0,
+            "previous_version": row.version,
             "digest": _digest(wanted),
             "entries": {plate: until.isoformat() for plate, until in sorted(wanted.items())},
             "changed_at": now,
         }
-        if row is None:
-            connection.execute(insert(table).values(site_id=site, **values))
-        else:
-            connection.execute(update(table).where(table.site_id == site).values(**values))
+        connection.execute(update(table).where(table.site_id == site).values(**values))
         connection.commit()
-    delta = _delta(version, before, wanted) if row is not None else None
-    return Published(site, _whole(version, wanted), delta)
+    before = {plate: datetime.fromisoformat(until) for plate, until in row.entries.items()}
+    # What a device without a first version has, nobody knows.
+    return Published(site, _whole(version, wanted), _delta(version, before, wanted) if row.version else None)
 
 
 def _delta(version: int, before: dict[str, datetime], after: dict[str, datetime]) -> ListDelta | None:

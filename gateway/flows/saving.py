@@ -175,10 +175,10 @@ class _Upserts:
 def _told_by(one: StatusIn) -> tuple[str, ...]:
     """The columns that a status says something of; what else is known of its device still stands.
 
-    A retained one says nothing of the clock; a heartbeat of another vendor little more than that it beats, and never which list it has.
+    A retained one says nothing of the clock; of a heartbeat counts what it says besides that it beats.
     """
     said: tuple[str, ...] = _SAID
-    if one.status.list_version < 0:
+    if one.heartbeat:
         more = {"barrier": one.status.barrier, "firmware": one.status.firmware}
         said = ("online", "seen_at", *(name for name, value in more.items() if value))
     return said if one.offset_ms is None else (*said, "clock_offset_ms")
