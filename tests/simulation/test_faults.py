@@ -121,6 +121,25 @@ def test_the_command_counts_what_it_did() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_who_is_interrupted_is_told_what_is_done(signal: str) -> None:
+    program = (
+        "import os, signal\n"
+        "from gateway.cli.main import main\n"
+        "from gateway.cli.simulate.faults import many\n"
+        "def interrupted(seeds, *given):\n"
+        "    yield from runs(seeds[:1], *given)\n"
+        f"    os.kill(os.getpid(), signal.{signal})\n"
+        "    yield from runs(seeds[1:], *given)\n"
+        "runs, many.results = many.results, interrupted\n"
+        "main(['simulate', 'faults', '--seeds', '100000', '--json'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 130, done.stderr
+    assert json.loads(done.stdout)["runs"] == 1
+    assert done.stderr == ""
+
+
 def test_bad_usage_is_one_line() -> None:
     done = parkgate("simulate", "faults", "--loss", "2")
     assert done.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -60,7 +61,8 @@ def faults(seeds: int, first: int, jobs: int, trace: bool, as_json: bool, **give
     """The whole service against a world that loses, doubles, delays and crashes, in one process from a seed.
 
     Each seed draws its own mix of faults; an option sets one for all seeds. After each run the invariants are checked against
-    what the vehicles truly did. The first failure is printed with the command that runs it again.
+    what the vehicles truly did. The first failure is printed with the command that runs it again. Interrupted, it tells of the
+    runs that are done.
     """
     from gateway.cli.simulate.faults import many
 
@@ -72,6 +74,8 @@ def faults(seeds: int, first: int, jobs: int, trace: bool, as_json: bool, **give
     began = time.monotonic()
     tally = many.Tally()
     found = many.results(range(first, first + seeds), set_to, min(jobs, seeds))
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    stopped = False
     try:
         with click.progressbar(
             length=seeds, label="Simulating", file=sys.stderr, hidden=not sys.stderr.isatty()
@@ -81,6 +85,8 @@ def faults(seeds: int, first: int, jobs: int, trace: bool, as_json: bool, **give
                 bar.update(1)
                 if tally.failure is not None:
                     break
+    except KeyboardInterrupt:
+        stopped = True
     finally:
         found.close()
     seconds = time.monotonic() - began
@@ -89,6 +95,8 @@ def faults(seeds: int, first: int, jobs: int, trace: bool, as_json: bool, **give
         number, why = tally.failure.broken
         again = _again(tally.failure.seed, set_to)
         raise CheckFailed(f"invariant {number} does not hold: {why}; again: {again}")
+    if stopped:
+        sys.exit(130)
 
 
 def _traced(seed: int, set_to: dict[str, float]) -> None:

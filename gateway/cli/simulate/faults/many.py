@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -50,12 +51,18 @@ def results(seeds: Sequence[int], set_to: Mapping[str, float], jobs: int) -> Gen
                 yield Run(ground, seed, draw(seed, set_to)).go()
         return
     spawning = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawning, initializer=quiet) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawning, initializer=_begin) as pool:
         asked = [(seed, dict(set_to)) for seed in seeds]
         try:
             yield from pool.map(_one, asked, chunksize=_SEEDS_AT_ONCE)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Whoever interrupts a terminal's processes interrupts all of them: the first of them ends the others."""
+    quiet()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _one(asked: tuple[int, dict[str, float]]) -> Result:
