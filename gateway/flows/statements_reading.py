@@ -53,12 +53,24 @@ def statements(
     return [((row.day.isoformat(), row.id), _document(row)) for row in connection.execute(query)]
 
 
+def statement(connection: Connection, sites: Sites, statement_id: str) -> Document:
+    """One of them, also where another took its place. Raises `NotFound` for one of another's account."""
+    row = connection.execute(select(_S).where(_S.id == statement_id, _seen(sites))).first()
+    if row is None:
+        raise NotFound("there is no such statement, or not for you")
+    return _document(row)
+
+
+def from_line(line: int, limit: int) -> Slice:
+    """The page of a statement's rows that begins with a line."""
+    return Slice((_key(line - 1), ""), limit)
+
+
 def rows(
     connection: Connection, sites: Sites, statement_id: str, page: Slice
 ) -> list[tuple[tuple[Any, ...], Document]]:
     """A statement's rows of these sites, by line. Raises `NotFound` for a statement of another's account."""
-    if connection.execute(select(_S.id).where(_S.id == statement_id, _seen(sites))).first() is None:
-        raise NotFound("there is no such statement, or not for you")
+    statement(connection, sites, statement_id)
     at_each = select(Site.id) if sites is None else select(Site.id).where(Site.id.in_(sorted(sites)))
     query = (
         select(_R)
@@ -68,7 +80,11 @@ def rows(
     )
     if page.after is not None:
         query = query.where(_R.line > _place(int, page))
-    return [((f"{row.line:0{_LINE_DIGITS}d}", ""), _row(row)) for row in connection.execute(query)]
+    return [((_key(row.line), ""), _row(row)) for row in connection.execute(query)]
+
+
+def _key(line: int) -> str:
+    return f"{line:0{_LINE_DIGITS}d}"
 
 
 def _place(read: Callable[[str], Any], page: Slice) -> Any:

@@ -6,12 +6,14 @@ import io
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from gateway.api import statement_shapes as shapes
 from gateway.api.context import Context, Staff, With
+from gateway.api.lists import ByName
+from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.statements import UNPACKED_MAX, ChannelName, who
 from gateway.console.desk import door, forms
@@ -28,6 +30,7 @@ HERE: Final = "statements"
 WHERE: Final = "/money/statements"
 UPLOAD: Final = WHERE + "/import"
 _SEE: Final = ("GET", "/statements")
+_ROWS: Final = ("GET", "/statements/{bill}/rows")
 _CALLS: Final = {
     "import": ("POST", "/statements/import"),
     "empty": ("POST", "/statements/empty"),
@@ -37,6 +40,8 @@ _CHANNELS: Final = ("wechat", "alipay", "unionpay", "cash")
 _KINDS: Final = ("trade", "payments", "refunds", "fund_flow", "count")
 _DAYS_SHOWN: Final = 7
 _A_DAY_MAX: Final = 200
+# What stands around a line says what it is.
+_BEFORE_A_LINE: Final = 3
 _FIELDS: Final = ("file", "channel", "merchant", "day", "kind")
 Until = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
@@ -116,6 +121,39 @@ def fetch(request: Request, context: With, said: Said) -> Response:
     except Refused as why:
         return door.refused(request, staff, why, WHERE)
     return door.page(request, staff, "money_fetched.html", here=HERE, day=asked.day.isoformat(), found=found)
+
+
+@router.get(WHERE + "/{bill}")
+def rows(
+    request: Request,
+    context: With,
+    bill: Annotated[str, Path(max_length=64)],
+    part: ByName,
+    *,
+    line: Annotated[int | None, Query(ge=1, le=9_999_999)] = None,
+) -> Response:
+    """What the channel said, row by row, of the reader's sites; `line`: from there on, that one marked."""
+    staff = door.staff_at(request, context, _ROWS)
+    if isinstance(staff, Response):
+        return staff
+    if line is not None and part.after is None:
+        part = statements_reading.from_line(max(line - _BEFORE_A_LINE, 1), part.limit)
+    try:
+        with context.reports.reading() as connection:
+            statement = statements_reading.statement(connection, staff.sites, bill)
+            found = statements_reading.rows(connection, staff.sites, bill, part)
+    except Refused as why:
+        return door.refused(request, staff, why, WHERE)
+    zone = context.parts.settings.zone
+    return door.page(
+        request,
+        staff,
+        "money_statement_rows.html",
+        here=HERE,
+        statement=in_zone({**statement, "day": statement["day"].isoformat()}, zone),
+        found=in_zone(sliced(found, part.limit), zone),
+        line=line,
+    )
 
 
 def uploading(request: Request, context: With) -> Staff | Response:
