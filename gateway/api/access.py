@@ -191,6 +191,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/lanes/{lane_id}/code/rotation"): frozenset({MANAGER}),
     # For who works on it: whoever only reads sees what was read.
     ("GET", "/api/v1/exceptions/{item_id}/picture"): _ATTENDS,
+    ("GET", "/api/v1/events/{site}/{device}/{event}/picture"): _ATTENDS,
     ("POST", "/api/v1/exceptions/{item_id}/claim"): _ATTENDS,
     ("POST", "/api/v1/exceptions/{item_id}/release"): _ATTENDS,
     ("POST", "/api/v1/exceptions/{item_id}/resolution"): _ATTENDS,

@@ -12,6 +12,7 @@ from billing.breaks import UNSETTLED
 from gateway.api import breaks_shapes as shapes
 from gateway.api.answers import Key, SiteName, json
 from gateway.api.context import Asking, Context, Staff, With
+from gateway.api.images import as_jpeg
 from gateway.api.lists import ByTime, ListOf, page
 from gateway.api.passes import by, plain
 from gateway.flows import breaks as flow
@@ -79,7 +80,7 @@ def picture(staff: Asking, context: With, break_id: BreakId, device: Name, event
     with context.reports.reading() as connection:
         row = break_row(connection, site_of(break_id), break_id)
         jpeg = breaks_evidence.picture(connection, row, device, event)
-    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    return as_jpeg(jpeg)
 
 
 @router.post("/breaks/{break_id}/claim", responses={200: {"model": shapes.Step}})

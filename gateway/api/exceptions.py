@@ -11,6 +11,7 @@ from pydantic import Field
 from gateway.api import shapes
 from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, With
+from gateway.api.images import as_jpeg
 from gateway.api.lists import ByTime, ListOf, page
 from gateway.api.passes import by
 from gateway.api.passes_shapes import Asked
@@ -53,7 +54,7 @@ def picture(staff: Asking, context: With, item_id: ItemId) -> Response:
     with context.parts.store.reading() as connection:
         item = reading.exception(connection, staff.sites, item_id)
         jpeg = queue_evidence.picture(context.parts, connection, item)
-    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    return as_jpeg(jpeg)
 
 
 @router.post("/exceptions/{item_id}/claim", responses={200: {"model": shapes.ExceptionShape}})

@@ -1,4 +1,4 @@
-"""Pictures, uploaded by devices with their own accounts."""
+"""Pictures: uploaded by devices with their own accounts, looked at by staff."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway.api.context import With, context_of
+from gateway.api.context import Asking, With, context_of
 from gateway.api.problems import NotAPicture, NotSignedIn, problem
 from gateway.flows import images
 from gateway.flows.credentials import DeviceCredentials, DeviceName, basic
 
 router = APIRouter(tags=["pictures"])
 
+Name = Annotated[str, Path(max_length=64)]
 _JPEG_BEGINS, _JPEG_ENDS = b"\xff\xd8\xff", b"\xff\xd9"
 
 
@@ -36,6 +37,24 @@ async def upload(
         raise NotAPicture("the body is not a whole JPEG")
     new = await run_in_threadpool(images.keep, context_of(request).parts, device.site, device.device, event_id, jpeg)
     return Response(status_code=201 if new else 204)
+
+
+@router.get(
+    "/events/{site}/{device}/{event}/picture",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def shown(staff: Asking, context: With, site: Name, device: Name, event: Name) -> Response:
+    """The picture of a read, while it is kept."""
+    staff.own(site)
+    with context.parts.store.reading() as connection:
+        jpeg = images.of_read(connection, site, device, event)
+    return as_jpeg(jpeg)
+
+
+def as_jpeg(jpeg: bytes) -> Response:
+    """A picture as it is answered: nobody on the way keeps it."""
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 def _device(credentials: DeviceCredentials, given: tuple[str, str] | None, origin: str) -> DeviceName | None:

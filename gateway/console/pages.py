@@ -94,6 +94,7 @@ def lane_board(request: Request, context: With) -> Response:
         views=VIEWS,
         board=board,
         lanes_of=lanes_of,
+        looks=door.may(staff, "GET", "/events/{site}/{device}/{event}/picture"),
         icons=BARRIER_ICONS,
     )
 

@@ -6,10 +6,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, exists, func, select
 
 from gateway.flows.reading import BARRIER_UNKNOWN, Sites, at_each, exception_document, health, vehicles_inside, within
-from gateway.store.tables import ChargePayment, DeviceState, ExceptionItem, Gate, Lane, Payment, PlateEventRow, Site
+from gateway.store.tables import (
+    ChargePayment,
+    DeviceState,
+    ExceptionItem,
+    Gate,
+    Image,
+    Lane,
+    Payment,
+    PlateEventRow,
+    Site,
+    Stay,
+)
 
 EXCEPTIONS_SHOWN = 20
 LANES_MAX = 5_000
@@ -37,7 +48,7 @@ def _sites(connection: Connection, allowed: Sites) -> list[Document]:
 
 
 def lanes(connection: Connection, allowed: Sites, now: datetime) -> list[Document]:
-    """Every lane in service, by site, gate and id, with the newest read at it."""
+    """Every lane in service, by site, gate and id, with the newest read at it. `pictured`: of that read there is a picture now."""
     newest = (
         select(PlateEventRow.event_id)
         .where(
@@ -50,6 +61,11 @@ def lanes(connection: Connection, allowed: Sites, now: datetime) -> list[Documen
         .limit(1)
         .correlate(Lane)
         .scalar_subquery()
+    )
+    pictured = exists().where(
+        Image.site_id == PlateEventRow.site_id,
+        Image.device_id == PlateEventRow.device_id,
+        Image.event_id == PlateEventRow.event_id,
     )
     rows = connection.execute(
         select(
@@ -65,6 +81,9 @@ def lanes(connection: Connection, allowed: Sites, now: datetime) -> list[Documen
             PlateEventRow.plate,
             PlateEventRow.decision,
             PlateEventRow.reason,
+            PlateEventRow.device_id,
+            PlateEventRow.event_id,
+            pictured.label("pictured"),
         )
         .select_from(Lane)
         .join(Gate, and_(Gate.site_id == Lane.site_id, Gate.id == Lane.gate_id))
@@ -87,7 +106,15 @@ def lanes(connection: Connection, allowed: Sites, now: datetime) -> list[Documen
 def _lane(row: Any, now: datetime) -> Document:
     last = None
     if row.at is not None:
-        last = {"at": row.at, "plate": row.plate, "decision": row.decision, "reason": row.reason}
+        last = {
+            "at": row.at,
+            "plate": row.plate,
+            "decision": row.decision,
+            "reason": row.reason,
+            "device": row.device_id,
+            "event": row.event_id,
+            "pictured": row.pictured,
+        }
     state = health(row.online, row.seen_at, now)
     return {
         "id": f"{row.site_id}.{row.id}",
@@ -107,12 +134,27 @@ def _exceptions(connection: Connection, allowed: Sites) -> Document:
     here = (at_each(ExceptionItem.site_id, allowed), ExceptionItem.state == "open")
     count = connection.execute(select(func.count()).select_from(ExceptionItem).where(*here)).scalar_one()
     newest = connection.execute(
-        select(ExceptionItem)
+        select(ExceptionItem, func.coalesce(PlateEventRow.plate, Stay.plate).label("plate"))
+        .outerjoin(Lane, and_(Lane.site_id == ExceptionItem.site_id, Lane.id == ExceptionItem.lane_id))
+        .outerjoin(
+            PlateEventRow,
+            and_(
+                PlateEventRow.site_id == ExceptionItem.site_id,
+                PlateEventRow.device_id == Lane.device_id,
+                PlateEventRow.event_id == ExceptionItem.event_id,
+            ),
+        )
+        .outerjoin(Stay, and_(Stay.site_id == ExceptionItem.site_id, Stay.id == ExceptionItem.stay_id))
         .where(*here)
         .order_by(ExceptionItem.opened_at.desc(), ExceptionItem.id.desc())
         .limit(EXCEPTIONS_SHOWN)
     )
-    return {"open": count, "items": [exception_document(row) for row in newest]}
+    return {"open": count, "items": [{**exception_document(row), "plate": _kept(row.plate)} for row in newest]}
+
+
+def _kept(plate: str | None) -> str | None:
+    """A plate that was deleted when its time was over is none."""
+    return None if plate is None or plate.startswith("#") else plate
 
 
 def _received(connection: Connection, allowed: Sites, now: datetime, zone: ZoneInfo) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, or_, select
 
+from gateway.flows import images
 from gateway.flows.orders.records import ORDER, REFUND, Order, Refund, order_document, refund_document
 from gateway.flows.reading import Document, exception_document, stay_document
 from gateway.flows.refusals import NotFound
@@ -116,14 +117,9 @@ def evidence_of(connection: Connection, row: Any) -> Evidence:
 
 def picture(connection: Connection, row: Any, device: str, event: str) -> bytes:
     """The picture of one of the events that it is about. Raises `NotFound`."""
-    image, found = t.Image.__table__.c, None
-    if (device, event) in _events(connection, row.site_id, _stay(connection, row), _exception(connection, row)):
-        found = connection.execute(
-            select(image.jpeg).where(image.site_id == row.site_id, image.device_id == device, image.event_id == event)
-        ).scalar_one_or_none()
-    if found is None:
-        raise NotFound("there is no such picture, or it is not kept any more")
-    return bytes(found)
+    if (device, event) not in _events(connection, row.site_id, _stay(connection, row), _exception(connection, row)):
+        raise NotFound("it is about no such event")
+    return images.of_read(connection, row.site_id, device, event)
 
 
 def _stay(connection: Connection, row: Any) -> Any:

@@ -1,8 +1,8 @@
-"""A picture that a device uploads for one of its events."""
+"""A picture that a device uploads for one of its events, and what is shown of it while it is kept."""
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from gateway.flows.refusals import NotFound, Refused
 from gateway.store.tables import Image, PlateEventRow
@@ -43,3 +43,13 @@ def keep(parts: Parts, site: str, device: str, event_id: str, jpeg: bytes) -> bo
         )
         connection.commit()
     return True
+
+
+def of_read(connection: Connection, site: str, device: str, event_id: str) -> bytes:
+    """The picture of a read. Raises `NotFound`."""
+    jpeg = connection.execute(
+        select(Image.jpeg).where(Image.site_id == site, Image.device_id == device, Image.event_id == event_id)
+    ).scalar_one_or_none()
+    if jpeg is None:
+        raise NotFound("there is no such picture, or it is not kept any more")
+    return bytes(jpeg)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, select
 
+from gateway.flows import images
 from gateway.flows.refusals import NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -50,15 +51,10 @@ def of_items(parts: Parts, connection: Connection, items: Iterable[Mapping[str, 
 
 def picture(parts: Parts, connection: Connection, item: Mapping[str, Any]) -> bytes:
     """The picture of the read that an item is about. Raises `NotFound`."""
-    read, jpeg = _read(parts, connection, item), None
-    if read is not None:
-        site, device, event = read
-        jpeg = connection.execute(
-            select(_IMAGE.jpeg).where(_IMAGE.site_id == site, _IMAGE.device_id == device, _IMAGE.event_id == event)
-        ).scalar_one_or_none()
-    if jpeg is None:
-        raise NotFound("there is no such picture, or it is not kept any more")
-    return bytes(jpeg)
+    read = _read(parts, connection, item)
+    if read is None:
+        raise NotFound("the item is about no read")
+    return images.of_read(connection, *read)
 
 
 def _read(parts: Parts, connection: Connection, item: Mapping[str, Any]) -> tuple[str, str, str] | None:

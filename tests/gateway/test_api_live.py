@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
 from gateway.api import live
 from gateway.api.live import Hub, Viewer, difference
 from gateway.api.problems import TooMany
 from gateway.cli.web import WebServer
+from gateway.store.tables import Image
 from gateway.wiring import Parts
 from tests.gateway.house import House, a_house, a_read, an_exception, heard, later
 
@@ -57,11 +59,20 @@ def test_a_viewer_gets_the_board_and_then_what_changes(parts: Parts) -> None:
             "plate": "浙A12345",
             "decision": "open",
             "reason": "temporary",
+            "device": "d1",
+            "event": "ev-1",
+            "pictured": False,
         }
+        with parts.store.writing() as connection:
+            kept = {"site_id": "xinyi", "device_id": "d1", "event_id": "ev-1", "jpeg": b"\xff\xd8\xff\xd9"}
+            connection.execute(insert(Image).values(**kept, received_at=later(2)))
+            connection.commit()
+        assert (await next_of(stream, "change"))["lanes"][0]["last"]["pictured"]
         assert "archive.in-1" not in changed
-        an_exception(parts, "xinyi", "e1")
+        an_exception(parts, "xinyi", "e1", lane_id="in-1", event_id="ev-1")
         news = await next_of(stream, "change")
         assert news["exceptions"]["open"] == 1
+        assert news["exceptions"]["items"][0]["plate"] == "浙A12345"
         assert "lanes" not in news
         await stream.aclose()  # type: ignore[attr-defined]
         assert hub.viewers == 0

@@ -3,6 +3,9 @@ import { watch } from "./live.js";
 
 const { words, exceptions, icons, language } = JSON.parse(document.getElementById("words").textContent);
 
+const looks = document.getElementById("content").dataset.looks; // what a picture is called, for who may see them
+const SHOT_EVERY_MS = 400;
+
 const named = (group, key) => (key == null ? "" : words[`${group}.${key}`] ?? key);
 const timeOfDay = (instant) => instant.slice(11, 19);
 const yuan = (fen) =>
@@ -47,25 +50,64 @@ function showLane(lane) {
     part("plate").replaceChildren(element("span", words.no_read, "quiet"));
     part("decision").replaceChildren();
   }
+  if (looks) showShot(part("shot"), lane);
   return true;
+}
+
+// --- pictures: in a rush a few a second, the newest reads first, only where they are in sight; never beside another vehicle's plate
+
+const waiting = new Map();
+const inSight = new WeakSet();
+const sight = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen) inSight[isIntersecting ? "add" : "delete"](target);
+});
+let bringing;
+
+function showShot(place, { site, last }) {
+  const where = last?.pictured ? ["/api/v1/events", site, last.device, last.event].map((one, at) => (at ? encodeURIComponent(one) : one)).join("/") + "/picture" : "";
+  waiting.delete(place);
+  const has = place.firstElementChild?.getAttribute("href") ?? "";
+  if (has === where) return;
+  if (has) place.replaceChildren();
+  if (!where) return;
+  waiting.set(place, where);
+  bringing ??= setTimeout(bringShot, 0);
+}
+
+function bringShot() {
+  const next = [...waiting.keys()].findLast((place) => inSight.has(place)) ?? [...waiting.keys()].at(-1);
+  bringing = undefined;
+  if (!next) return;
+  const way = Object.assign(element("a"), { href: waiting.get(next), target: "_blank", rel: "noopener" });
+  way.append(Object.assign(new Image(88, 56), { src: way.href, alt: looks, loading: "lazy", decoding: "async" }));
+  next.replaceChildren(way);
+  waiting.delete(next);
+  bringing = setTimeout(bringShot, SHOT_EVERY_MS);
 }
 
 function showExceptions({ open, items }) {
   document.getElementById("exceptions-open").textContent = open;
   document.getElementById("exceptions-none").hidden = open > 0;
   const list = document.getElementById("exceptions");
-  const known = new Map([...list.children].map((item) => [item.dataset.exception, item]));
-  const wanted = items.map((item) => {
-    const row = known.get(item.id) ?? element("li");
+  const rows = [...list.children];
+  const known = new Set(rows.map((row) => row.dataset.exception));
+  const named = (item) => exceptions[item.kind] ?? item.kind.replaceAll("_", " ");
+  const came = items.filter((item) => !known.has(item.id)).map((item) => [named(item), item.plate].filter(Boolean).join(" "));
+  if (came.length) document.getElementById("exceptions-news").textContent = came.join("、");
+  items.forEach((item, at) => {
+    const row = rows[at] ?? list.appendChild(element("li"));
+    const told = JSON.stringify(item);
+    if (row.dataset.told === told) return;
+    row.dataset.told = told;
     row.dataset.exception = item.id;
-    const text = [` ${item.lane ?? item.site} `, element("span", item.subject, "subject")];
-    if (item.count > 1) text.push(` ×${item.count}`);
-    const way = element("a", exceptions[item.kind] ?? item.kind.replaceAll("_", " "));
+    const way = row.querySelector("a") ?? row.appendChild(element("a"));
+    way.textContent = named(item);
     way.href = `/queue#item-${item.id}`;
-    row.replaceChildren(way, ...text, " ", timeElement(item.opened_at));
-    return row;
+    while (way.nextSibling) way.nextSibling.remove(); // the way itself stays: somebody may stand on it
+    way.after(...(item.plate ? [" ", element("span", item.plate, "plate-text")] : []),
+      ...(item.count > 1 ? [` ×${item.count}`] : []), element("br"), element("span", item.lane ?? item.site, "quiet"), " ", timeElement(item.opened_at));
   });
-  list.replaceChildren(...wanted);
+  rows.slice(items.length).forEach((row) => row.remove());
 }
 
 function showClock(at) {
@@ -95,4 +137,5 @@ function connection(state) {
 }
 
 document.documentElement.lang = language;
+if (looks) document.querySelectorAll('[data-part="shot"]').forEach((place) => sight.observe(place));
 watch(show, connection);
