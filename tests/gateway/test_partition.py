@@ -1,4 +1,7 @@
-"""Ten gates without a network for an hour: once they have told of it, everything is as if they had never been away."""
+"""Ten gates without a network for an hour: once they have told of it, everything is as if they had never been away.
+
+The hour is simulated; the sockets are real, and cut between the gates and the broker.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ from simulators.conductor import Conductor
 from simulators.journeys import DayPlan, Journey, Outage, Vehicle
 from simulators.manners import ExactManners
 from simulators.street import parse_street
+from simulators.transport import Key
 from simulators.yard import Yard
+from tests.gateway.cutting_proxy import CuttingProxy
+from tests.servers import Mosquitto
 
 pytestmark = pytest.mark.slow
 
@@ -93,12 +99,28 @@ def journeys() -> Iterator[Journey]:
         yield from one("after", number, f"浙E{number:05d}", 130, 190)
 
 
-class Run:
-    """The whole service on embedded parts, with a simulated clock, and ten virtual gates in front of it."""
+class CutYard(Yard):
+    """Gates whose network goes down between them and the broker: each end finds out by itself."""
 
-    def __init__(self, folder: Path) -> None:
+    wire: CuttingProxy
+
+    def cut(self, key: Key) -> None:
+        self.wire.cut(key.username)
+        turned_away = self.wire.turned_away
+        self._until(lambda: not self.gates[key].online and self.wire.turned_away > turned_away, 30, lambda: str(key))
+        super().cut(key)  # from now on it is known to be away, and nobody waits for it
+
+    def restore(self, key: Key) -> None:
+        self.wire.restore(key.username)
+        super().restore(key)
+
+
+class Run:
+    """The whole service with a simulated clock, and ten virtual gates in front of it. `elsewhere`: settings for other than embedded parts."""
+
+    def __init__(self, folder: Path, elsewhere: dict[str, str]) -> None:
         folder.mkdir()
-        settings = house.settings_file(folder, http_port=0, broker_port=house.free_port())
+        settings = house.settings_file(folder, http_port=0, broker_port=house.free_port()).model_copy(update=elsewhere)
         clock = SharedClock(START, folder)
         self.parts: Parts = build(settings, clock=clock)
         spare_the_disk(self.parts)
@@ -110,8 +132,10 @@ class Run:
         ]
         assert registers.import_rows(self.parts, "free-vehicles", listed).ok
         passwords = {one.username: one.password for one in applied.credentials}
-        host, port = settings.broker.host, settings.broker.port
-        self.yard = Yard(parse_street(SITE).with_gates(), clock, host, port, boot="t", passwords=passwords)
+        self.wire = CuttingProxy(settings.broker.port)
+        gates = parse_street(SITE).with_gates()
+        self.yard = CutYard(gates, clock, "127.0.0.1", self.wire.port, boot="t", passwords=passwords)
+        self.yard.wire = self.wire
         self._service = ServiceProcess(self.parts, clock)
         self._service.start()
         self.conductor = Conductor(
@@ -124,6 +148,7 @@ class Run:
 
     def close(self) -> None:
         self.yard.close()
+        self.wire.close()
         self._service.stop()
         self.parts.store.close()
 
@@ -163,22 +188,39 @@ class Run:
 
 
 @contextmanager
-def conducted(folder: Path, *outages: Outage) -> Iterator[Run]:
-    with closing(Run(folder)) as run:
+def conducted(folder: Path, *outages: Outage, **elsewhere: str) -> Iterator[Run]:
+    with closing(Run(folder, elsewhere)) as run:
         run.conduct(*outages)
         report = verify(run.parts)
         assert report.first_failure is None, report.first_failure
         yield run
 
 
-def test_an_hour_offline_at_ten_gates_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    with conducted(tmp_path / "online") as online:
-        expected = online.stays()
-        assert online.openings() == {"command": 12 * len(GATES)}
-    assert len(expected) == 6 * len(GATES)
-    assert {row[1] for row in expected} == {"left"}
+@pytest.fixture(scope="module")
+def online(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+    with conducted(tmp_path_factory.mktemp("partition") / "online") as run:
+        stays = run.stays()
+        assert run.openings() == {"command": 12 * len(GATES)}
+    assert len(stays) == 6 * len(GATES)
+    assert {row[1] for row in stays} == {"left"}
+    return stays
+
+
+def _an_hour_offline(folder: Path, online: list[tuple[Any, ...]], **elsewhere: str) -> None:
     outages = [Outage("xinyi", f"d{number}", CUT, BACK) for number in GATES]
-    with conducted(tmp_path / "offline", *outages) as offline:
-        assert offline.stays() == expected
+    with conducted(folder, *outages, **elsewhere) as offline:
+        assert offline.stays() == online
         openings = offline.openings()
         assert openings == {"command": 8 * len(GATES), "list": 3 * len(GATES), "offline_exit": len(GATES)}
+
+
+def test_an_hour_offline_at_ten_gates_ends_as_if_it_had_not_been(tmp_path: Path, online: list[tuple[Any, ...]]) -> None:
+    _an_hour_offline(tmp_path / "embedded", online)
+
+
+@pytest.mark.mosquitto
+@pytest.mark.postgres
+def test_the_same_hour_on_mosquitto_and_postgresql(
+    tmp_path: Path, online: list[tuple[Any, ...]], mosquitto: Mosquitto, postgres_url: str
+) -> None:
+    _an_hour_offline(tmp_path / "servers", online, database_url=postgres_url, broker_url=mosquitto.url)

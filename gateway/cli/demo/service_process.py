@@ -141,7 +141,9 @@ class ServiceProcess:
 
 
 def spare_the_disk(parts: Parts) -> None:
-    """The next connections do not wait for the disk: a run can be run again, and needs not survive a power cut."""
+    """The next connections do not wait for the disk: a run can be run again, and needs not survive a power cut. PostgreSQL is left as it is."""
+    if parts.store.engine.dialect.name != "sqlite":
+        return
     event.listen(parts.store.engine, "connect", _without_waiting)
 
 
