@@ -27,6 +27,7 @@ InvoiceId = Annotated[str, Path(max_length=32)]
 StayQuery = Annotated[str | None, Query(max_length=64, description="only of this stay")]
 State = Annotated[shapes.State | None, Query()]
 MerchantName = Annotated[str | None, Query(max_length=40, description="only of this seller")]
+Number = Annotated[str | None, Query(max_length=20, description="发票号码, of the invoice or of its red one")]
 Month = Annotated[
     str | None, Query(pattern=r"^\d{4}-\d\d$", description="issued or reversed in this month, such as 2026-03")
 ]
@@ -51,13 +52,16 @@ def listed(
     stay: StayQuery = None,
     state: State = None,
     merchant: MerchantName = None,
+    number: Number = None,
     month: Month = None,
 ) -> Response:
     """Invoices, the newest request first; a month's are what finance holds against the tax authority's own list."""
     allowed = staff.only(site)
     within = None if month is None else month_bounds(month, context.parts.settings.zone)
     with context.reports.reading() as connection:
-        found = records.invoices(connection, allowed, part, stay=stay, state=state, merchant=merchant, within=within)
+        found = records.invoices(
+            connection, allowed, part, stay=stay, state=state, merchant=merchant, number=number, within=within
+        )
     return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 

@@ -48,9 +48,12 @@ class Invoice(BaseModel):
     amount_fen: int = Field(description="with the tax in it; 0 until it is sent")
     tax_fen: int
     rate: str
+    submitted_at: datetime | None = Field(description="from then on what it says is fixed")
     number: str | None = Field(description="发票号码, 20 digits")
     issued_at: datetime | None
     red_cause: Literal["mistake", "refund"] | None
+    red_requested_at: datetime | None
+    red_requested_by: str | None = Field(description="null: money went back")
     red_number: str | None
     red_issued_at: datetime | None
     replaces: str | None = Field(description="the one whose rest it is, or that was refused")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.console.words_billing import BILLING
 from gateway.console.words_breaks import RECONCILING
 
 _PAGES: Final = (
@@ -278,7 +279,11 @@ _DAYS: Final = (
 
 
 def _of(which: int) -> dict[str, str]:
-    return {row[0]: row[which] for part in (_PAGES, _HEADS, _SHIFTS, _PAYMENTS, _DAYS, *RECONCILING) for row in part}
+    return {
+        row[0]: row[which]
+        for part in (_PAGES, _HEADS, _SHIFTS, _PAYMENTS, _DAYS, *BILLING, *RECONCILING)
+        for row in part
+    }
 
 
 MONEY: Final[dict[str, dict[str, str]]] = {"zh": _of(1), "en": _of(2)}

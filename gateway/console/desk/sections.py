@@ -55,6 +55,7 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
     "money": (
         Page("shifts", "/money/shifts", ("GET", "/shifts")),
         Page("payments", "/money/payments", ("GET", "/orders")),
+        Page("invoices", "/money/invoices", ("GET", "/invoices")),
         Page("days", "/money/days", ("GET", "/days/{day}")),
         Page("breaks", "/money/breaks", ("GET", "/breaks")),
         Page("statements", "/money/statements", ("GET", "/statements")),

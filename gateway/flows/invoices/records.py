@@ -47,9 +47,12 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     amount_fen: int
     tax_fen: int
     rate: str
+    submitted_at: datetime | None
     number: str | None
     issued_at: datetime | None
     red_cause: str | None
+    red_requested_at: datetime | None
+    red_requested_by: str | None
     red_number: str | None
     red_issued_at: datetime | None
     replaces: str | None
@@ -73,9 +76,12 @@ def document(row: Any) -> Invoice:
         amount_fen=row.amount_fen,
         tax_fen=row.tax_fen,
         rate=row.rate,
+        submitted_at=row.submitted_at,
         number=row.number,
         issued_at=row.issued_at,
         red_cause=row.red_cause,
+        red_requested_at=row.red_requested_at,
+        red_requested_by=row.red_requested_by,
         red_number=row.red_number,
         red_issued_at=row.red_issued_at,
         replaces=row.replaces,
@@ -165,6 +171,14 @@ def pdf(parts: Parts, invoice_id: str, part: str) -> bytes:
     return bytes(found)
 
 
+def files(parts: Parts, invoice_id: str) -> list[str]:
+    """Which of its PDFs are kept: `blue`, `red`."""
+    with parts.store.reading() as connection:
+        row = find(connection, invoice_id)
+        kept = select(_FILE.part).where(_FILE.site_id == row.site_id, _FILE.invoice_id == row.id)
+        return list(connection.execute(kept.order_by(_FILE.part)).scalars())
+
+
 def invoices(
     connection: Connection,
     allowed: Sites,
@@ -173,13 +187,18 @@ def invoices(
     stay: str | None = None,
     state: str | None = None,
     merchant: str | None = None,
+    number: str | None = None,
     within: tuple[datetime, datetime] | None = None,
 ) -> list[tuple[tuple[datetime, str], Invoice]]:
-    """Invoices, the newest request first, each with its key for paging. `within`: issued or reversed in [start, end)."""
+    """Invoices, the newest request first, each with its key for paging. `number`: of it or of its red one; `within`: issued or reversed in
+    [start, end).
+    """
     conditions: list[Any] = [at_each(t.Invoice.site_id, allowed)]
     for column, wanted in ((INVOICE.stay_id, stay), (INVOICE.state, state), (INVOICE.merchant_id, merchant)):
         if wanted is not None:
             conditions.append(column == wanted)
+    if number is not None:
+        conditions.append(or_(INVOICE.number == number, INVOICE.red_number == number))
     if within is not None:
         start, end = within
         conditions.append(or_(*(and_(at >= start, at < end) for at in (INVOICE.issued_at, INVOICE.red_issued_at))))
