@@ -112,6 +112,11 @@ def normalise(raw: str | None) -> str | None:
     return _on_the_right_side(text)
 
 
+def masked(plate: str) -> str:
+    """浙A12345 → 浙A···45: who drives it knows it, a bystander does not."""
+    return f"{plate[:2]}···{plate[-2:]}" if len(plate) > 4 else "···"
+
+
 def _on_the_right_side(text: str) -> str:
     found = _OF_AN_OFFICE.fullmatch(text)
     if found is None:

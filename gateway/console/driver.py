@@ -30,13 +30,6 @@ _ANY = "any"
 _IN_WECHAT = "MicroMessenger"
 
 
-def masked(plate: str | None) -> str:
-    """浙A12345 → 浙A···45: the driver knows it, a bystander does not."""
-    if not plate:
-        return ""
-    return f"{plate[:2]}···{plate[-2:]}" if len(plate) > 4 else "···"
-
-
 @router.get("/pay/{token}")
 def pay(request: Request, context: With, token: Token) -> Response:
     """The bill of the moment in words, in which a pass and a low-income exemption read the same."""
@@ -230,7 +223,7 @@ def _page(
         status,
         **beside,
         voucher=voucher,
-        plate=masked(bill["plate"]),
+        plate=bill["plate"],
         minutes=bill["minutes"],
         due_fen=bill["due_fen"],
         sentences=bill[language_of(request)],

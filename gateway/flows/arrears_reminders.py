@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Row, ScalarSelect, and_, func, insert, or_, select, text
 
 from billing.exports import csv_bytes, yuan
+from controllers.plate import masked
 from gateway.flows import audit
 from gateway.flows.arrears import OWED, due
 from gateway.flows.charges_books import By
@@ -44,7 +45,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """What the driver reads, Chinese first."""
-        plate, amount = f"{self.plate[:2]}···{self.plate[-2:]}", yuan(self.amount_fen)
+        plate, amount = masked(self.plate), yuan(self.amount_fen)
         return (
             f"{plate}：您在{self.site_name}有 {len(self.stays)} 次停车尚欠 {amount} 元，请点此缴纳 {self.url} "
             f"You owe {amount} yuan for {len(self.stays)} stays at {self.site_name}."

@@ -10,6 +10,7 @@ from billing.explain import sentences
 from billing.money import yuan
 from billing.policy import Policy
 from controllers.passages import State
+from controllers.plate import masked
 from gateway.flows import allowance
 from gateway.flows.corrections_words import CORRECTED
 from gateway.flows.explain import stay_priced
@@ -57,7 +58,7 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
         zh.append(f"已付 {yuan(stay.paid_fen)} 元，还应付 {due} 元。")
         en.append(f"Paid before {yuan(stay.paid_fen)} yuan, still to pay {due} yuan.")
     return {
-        "plate": f"{stay.plate[:2]}···{stay.plate[-2:]}",
+        "plate": masked(stay.plate),
         "entry_at": stay.entry_at,
         "exit_at": stay.exit_at,
         "minutes": bill.minutes,

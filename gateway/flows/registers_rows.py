@@ -127,7 +127,7 @@ def tells(words: str) -> bool:
 def _household(kind: str, _name: str, value: str, site: str, known: Known) -> str:
     household = _text(value, "household", 64)
     if kind != "households" and (site, household) not in known.households:
-        raise BadRow(f"site {site!r} has no household {household!r:.64}; import households first")
+        raise BadRow(f"household {household!r:.64} is not one of site {site!r}; import households first")
     return household
 
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.events import PlateColour, VehicleType
-from controllers.plate import PLATE_LENGTH_MAX, PROVINCES, PlateClass, normalise, plate_class, shown_size, well_formed
+from controllers.plate import (
+    PLATE_LENGTH_MAX,
+    PROVINCES,
+    PlateClass,
+    masked,
+    normalise,
+    plate_class,
+    shown_size,
+    well_formed,
+)
 
 SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
@@ -98,3 +107,8 @@ def test_a_plate_shows_the_size_where_it_can() -> None:
 def test_the_standard_knows_its_own_plates_and_no_others() -> None:
     assert all(well_formed(one) for one in ("浙A12345", "京OA1234", "浙AD12345", "使014578", "浙A1234警"))
     assert not any(well_formed(one) for one in ("浙A1234", "浙A12?45", "A238EC34", "浙A123456"))
+
+
+@pytest.mark.parametrize(("plate", "shown"), [("浙A12345", "浙A···45"), ("浙AD12345", "浙A···45"), ("A12", "···")])
+def test_a_plate_is_masked(plate: str, shown: str) -> None:
+    assert masked(plate) == shown

@@ -83,7 +83,7 @@ class Desk:
             return None
         bill = self.bill(parts, "xinyi.a", None)
         return {
-            "plate": "浙A12345",
+            "plate": "浙A···45",
             "minutes": bill["minutes"],
             "due_fen": self.due_fen,
             "paid_fen": 0,

@@ -111,7 +111,7 @@ def test_bad_rows_are_listed_and_a_long_list_is_cut(run: Run) -> None:
     assert (code, out) == (2, "")
     lines = err.splitlines()
     assert len(lines) == 202
-    assert lines[0] == "v.csv: line 2: site 'xinyi' has no household '0'; import households first"
+    assert lines[0] == "v.csv: line 2: household '0' is not one of site 'xinyi'; import households first"
     assert lines[200] == "… and 5 more"
     assert "205 bad rows, nothing was imported" in lines[201]
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from gateway.api.sessions import COOKIE
-from gateway.console.driver import masked
 from gateway.console.rendering import yuan
 from gateway.console.words import EXCEPTION_WORDS, WORDS
 from gateway.wiring import Parts
@@ -175,10 +174,9 @@ class TestBoard:
 
 @on_one_database
 class TestDriver:
-    def test_a_bill_in_words_with_the_plate_masked(self, house: House) -> None:
+    def test_a_bill_in_words(self, house: House) -> None:
         page = house.client.get("/pay/signed").text
         assert "浙A···45" in page
-        assert "浙A12345" not in page
         assert "¥8.00" in page
         assert "停车 110 分钟。" in page
         assert "请在岗亭缴费" in page
@@ -200,10 +198,3 @@ def test_both_languages_have_the_same_words() -> None:
 @pytest.mark.parametrize(("fen", "shown"), [(0, "¥0.00"), (5, "¥0.05"), (123456, "¥1,234.56"), (-400, "−¥4.00")])
 def test_fen_are_shown_as_yuan(fen: int, shown: str) -> None:
     assert yuan(fen) == shown
-
-
-@pytest.mark.parametrize(
-    ("plate", "shown"), [("浙A12345", "浙A···45"), ("浙AD12345", "浙A···45"), ("A12", "···"), (None, "")]
-)
-def test_a_plate_is_masked(plate: str | None, shown: str) -> None:
-    assert masked(plate) == shown

@@ -248,12 +248,7 @@ def _form(
 
 
 def _errors(why: Refused | None, names: tuple[str, ...]) -> dict[str, Refused]:
-    if why is None:
-        return {}
-    # "site 'x' has no household 'y'": what was typed wrong is the household.
-    if "has no household" in why.detail and "household" in names:
-        return {"household": why}
-    return door.at_fields(why, names)
+    return door.at_fields(why, names) if why is not None else {}
 
 
 def _options(request: Request, sites: Any = (), classes: Any = ()) -> dict[str, list[tuple[str, str]]]:
