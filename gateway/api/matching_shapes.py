@@ -33,7 +33,9 @@ class Proposed(BaseModel):
     time: float
     wrong: Literal["entry", "exit"]
     waits: bool
+    plate_colour: str | None
     entry_at: datetime
+    entry_device: str | None
     entry_event: str | None
     entry_picture: bool
     payable_fen: int | None

@@ -6,24 +6,25 @@ itself: the vehicle's next read, within 15 s, finds its stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, select, update
 
 from billing.policy import Policy, in_force
-from controllers.events import PlateColour
 from controllers.passages import State
 from controllers.plate_match import Candidate, Change, Inside, Read, Wrong, alone, differences, propose
 from gateway.flows import corrections
+from gateway.flows import matching_rows as rows_for
 from gateway.flows.charges_books import By
+from gateway.flows.corrections_records import Correction
 from gateway.flows.quote import bill_document
 from gateway.flows.reading import site_of
 from gateway.flows.refusals import Invalid, NotFound, Refused
 from gateway.store import tables as t
-from gateway.store.facts import FactLoader
 from gateway.wiring import Parts
 
 KIND = "no_entry"
@@ -31,14 +32,9 @@ FRESH = timedelta(minutes=5)
 """Afterwards nobody waits at the barrier any more, and a person has time."""
 
 _ITEMS_MAX = 50
-_INSIDE_MAX = 20_000
 _NEAR_MAX = 500
-_LONGEST_DAYS = 7
 _BY = By(operator="parkgate", origin="matching")
-_STAY = t.Stay.__table__.c
-_EVENT = t.PlateEventRow.__table__.c
 _ITEM = t.ExceptionItem.__table__.c
-_IMAGE = t.Image.__table__.c
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -65,7 +61,9 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
     time: float
     wrong: Wrong
     waits: bool
+    plate_colour: str | None
     entry_at: datetime
+    entry_device: str | None
     entry_event: str | None
     entry_picture: bool
     payable_fen: int | None
@@ -88,8 +86,10 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Entry(NamedTuple):
     at: datetime
+    device: str | None
     event: str | None
     picture: bool
+    colour: str | None
 
 
 class _Found(NamedTuple):
@@ -112,8 +112,29 @@ def ranked(parts: Parts, stay_id: str) -> Ranked:
         exit_event=row.exit_event,
         exit_picture=found.exit_.picture,
         known=found.exit_.known,
-        candidates=tuple(_proposed(parts, found, one, versions) for one in found.candidates),
+        candidates=tuple(_priced(parts, found, one, versions) for one in found.candidates),
     )
+
+
+def likeliest(parts: Parts, connection: Connection, stays: Collection[str]) -> dict[str, tuple[Proposed, ...]]:
+    """The candidates of several exits at once, in as many queries as for one: without what each would cost. None for a stay that is not known."""
+    found = _found_of(parts, connection, stays)
+    return {stay: tuple(_proposed(one, each) for each in one.candidates) for stay, one in found.items()}
+
+
+def settle(parts: Parts, stay_id: str, chosen: str, reason: str, by: By, key: str | None = None) -> Correction:
+    """A person has chosen among the candidates: the plate is put right at the end at which it was misread.
+
+    Raises `NotFound` where the chosen one is no candidate any more, and as `corrections.correct` does.
+    """
+    with parts.store.reading() as connection:
+        found = _found(parts, connection, stay_id)
+    one = next((one for one in found.candidates if one.stay == chosen), None)
+    if one is None:
+        raise NotFound("it may not be this stay's exit any more: look at the item again")
+    if one.wrong is Wrong.ENTRY:
+        return corrections.correct(parts, chosen, corrections.Wanted(plate=found.row.plate), reason, by, key)
+    return corrections.correct(parts, stay_id, corrections.Wanted(plate=one.plate), reason, by, key)
 
 
 def match_waiting(parts: Parts) -> int:
@@ -204,13 +225,20 @@ def _versions(parts: Parts, connection: Connection, site: str) -> tuple[Policy, 
     return tuple(estate.policies.get(estate.sites[site].policy_id, ())) if site in estate.sites else ()
 
 
-def _proposed(parts: Parts, found: _Found, one: Candidate, versions: tuple[Policy, ...]) -> Proposed:
-    entry = found.entries[one.stay]
+def _priced(parts: Parts, found: _Found, one: Candidate, versions: tuple[Policy, ...]) -> Proposed:
+    """With what would be due, and whether the policy lets it be decided without a person."""
+    proposed = _proposed(found, one)
     try:
         payable = bill_document(parts, one.stay, found.row.exit_at)["payable_fen"]
     except (Invalid, NotFound):
-        payable = None
+        return proposed
     chosen = _chosen(found, versions) if one is found.candidates[0] else None
+    alone = chosen is not None and payable is not None and payable <= chosen[1]
+    return msgspec.structs.replace(proposed, payable_fen=payable, alone=alone)
+
+
+def _proposed(found: _Found, one: Candidate) -> Proposed:
+    entry = found.entries[one.stay]
     return Proposed(
         stay=one.stay,
         plate=one.plate,
@@ -222,11 +250,13 @@ def _proposed(parts: Parts, found: _Found, one: Candidate, versions: tuple[Polic
         time=one.time,
         wrong=one.wrong,
         waits=one.waits,
+        plate_colour=entry.colour,
         entry_at=entry.at,
+        entry_device=entry.device,
         entry_event=entry.event,
         entry_picture=entry.picture,
-        payable_fen=payable,
-        alone=chosen is not None and payable is not None and payable <= chosen[1],
+        payable_fen=None,
+        alone=False,
     )
 
 
@@ -235,108 +265,67 @@ def _difference(change: Change) -> Difference:
 
 
 def _found(parts: Parts, connection: Connection, stay_id: str) -> _Found:
-    """No candidates for a stay whose entry is known, or whose plate was deleted when its time was over. Raises `NotFound`."""
-    site = site_of(stay_id)
-    row = connection.execute(_one(site, stay_id)).first()
-    if row is None:
+    """Raises `NotFound`."""
+    found = _found_of(parts, connection, {stay_id})
+    if stay_id not in found:
         raise NotFound("there is no such stay, or not for you")
-    if row.state != State.NO_ENTRY or row.exit_at is None or row.plate.startswith("#"):
-        return _Found(row, Read(plate=row.plate, at=row.started_at), (), {})
-    inside_then = connection.execute(_inside(site, row.exit_at)).all()
-    near = [one for one in inside_then if differences(one.plate, row.plate) is not None]
-    rows = connection.execute(_entries(site, [one.id for one in near[:_NEAR_MAX]])).all()
-    known = _known(connection, site, {row.plate, *(one.plate for one in rows)}, {stay_id, *(one.id for one in rows)})
-    zone = parts.settings.zone
-    exit_ = _read(row, row.exit_at, known)
+    return found[stay_id]
+
+
+def _found_of(parts: Parts, connection: Connection, stays: Collection[str]) -> dict[str, _Found]:
+    """By stay. No candidates for one whose entry is known, or whose plate was deleted when its time was over."""
+    rows = connection.execute(rows_for.exits(stays)).all()
+    found = {row.id: _Found(row, Read(plate=row.plate, at=row.started_at), (), {}) for row in rows}
+    asked = [row for row in rows if _is_asked(row)]
+    if not asked:
+        return found
+    near, among = _near(connection, asked)
+    entries = {row.id: row for row in connection.execute(rows_for.entries({one for of in near.values() for one in of}))}
+    known = rows_for.known_of(connection, [*asked, *entries.values()])
+    for row in asked:
+        mine = [entries[one] for one in near[row.id] if one in entries]
+        found[row.id] = _weighed(row, mine, among[row.id], known, parts.settings.zone)
+    return found
+
+
+def _is_asked(row: Any) -> bool:
+    return row.state == State.NO_ENTRY and row.exit_at is not None and not row.plate.startswith("#")
+
+
+def _near(connection: Connection, asked: Sequence[Any]) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """For each exit, those who were inside then with a plate like it, the newest first; and how many were inside."""
+    near: dict[str, list[str]] = {row.id: [] for row in asked}
+    among = dict.fromkeys(near, 0)
+    inside: dict[str, list[Any]] = {}
+    for one in connection.execute(rows_for.inside(asked)):
+        inside.setdefault(one.site_id, []).append(one)
+    for row in asked:
+        since = row.exit_at - rows_for.LONGEST
+        for one in inside.get(row.site_id, ()):
+            if since <= one.started_at < row.exit_at:
+                among[row.id] += 1
+                if len(near[row.id]) < _NEAR_MAX and differences(one.plate, row.plate) is not None:
+                    near[row.id].append(one.id)
+    return near, among
+
+
+def _weighed(row: Any, entered: Sequence[Any], among: int, known: rows_for.Known, zone: ZoneInfo) -> _Found:
+    apart_from = {row.id, *(one.id for one in entered)}
+    exit_ = rows_for.read_of(row, row.exit_at, known=known.says(row, apart_from))
     inside = [
         Inside(
             stay=one.id,
-            read=_read(one, one.entry_at, known),
+            read=rows_for.read_of(one, one.entry_at, known=known.says(one, apart_from)),
             overnight=one.entry_at.astimezone(zone).date() != row.exit_at.astimezone(zone).date(),
             waits=one.exit_at is not None,
         )
-        for one in rows
+        for one in entered
     ]
-    candidates = propose(exit_, inside, len(inside_then))
+    candidates = propose(exit_, inside, among)
     wanted = {one.stay for one in candidates}
-    entries = {one.id: _Entry(one.entry_at, one.entry_event, bool(one.picture)) for one in rows if one.id in wanted}
-    return _Found(row, exit_, candidates, entries)
-
-
-def _read(row: Any, at: datetime, known: set[str]) -> Read:
-    return Read(
-        plate=row.plate,
-        at=at,
-        colour=PlateColour(row.plate_colour) if row.plate_colour else None,
-        confidence=row.confidence,
-        certainties=tuple(one / 100 for one in row.certainties or b""),
-        known=row.plate in known,
-        picture=bool(row.picture),
-    )
-
-
-def _with_read(device: Any, event: Any) -> Any:
-    """Stays with how the read at one of their ends was read, and whether there is a picture of it."""
-    picture = (
-        select(_IMAGE.event_id)
-        .where(_IMAGE.site_id == _STAY.site_id, _IMAGE.device_id == device, _IMAGE.event_id == event)
-        .exists()
-    )
-    columns = (
-        _STAY.id,
-        _STAY.plate,
-        _STAY.plate_colour,
-        _STAY.state,
-        _STAY.started_at,
-        _STAY.entry_at,
-        _STAY.exit_at,
-        _STAY.entry_event,
-        _STAY.exit_event,
-        _EVENT.confidence,
-        _EVENT.certainties,
-        picture.label("picture"),
-    )
-    joined = and_(_EVENT.site_id == _STAY.site_id, _EVENT.device_id == device, _EVENT.event_id == event)
-    return select(*columns).select_from(t.Stay.__table__.outerjoin(t.PlateEventRow.__table__, joined))
-
-
-def _one(site: str, stay_id: str) -> Any:
-    return _with_read(_STAY.exit_device, _STAY.exit_event).where(_STAY.site_id == site, _STAY.id == stay_id)
-
-
-def _entries(site: str, stays: list[str]) -> Any:
-    return _with_read(_STAY.entry_device, _STAY.entry_event).where(_STAY.site_id == site, _STAY.id.in_(stays))
-
-
-def _inside(site: str, at: datetime) -> Any:
-    """Who was inside then, or is thought to have left without being seen. Longer ago than a week nobody is a candidate."""
-    return (
-        select(_STAY.id, _STAY.plate)
-        .where(
-            _STAY.site_id == site,
-            _STAY.started_at < at,
-            _STAY.started_at >= at - timedelta(days=_LONGEST_DAYS),
-            _STAY.entry_at.is_not(None),
-            or_(_STAY.state == State.INSIDE, _STAY.state == State.MISSING_EXIT),
-        )
-        .order_by(_STAY.started_at.desc(), _STAY.id)
-        .limit(_INSIDE_MAX)
-    )
-
-
-def _known(connection: Connection, site: str, plates: set[str], apart_from: set[str]) -> set[str]:
-    """Those of the plates that a register names, or that have been here in another stay."""
-    keys = [(site, plate) for plate in sorted(plates)]
-    registered = FactLoader(connection, locking=False).registrations(keys)()
-    # Only those whose entry was seen: a plate that is misread the same way every time would else be taken for another vehicle's.
-    before = connection.execute(
-        select(_STAY.plate, _STAY.id).where(
-            _STAY.site_id == site,
-            _STAY.plate.in_(sorted(plates)),
-            _STAY.entry_at.is_not(None),
-            _STAY.state != State.VOID,
-        )
-    )
-    return {plate for (_, plate), found in registered.items() if found.known} | {
-        row.plate for row in before if row.id not in apart_from
+    entries = {
+        one.id: _Entry(one.entry_at, one.entry_device, one.entry_event, bool(one.picture), one.plate_colour)
+        for one in entered
+        if one.id in wanted
     }
+    return _Found(row, exit_, candidates, entries)

@@ -10,7 +10,9 @@ import pytest
 from controllers.events import Opening, PlateColour
 from gateway.api import matching_shapes
 from gateway.flows import matching
+from gateway.flows.charges_books import By
 from gateway.flows.matching import match_waiting
+from gateway.flows.refusals import NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.correction_office import Office
@@ -171,3 +173,42 @@ def test_the_camera_itself_says_which_character_it_doubts(parts: Parts) -> None:
     # It is beside the event: the same read, told again without it, is the same event.
     outcome = office.street.deliver(office.street.read("out-1", MISREAD, local("11:10"), id="away"))
     assert (outcome.repeats, office.street.quarantine()) == (1, [])
+
+
+def test_several_exits_are_weighed_at_once_as_each_alone(parts: Parts) -> None:
+    office = office_of(parts)
+    for minute, plate in enumerate((TRULY, TWIN, "浙B77777", "沪C24680")):
+        office.street.passes("in-1", plate, f"09:0{minute}")
+    exits = ("浙A1234B", "浙B7777Z", "京K99999")
+    for minute, plate in enumerate(exits):
+        office.street.arrives("out-1", plate, f"11:1{minute}", id=f"away-{minute}")
+    stays = [unknown(office, plate).id for plate in exits]
+    with parts.store.reading() as connection:
+        found = matching.likeliest(parts, connection, stays)
+        assert matching.likeliest(parts, connection, []) == {}
+    alone = {stay: matching.ranked(parts, stay).candidates for stay in stays}
+    assert [len(alone[stay]) for stay in stays] == [2, 1, 0]
+    assert found == {
+        stay: tuple(msgspec.structs.replace(one, payable_fen=None) for one in each) for stay, each in alone.items()
+    }
+
+
+def test_what_somebody_chose_is_put_right_at_the_end_that_was_misread(parts: Parts) -> None:
+    office = office_of(parts)
+    by = By(operator="mei", role="manager")
+    office.street.passes("in-1", TRULY, "09:00")
+    leaves_misread(office)
+    with pytest.raises(NotFound):
+        matching.settle(parts, unknown(office).id, "xinyi.nobody", "看图", by)
+    made = matching.settle(parts, unknown(office).id, office.street.stay(TRULY).id, "看图", by)
+    assert (made.plate_before, made.plate_after) == (MISREAD, TRULY)
+    # Here the register knows the plate that was read at the exit: it was the entry that was misread.
+    office.street.register("free-vehicles", {"plate": "浙E88888", "class": "ambulance", "valid_to": "2026-12-31"})
+    office.street.passes("in-1", "浙E8888B", "11:20")
+    office.street.arrives("out-2", "浙E88888", "11:40", id="right")
+    entered = office.street.stay("浙E8888B").id
+    made = matching.settle(parts, unknown(office, "浙E88888").id, entered, "看图", by)
+    assert (made.stay, made.plate_before, made.plate_after) == (entered, "浙E8888B", "浙E88888")
+    assert office.street.stay("浙E88888").exit_event == "right"
+    assert "no_entry" not in office.street.situations()
+    office.check()
