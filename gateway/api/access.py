@@ -152,6 +152,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/pass-reminders"): _SEALED,
     ("POST", "/api/v1/charges/runs"): frozenset({FINANCE}),
     ("GET", "/api/v1/charges"): _SEALED | _TILL,
+    ("GET", "/api/v1/charges/{charge_id}"): _SEALED | _TILL,
     ("POST", "/api/v1/charges/{charge_id}/payments"): _COUNTER,
     ("POST", "/api/v1/charges/{charge_id}/reversal"): frozenset({FINANCE}),
     ("POST", "/api/v1/charges/{charge_id}/payback"): _TILL | {FINANCE},

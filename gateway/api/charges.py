@@ -60,6 +60,15 @@ def charges(
     return json(context.parts, page(found, part.limit))
 
 
+@router.get("/charges/{charge_id}", responses={200: {"model": shapes.WholeCharge}})
+def charge(staff: Asking, context: With, charge_id: ChargeId) -> Response:
+    """One charge with what was taken for it. 404 also for one that the list does not show you."""
+    staff.own(site_of(charge_id))
+    with context.parts.store.reading() as connection:
+        found = charges_money.whole(connection, charge_id, seen=staff.role in SEES_LOW_INCOME)
+    return json(context.parts, found)
+
+
 @router.post("/charges/{charge_id}/payments", status_code=201, responses={201: {"model": shapes.ChargePaid}})
 def pay(staff: Asking, context: With, charge_id: ChargeId, asked: shapes.ToPay, key: Key = None) -> Response:
     """Take money for a charge, all of it or a part. 409 for more than is due."""

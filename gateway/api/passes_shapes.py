@@ -220,6 +220,21 @@ class Charge(BaseModel):
     reversal: str | None = None
 
 
+class ChargePayment(BaseModel):
+    id: str
+    at: datetime
+    channel: str
+    amount_fen: int
+    reference: str
+    operator: str | None
+
+
+class WholeCharge(Charge):
+    payments: list[ChargePayment]
+    paid_back_at: datetime | None = Field(description="when what was paid for a reversed charge was handed back")
+    paid_back_by: str | None
+
+
 class ChargePaid(BaseModel):
     id: str
     charge: str

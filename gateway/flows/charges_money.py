@@ -28,7 +28,7 @@ from gateway.flows.charges_refusals import NotReversible
 from gateway.flows.passes_held import bring, held_of
 from gateway.flows.passes_records import load
 from gateway.flows.posting import book
-from gateway.flows.reading import Sites, Slice, within
+from gateway.flows.reading import Sites, Slice, site_of, within
 from gateway.flows.refusals import AmountNotDue, NotFound
 from gateway.flows.taking import check_channel
 from gateway.runtime.ids import derive
@@ -36,7 +36,8 @@ from gateway.store import books
 from gateway.store import tables as t
 from gateway.wiring import Parts
 
-_CHARGE = t.Charge.__table__.c
+_CHARGE, _TAKEN = t.Charge.__table__.c, t.ChargePayment.__table__.c
+_NO_CHARGE = "there is no such charge, or not for you"
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,7 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 class ChargeFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which charges. `due`: only those with something still due; `seen`: by somebody who may know why nothing is."""
 
+    id: str | None = None
     month: str | None = None
     household: str | None = None
     kind: str | None = None
@@ -132,17 +134,25 @@ def pay_back(parts: Parts, charge_id: str, channel: str, by: By) -> int:
             raise AmountNotDue("nothing is to be paid back for this charge")
         # Money leaves a drawer: who took the charge back does not hand it out.
         another(row.reversed_by or "", by)
-        key = f"charge:{charge_id}:paid-back"
-        done = select(t.LedgerTransaction.id).where(
-            t.LedgerTransaction.site_id == desk.site, t.LedgerTransaction.idempotency_key == key
-        )
-        if connection.execute(done).first() is None:
+        if connection.execute(_handed_back(desk.site, charge_id)).first() is None:
             account, _ = account_of(desk, channel)
             lines = [Posting(REFUND, row.paid_fen), Posting(account, -row.paid_fen)]
-            desk.post("refund", ("charge", charge_id), key, lines, operator=by.operator)
+            desk.post("refund", ("charge", charge_id), _back_key(charge_id), lines, operator=by.operator)
             desk.audit("charge.pay_back", charge_id, channel=channel, amount_fen=row.paid_fen)
             connection.commit()
     return int(row.paid_fen)
+
+
+def _back_key(charge_id: str) -> str:
+    return f"charge:{charge_id}:paid-back"
+
+
+def _handed_back(site: str, charge_id: str) -> Any:
+    """The transaction by which its money was handed back."""
+    booked = t.LedgerTransaction
+    return select(booked.at, booked.operator).where(
+        booked.site_id == site, booked.idempotency_key == _back_key(charge_id)
+    )
 
 
 def charges(
@@ -153,6 +163,7 @@ def charges(
     conditions += [
         column == value
         for column, value in (
+            (_CHARGE.id, wanted.id),
             (_CHARGE.month, wanted.month),
             (_CHARGE.household_id, wanted.household),
             (_CHARGE.kind, wanted.kind),
@@ -172,6 +183,35 @@ def charges(
         select(*_CHARGE).where(*conditions).order_by(_CHARGE.charged_at.desc(), _CHARGE.id.desc()).limit(page.limit + 1)
     )
     return [((row.charged_at, row.id), document(row, all_of_it=wanted.seen)) for row in rows]
+
+
+def whole(connection: Connection, charge_id: str, *, seen: bool) -> dict[str, Any]:
+    """A charge with what was taken for it, and when its money was handed back. Raises `NotFound`, as of one that the list has not."""
+    site = site_of(charge_id)
+    found = charges(connection, frozenset({site}), ChargeFilter(id=charge_id, seen=seen), Slice(None, 1))
+    if not found:
+        raise NotFound(_NO_CHARGE)
+    taken = connection.execute(
+        select(*_TAKEN)
+        .where(_TAKEN.site_id == site, _TAKEN.purpose == "charge", _TAKEN.subject == charge_id)
+        .order_by(_TAKEN.at, _TAKEN.id)
+    )
+    back = connection.execute(_handed_back(site, charge_id)).first()
+    return found[0][1] | {
+        "payments": [
+            {
+                "id": row.id,
+                "at": row.at,
+                "channel": row.channel,
+                "amount_fen": row.amount_fen,
+                "reference": row.reference,
+                "operator": row.operator,
+            }
+            for row in taken
+        ],
+        "paid_back_at": None if back is None else back.at,
+        "paid_back_by": None if back is None else back.operator,
+    }
 
 
 def document(row: Any, *, all_of_it: bool) -> dict[str, Any]:
@@ -246,7 +286,7 @@ def _row(desk: Desk, charge_id: str) -> Any:
         select(*_CHARGE).where(_CHARGE.site_id == desk.site, _CHARGE.id == charge_id)
     ).one_or_none()
     if row is None:
-        raise NotFound("there is no such charge, or not for you")
+        raise NotFound(_NO_CHARGE)
     return row
 
 

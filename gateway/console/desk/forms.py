@@ -16,9 +16,12 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
 from billing.money import NotAnAmount, fen_of_yuan
+from billing.statements import CHANNELS
 from gateway.api.context import Staff
 from gateway.api.passes import by
 from gateway.console.desk import door
+from gateway.console.rendering import language_of
+from gateway.console.words import word
 from gateway.flows import reading
 from gateway.flows.charges_books import By
 from gateway.flows.refusals import Invalid, Refused
@@ -93,6 +96,12 @@ def number(name: str, text: str) -> int:
 def sites(connection: Connection, staff: Staff) -> list[dict[str, Any]]:
     """Those that the reader may choose from."""
     return reading.sites(connection, staff.sites, reading.Slice(None, _SITES_MAX), disabled=False)
+
+
+def channels(request: Request) -> list[tuple[str, str]]:
+    """What money is taken or handed out through, cash first, for a choice."""
+    lang = language_of(request)
+    return [(one, word(lang, "channel", one)) for one in sorted(CHANNELS, key=lambda one: one != "cash")]
 
 
 def step(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import Response
 
-from billing.statements import CHANNELS
 from gateway.api.context import Context, Staff, With
 from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
-from gateway.console.desk import door
+from gateway.console.desk import door, forms
 from gateway.console.rendering import language_of
 from gateway.console.words import word
 from gateway.flows import passes, passes_changes, passes_reading, passes_refund, reading
@@ -214,7 +213,7 @@ def _form(
         sites=[(one["id"], one["name"]) for one in sites],
         offers=[(one, one) for one in offers],
         vehicles=[(one, word(lang, "vehicle", one)) for one in VEHICLE_WORDS],
-        channels=_channels(lang),
+        channels=forms.channels(request),
         once=random_token(18),
     )
 
@@ -233,13 +232,9 @@ def _one(request: Request, context: Context, staff: Staff, pass_id: str, why: Re
         here="sold_passes",
         sold=in_zone(found, context.parts.settings.zone),
         acts={what for what, call in _ACTS.items() if door.may(staff, *call)},
-        channels=_channels(language_of(request)),
+        channels=forms.channels(request),
         errors={} if why is None else {"": why},
     )
-
-
-def _channels(lang: Any) -> list[tuple[str, str]]:
-    return [(one, word(lang, "channel", one)) for one in ("cash", *(one for one in CHANNELS if one != "cash"))]
 
 
 def _wanted(typed: dict[str, str]) -> Wanted:

@@ -56,6 +56,7 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("shifts", "/money/shifts", ("GET", "/shifts")),
         Page("payments", "/money/payments", ("GET", "/orders")),
         Page("invoices", "/money/invoices", ("GET", "/invoices")),
+        Page("charges", "/money/charges", ("GET", "/charges")),
         Page("days", "/money/days", ("GET", "/days/{day}")),
         Page("breaks", "/money/breaks", ("GET", "/breaks")),
         Page("statements", "/money/statements", ("GET", "/statements")),
