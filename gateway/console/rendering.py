@@ -18,6 +18,7 @@ from gateway.console.words import WORDS, Language, exception_word, for_script, l
 LANGUAGE_COOKIE, THEME_COOKIE = "parkgate_language", "parkgate_theme"
 THEMES = ("auto", "light", "dark")
 _YEAR_SECONDS = 365 * 24 * 3600
+_ODDS_MAX = 100_000
 
 _environment = Environment(
     loader=PackageLoader("gateway.console", "templates"),
@@ -50,6 +51,11 @@ def last_day(instant: str | datetime | None) -> str:
     return (found - timedelta(microseconds=1)).date().isoformat()
 
 
+def odds(score: float) -> str:
+    """A decimal logarithm as odds: 2 is 100 : 1."""
+    return f"{min(10**score, _ODDS_MAX):.0f} : 1" if score >= 0 else f"1 : {min(10**-score, _ODDS_MAX):.0f}"
+
+
 def script_data(value: object) -> Markup:
     """JSON that is safe inside a `<script type="application/json">`."""
     text = json.dumps(value, ensure_ascii=False)
@@ -58,7 +64,7 @@ def script_data(value: object) -> Markup:
     return Markup(text)  # noqa: S704 - nothing of it can end the element
 
 
-_environment.filters.update(yuan=yuan, clock=clock, last_day=last_day)
+_environment.filters.update(yuan=yuan, clock=clock, last_day=last_day, odds=odds)
 
 
 def language_of(request: Request) -> Language:
@@ -90,6 +96,9 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     def named(group: str, key: str | None) -> str:
         return word(lang, group, key)
 
+    def words_of(group: str) -> dict[str, str]:
+        return {key[len(group) + 1 :]: said for key, said in WORDS[lang].items() if key.startswith(f"{group}.")}
+
     def switch(**change: str) -> str:
         return f"{request.url.path}?{urlencode({**asked, **change})}"
 
@@ -102,6 +111,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         switch=switch,
         asked_here=lambda: asked,
         t=say,
+        words_of=words_of,
         word=named,
         duration=lambda minutes: duration(minutes, lang),
         exception_word=lambda kind: exception_word(lang, kind),

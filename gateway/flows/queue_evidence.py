@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, select
 
-from gateway.flows import images
+from gateway.flows import images, matching
+from gateway.flows.matching import Proposed
 from gateway.flows.refusals import NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
 
+WEIGHED_MAX = 20
 _EVENT, _IMAGE = t.PlateEventRow.__table__.c, t.Image.__table__.c
 
 
@@ -21,6 +23,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What was read; `plate` None for a vehicle without one, or where it was deleted."""
 
     plate: str | None
+    plate_colour: str | None
     pictured: bool
 
 
@@ -36,7 +39,9 @@ def of_items(parts: Parts, connection: Connection, items: Iterable[Mapping[str, 
     )
     for site, wanted in by_site.items():
         rows = connection.execute(
-            select(_EVENT.device_id, _EVENT.event_id, _EVENT.plate, _IMAGE.event_id.label("picture"))
+            select(
+                _EVENT.device_id, _EVENT.event_id, _EVENT.plate, _EVENT.plate_colour, _IMAGE.event_id.label("picture")
+            )
             .outerjoin_from(t.PlateEventRow, t.Image, same)
             .where(
                 _EVENT.site_id == site,
@@ -45,8 +50,17 @@ def of_items(parts: Parts, connection: Connection, items: Iterable[Mapping[str, 
             )
         )
         for row in rows:
-            found[site, row.device_id, row.event_id] = Seen(plate=row.plate, pictured=row.picture is not None)
+            found[site, row.device_id, row.event_id] = Seen(
+                plate=row.plate, plate_colour=row.plate_colour, pictured=row.picture is not None
+            )
     return {item: found[read] for item, read in reads.items() if read in found}
+
+
+def whose(parts: Parts, connection: Connection, items: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Proposed, ...]]:
+    """By item: which stays an exit without an entry may belong to. Of the first so many that are open."""
+    asked = [one for one in items if one["kind"] == matching.KIND and one["state"] == "open" and one["stay"]]
+    found = matching.likeliest(parts, connection, {one["stay"] for one in asked[:WEIGHED_MAX]})
+    return {one["id"]: found[one["stay"]] for one in asked[:WEIGHED_MAX] if one["stay"] in found}
 
 
 def picture(parts: Parts, connection: Connection, item: Mapping[str, Any]) -> bytes:

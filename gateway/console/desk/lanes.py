@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response
@@ -60,6 +61,11 @@ def command(
     except Refused as why:
         return door.refused(request, staff, why, where)
     return door.back_to(where)
+
+
+def command_at(lane: str, command: str) -> str:
+    """Where what became of a command is told."""
+    return f"/api/v1/lanes/{quote(lane, safe='')}/commands/{quote(command, safe='')}"
 
 
 def _page(request: Request, context: Context, staff: Staff, lane_id: str) -> Response:

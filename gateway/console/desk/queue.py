@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
 from gateway.console.desk import door, proposals
+from gateway.console.desk.lanes import command_at
 from gateway.console.rendering import language_of
 from gateway.flows import attending, queue_evidence, reading
 from gateway.flows.refusals import NotFound, Refused
@@ -36,8 +38,10 @@ def queue(
     site: Annotated[str, Query(max_length=40)] = "",
     kind: Annotated[str, Query(max_length=24)] = "",
     state: Literal["open", "resolved", "any"] = "open",
+    lane: Annotated[str, Query(max_length=81)] = "",
+    command: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
-    """What needs a person, the newest first."""
+    """What needs a person, the newest first. `lane`, `command`: what was told to a lane, whose outcome is followed."""
     staff = door.staff_at(request, context, _SEE)
     if isinstance(staff, Response):
         return staff
@@ -50,24 +54,28 @@ def queue(
             connection, allowed, part, state=None if state == "any" else state, kind=kind or None
         )
         sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
-        seen = queue_evidence.of_items(context.parts, connection, [item for _, item in found])
+        items = [item for _, item in found]
+        seen = queue_evidence.of_items(context.parts, connection, items)
+        whose = queue_evidence.whose(context.parts, connection, items)
     works, lang, now = door.may(staff, *_DO), language_of(request), context.parts.clock.now()
-    for _, item in found:
+    for item in items:
         item["seen"] = msgspec.to_builtins(seen.get(item["id"]))
+        item["whose"] = msgspec.to_builtins(whose.get(item["id"]), builtin_types=(datetime,))
         item["waited"] = max(0, int((now - item["opened_at"]).total_seconds() // 60))
         item["proposal"] = proposals.of(item, staff, lang)._asdict() if works and item["state"] == "open" else None
-    items = in_zone(sliced(found, part.limit), context.parts.settings.zone)
     return door.page(
         request,
         staff,
         "desk_queue.html",
         here="queue",
-        found=items,
+        found=in_zone(sliced(found, part.limit), context.parts.settings.zone),
         sites=sites,
         asked={"site": site, "kind": kind, "state": state},
         works=works,
         looks=door.may(staff, "GET", "/exceptions/{item_id}/picture"),
+        matches=works and door.may(staff, *proposals.CALLS["match"]),
         late=_LATE_MINUTES,
+        command=command_at(lane, command) if command else None,
         once=random_token(18),
     )
 
@@ -78,18 +86,14 @@ def accept(
     context: With,
     item_id: Annotated[str, Path(max_length=64)],
     *,
-    does: Annotated[Literal["open", "pay_later", "resolution"], Form()],
+    does: Annotated[proposals.Does, Form()],
+    candidate: Annotated[str, Form(max_length=64)] = "",
     csrf: Text = "",
     reason: Text = "",
     once: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Do what was proposed for an item. The page's own key makes one step of a form that is sent twice."""
-    calls = {
-        "open": ("POST", "/lanes/{lane_id}/commands"),
-        "pay_later": ("POST", "/exceptions/{item_id}/pay-later"),
-        "resolution": _DO,
-    }
-    staff = door.staff_at(request, context, _DO, calls[does])
+    staff = door.staff_at(request, context, _DO, proposals.CALLS[does])
     if isinstance(staff, Response):
         return staff
     if door.from_elsewhere(staff, csrf):
@@ -99,10 +103,14 @@ def accept(
             item = reading.exception(connection, staff.sites, item_id)
         if does == "open" and not (item["lane"] and item["event"]):
             raise NotFound("no vehicle is known to wait there")
-        proposals.accept(context.parts, staff, item, does, reason, f"{once}:{item_id}" if once else None)
+        if does == "match" and not item["stay"]:
+            raise NotFound("the item is about no stay")
+        key = f"{once}:{item_id}" if once else None
+        done = proposals.accept(context.parts, staff, item, does, reason, key, candidate)
     except Refused as why:
         return door.refused(request, staff, why, "/queue")
-    return door.back_to("/queue", said=f"accepted-{does}")
+    told = {"lane": item["lane"], "command": done.command} if done.command else {}
+    return door.back_to("/queue", told, said=done.said)
 
 
 @router.post("/queue/{item_id}/{what}")

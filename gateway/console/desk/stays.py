@@ -25,7 +25,6 @@ from gateway.flows.refusals import Invalid, Refused
 router = APIRouter(include_in_schema=False)
 
 _SEE = ("GET", "/stays")
-_ODDS_MAX = 100_000
 Text = Annotated[str, Query(max_length=40)]
 
 
@@ -103,10 +102,6 @@ def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_lengt
 
 
 def _whose(context: With, stay_id: str) -> list[dict[str, Any]]:
-    """The stays that an exit without an entry may belong to; `odds` against that its entry was missed."""
+    """The stays that an exit without an entry may belong to."""
     found = matching.ranked(context.parts, stay_id).candidates
-    return [{**msgspec.to_builtins(one, builtin_types=(datetime,)), "odds": _odds(one.score)} for one in found]
-
-
-def _odds(score: float) -> str:
-    return f"{min(10**score, _ODDS_MAX):.0f} : 1" if score >= 0 else f"1 : {min(10**-score, _ODDS_MAX):.0f}"
+    return [msgspec.to_builtins(one, builtin_types=(datetime,)) for one in found]

@@ -1,3 +1,4 @@
+import { follow } from "./follow.js";
 import { keysOn, writing } from "./frame.js";
 import { watch } from "./live.js";
 
@@ -27,12 +28,19 @@ function go(step) {
 list.addEventListener("focusin", (event) => { current = event.target.closest(".item")?.id ?? current; });
 const within = (key) => (document.getElementById(current) ?? items()[0])?.querySelector(`[data-key="${key}"]`);
 
+function choose(nth) {
+  const one = (document.getElementById(current) ?? items()[0])?.querySelector(`[data-nth="${nth}"]`);
+  one?.closest("details:not([open])")?.setAttribute("open", "");
+  one?.click();
+}
+
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || writing(event) || !keysOn()) return;
   if (list.inert) return;
   if (event.key === "j") go(1);
   else if (event.key === "k") go(-1);
   else if (["a", "c", "r"].includes(event.key)) within(event.key)?.click();
+  else if (/^[1-5]$/.test(event.key) && !event.defaultPrevented) choose(event.key);
   else return;
   event.preventDefault();
 });
@@ -62,7 +70,7 @@ function ring() {
 // --- what the server shows now, put into the page that is here: what somebody writes in stays
 
 const written = (item) => item.contains(document.activeElement) && document.activeElement.matches("input")
-  || [...item.querySelectorAll("input:not([type=hidden])")].some((field) => field.value !== field.defaultValue);
+  || [...item.querySelectorAll("input:not([type=hidden])")].some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked);
 
 function bring(fresh) {
   const had = new Map(items().map((item) => [item.id, item]));
@@ -108,6 +116,7 @@ function say(words, good) {
   outcome.textContent = words;
   outcome.className = good ? "notice good" : "notice bad";
   outcome.hidden = false;
+  delete outcome.dataset.command;
 }
 
 list.addEventListener("submit", async (event) => {
@@ -121,6 +130,11 @@ list.addEventListener("submit", async (event) => {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const said = fresh.querySelector(answer.ok ? ".notice.good" : ".notice.bad, .notice");
   if (said) say(said.textContent, answer.ok);
+  const told = fresh.querySelector("#outcome[data-command]");
+  if (told) {
+    Object.assign(document.getElementById("outcome").dataset, told.dataset);
+    follow(document.getElementById("outcome"));
+  }
   if (answer.ok) form.reset();
   if (form.contains(document.activeElement)) form.closest(".item").focus();
   refresh();
@@ -141,6 +155,7 @@ function state(is) {
   list.inert = is === "lost";
 }
 
+follow(document.getElementById("outcome"));
 // A page of the past, or further down, stands still.
 if (!new URLSearchParams(location.search).has("cursor")) watch(show, state);
 if (current) focusOn(document.getElementById(current));
