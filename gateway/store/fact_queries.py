@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from sqlalchemy import (
-    ARRAY,
     Table,
     Text,
     bindparam,
@@ -28,7 +27,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store import tables as t
 from gateway.store.bulk import BulkInsert
-from gateway.store.keyed import AnySelect, Keyed, key_set
+from gateway.store.keyed import AnySelect, ArrayText, Keyed, key_set
 from gateway.store.prepared import PreparedFor
 
 _event = t.PlateEventRow.__table__.c
@@ -298,8 +297,8 @@ COMMANDS = Keyed(
 def _lock_vehicles(postgres: bool) -> Any:
     """Insert or touch each vehicle's row, in the order of their keys: the statement itself takes the rows' locks."""
     if postgres:
-        arrays = [bindparam("sites", type_=ARRAY(Text)), bindparam("plates", type_=ARRAY(Text))]
-        instants = bindparam("instants", type_=ARRAY(TIMESTAMP(timezone=True)))
+        arrays = [bindparam("sites", type_=ArrayText(Text)), bindparam("plates", type_=ArrayText(Text))]
+        instants = bindparam("instants", type_=ArrayText(TIMESTAMP(timezone=True)))
         names: list[Any] = [column("site_id", Text), column("plate", Text), column("at", TIMESTAMP(timezone=True))]
         wanted: Any = func.unnest(*arrays, instants).table_valued(*names, name="wanted").render_derived()
         source = select(wanted.c.site_id, wanted.c.plate, wanted.c.at, literal(1))
@@ -330,7 +329,7 @@ LOCK_VEHICLES = PreparedFor(_lock_vehicles)
 LOCK_READS = PreparedFor(
     lambda _postgres: text(
         "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS wanted(name)"
-    )
+    ).bindparams(bindparam("names", type_=ArrayText(Text)))
 )
 NEW_BALANCES = BulkInsert(cast("Table", t.AllowanceBalance.__table__), unless_there=True)
 _HOUSEHOLD = t.Household.__table__.c

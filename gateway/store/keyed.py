@@ -5,17 +5,49 @@ A row-value `IN` list is compiled anew for every number of keys, and SQLite scan
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, bindparam, column, func, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Select,
+    Text,
+    TypeDecorator,
+    bindparam,
+    column,
+    func,
+    select,
+)
 
 from gateway.store.prepared import Answer, Prepared
 
 AnySelect = Select[*tuple[Any, ...]]
 Key = tuple[str, ...]
+
+
+class ArrayText(TypeDecorator[Sequence[Any]]):
+    """An array of PostgreSQL, sent as its text: the driver takes twice the time over a list."""
+
+    impl = ARRAY
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        del dialect
+        return array_text
+
+
+def array_text(values: Sequence[Any]) -> str:
+    """Texts, or what PostgreSQL reads as Python writes it, as the text of an array."""
+    quoted = [
+        text.replace("\\", "\\\\").replace('"', '\\"') if "\\" in text or '"' in text else text
+        for text in map(str, values)
+    ]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 class KeySet:
@@ -25,7 +57,7 @@ class KeySet:
         self.postgres = postgres
         self._width = width
         if postgres:
-            arrays = [bindparam(f"key{place}", type_=ARRAY(Text)) for place in range(width)]
+            arrays = [bindparam(f"key{place}", type_=ArrayText(Text)) for place in range(width)]
             names = [column(f"key{place}", Text) for place in range(width)]
             self.table: Any = func.unnest(*arrays).table_valued(*names, name="wanted").render_derived()
             self.columns: list[ColumnElement[Any]] = [self.table.c[f"key{place}"] for place in range(width)]
