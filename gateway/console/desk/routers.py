@@ -29,6 +29,8 @@ from gateway.console.desk import (
     report_pages,
     report_zombies,
     stays,
+    voucher_buyers,
+    voucher_offline,
     vouchers,
 )
 
@@ -41,6 +43,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     registers.router,
     passes.router,
     vouchers.router,
+    voucher_buyers.router,
+    voucher_offline.router,
     money.router,
     money_shifts.router,
     money_payments.router,

@@ -50,6 +50,8 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("free-vehicles", "/registers/free-vehicles", ("GET", "/free-vehicles")),
         Page("blocklist", "/registers/blocklist", ("GET", "/blocklist")),
         Page("vouchers", "/vouchers", ("GET", "/vouchers/books")),
+        Page("voucher_buyers", "/vouchers/buyers", ("GET", "/vouchers/buyers")),
+        Page("voucher_offline", "/vouchers/redemptions", ("GET", "/vouchers/redemptions")),
         Page("soon", "/registers/soon", ("GET", "/households")),
     ),
     "money": (

@@ -28,6 +28,14 @@ Serial = Annotated[int, Path(ge=1, le=99_999_999)]
 STATES: Final = ("stock", "issued", "presented", "used", "void", "expired", "returned")
 _SEE, _BOOKS, _ISSUES = ("GET", "/vouchers"), ("POST", "/vouchers/books"), ("POST", "/vouchers/issues")
 _MOVES: Final = {"return": register.give_back, "void": register.declare_void}
+_TABS: Final = (
+    ("/vouchers", "vouchers.books", ("GET", "/vouchers/books")),
+    ("/vouchers/issues", "vouchers.issues", ("GET", "/vouchers/issues")),
+    ("/vouchers/find", "vouchers.find", _SEE),
+    ("/vouchers/buyers", "vouchers.buyers", ("GET", "/vouchers/buyers")),
+    ("/vouchers/statements", "vouchers.statements", ("GET", "/vouchers/statements")),
+    ("/vouchers/redemptions", "vouchers.redemptions", ("GET", "/vouchers/redemptions")),
+)
 _SHEET_MAX = 500
 # What of a book is left follows from its movements: so many at once are counted quickly.
 _BOOKS_SHOWN = 20
@@ -292,21 +300,17 @@ def _form(
     )
 
 
+def tabs(staff: Staff) -> list[tuple[str, str]]:
+    """The pages of vouchers that the reader sees, with their words."""
+    return [(where, words) for where, words, call in _TABS if door.may(staff, *call)]
+
+
 def _page(
     request: Request, staff: Staff, template: str, context: Context, status: int = 200, **values: Any
 ) -> Response:
-    tabs = [
-        (where, words)
-        for where, words, call in (
-            ("/vouchers", "vouchers.books", ("GET", "/vouchers/books")),
-            ("/vouchers/issues", "vouchers.issues", ("GET", "/vouchers/issues")),
-            ("/vouchers/find", "vouchers.find", _SEE),
-        )
-        if door.may(staff, *call)
-    ]
     dressed = in_zone(values, context.parts.settings.zone)
     hands = door.may(staff, *_ISSUES)
-    return door.page(request, staff, template, status, here="vouchers", tabs=tabs, issues=hands, **dressed)
+    return door.page(request, staff, template, status, here="vouchers", tabs=tabs(staff), issues=hands, **dressed)
 
 
 def _value(kind: str, text: str) -> int:

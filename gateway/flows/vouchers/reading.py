@@ -141,9 +141,17 @@ def books(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
     ]
 
 
-def buyers(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
-    """Merchants and visiting firms by site and id, with what each still owes."""
-    conditions = [within(VoucherBuyer.site_id, allowed)]
+def buyer(connection: Connection, site: str, name: str) -> Document:
+    """One of a site's. Raises `NotFound`."""
+    found = buyers(connection, [site], Slice(None, 1), only=name)
+    if not found:
+        raise NotFound
+    return found[0][1]
+
+
+def buyers(connection: Connection, allowed: Sites, page: Slice, *, only: str | None = None) -> list[Keyed]:
+    """Merchants and visiting firms by site and id, with what each still owes. `only`: with this id."""
+    conditions = [within(VoucherBuyer.site_id, allowed), true() if only is None else VoucherBuyer.id == only]
     if page.after is not None:
         site, buyer = page.after
         conditions.append(or_(VoucherBuyer.site_id > site, and_(VoucherBuyer.site_id == site, VoucherBuyer.id > buyer)))
@@ -184,10 +192,27 @@ def register(
     return [((one.at, one.id), one) for one in found]
 
 
-def redemptions(connection: Connection, allowed: Sites, page: Slice, *, state: str | None) -> list[Keyed]:
-    """Codes that were collected offline, the newest first."""
+def redemption(connection: Connection, site: str, name: str) -> Document:
+    """A code that was collected offline; `held`: a voucher waits for what is decided about it. Raises `NotFound`."""
+    found = redemptions(connection, [site], Slice(None, 1), only=name)
+    if not found:
+        raise NotFound
+    waits = select(Voucher.serial).where(
+        Voucher.site_id == site,
+        Voucher.state == "presented",
+        Voucher.stay_id.is_(None),
+        Voucher.redemption_id == name,
+    )
+    return found[0][1] | {"held": connection.execute(waits).first() is not None}
+
+
+def redemptions(
+    connection: Connection, allowed: Sites, page: Slice, *, state: str | None = None, only: str | None = None
+) -> list[Keyed]:
+    """Codes that were collected offline, the newest first. `only`: with this id."""
     table = VoucherRedemption
     conditions = [within(table.site_id, allowed), true() if state is None else table.state == state]
+    conditions.append(true() if only is None else table.id == only)
     if page.after is not None:
         at, key = page.after
         conditions.append(or_(table.received_at < at, and_(table.received_at == at, table.id < key)))
@@ -216,12 +241,26 @@ def redemptions(connection: Connection, allowed: Sites, page: Slice, *, state: s
     ]
 
 
+def statement(connection: Connection, site: str, name: str) -> Document:
+    """A buyer's month. Raises `NotFound`."""
+    found = statements(connection, [site], Slice(None, 1), only=name)
+    if not found:
+        raise NotFound
+    return found[0][1]
+
+
 def statements(
-    connection: Connection, allowed: Sites, page: Slice, *, month: str | None = None, buyer: str | None = None
+    connection: Connection,
+    allowed: Sites,
+    page: Slice,
+    *,
+    month: str | None = None,
+    buyer: str | None = None,
+    only: str | None = None,
 ) -> list[Keyed]:
-    """Buyers' months, the newest month first, then by id, with what is still due of each."""
+    """Buyers' months, the newest month first, then by id, with what is still due of each. `only`: with this id."""
     table = VoucherStatement
-    conditions = [within(table.site_id, allowed)]
+    conditions = [within(table.site_id, allowed), true() if only is None else table.id == only]
     conditions += [] if month is None else [table.month == month]
     conditions += [] if buyer is None else [table.buyer_id == buyer]
     if page.after is not None:

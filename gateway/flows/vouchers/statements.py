@@ -112,7 +112,7 @@ def _due(connection: Connection) -> Iterator[tuple[str, str]]:
                 yield site, month
 
 
-def lines(connection: Connection, statement_id: str, site: str) -> list[dict[str, Any]]:
+def lines(connection: Connection, statement_id: str, site: str, most: int = LINES_MAX) -> list[dict[str, Any]]:
     """What a buyer's month is made of, voucher by voucher: the number, when, and what it took off. No plate, no stay."""
     head = connection.execute(
         select(VoucherStatement.buyer_id, VoucherStatement.month).where(
@@ -134,7 +134,7 @@ def lines(connection: Connection, statement_id: str, site: str) -> list[dict[str
         .join(VoucherBook, and_(VoucherBook.site_id == _MOVEMENT.site_id, VoucherBook.id == _MOVEMENT.book_id))
         .where(*_of_month(site, head.buyer_id, *month_bounds(head.month)))
         .order_by(_MOVEMENT.at, _MOVEMENT.serial, _MOVEMENT.sequence)
-        .limit(LINES_MAX)
+        .limit(most)
     )
     return [
         {
