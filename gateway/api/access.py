@@ -217,6 +217,13 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     # Accounts and devices' passwords are a manager's, within their own sites.
     ("POST", "/api/v1/devices/{device_id}/credentials"): frozenset({MANAGER}),
     ("POST", "/api/v1/devices/{device_id}/revocation"): frozenset({MANAGER}),
+    # One's own account: the password it takes, and a second factor.
+    ("GET", "/api/v1/account"): _EVERYBODY,
+    ("POST", "/api/v1/account/password"): _EVERYBODY,
+    ("POST", "/api/v1/account/second-factor"): _EVERYBODY,
+    ("POST", "/api/v1/account/second-factor/confirmation"): _EVERYBODY,
+    ("POST", "/api/v1/account/second-factor/removal"): _EVERYBODY,
+    ("POST", "/api/v1/users/{name}/second-factor/removal"): frozenset({MANAGER}),
     ("GET", "/api/v1/users"): frozenset({MANAGER, AUDITOR}),
     ("POST", "/api/v1/users"): frozenset({MANAGER}),
     ("PATCH", "/api/v1/users/{name}"): frozenset({MANAGER}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -19,24 +19,25 @@ from gateway.api.problems import NotAllowed
 from gateway.flows import audit_trail, device_access, settings_shown, users_admin
 from gateway.flows.reading import Slice, site_of
 from gateway.flows.users import User
+from gateway.runtime.settings import Role
 
 router = APIRouter(tags=["administration"])
 
 DeviceId = Annotated[str, Path(max_length=81)]
 UserName = Annotated[str, Path(max_length=64)]
-Role = Literal["guard", "cashier", "console", "registrar", "finance", "manager", "committee", "auditor"]
 Sites = Annotated[list[Annotated[str, Field(min_length=1, max_length=40)]], Field(max_length=1000)]
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 class AccountShape(BaseModel):
-    """`sites` empty: all sites."""
+    """`sites` empty: all sites. `second_factor_at`: since when a code is asked for with the password."""
 
     name: str
     role: Role
     sites: list[str]
     enabled: bool
     created_at: datetime
+    second_factor_at: datetime | None
 
 
 class AccountAsked(Asked):
@@ -100,7 +101,7 @@ def users(staff: Asking, context: With) -> Response:
 def hire(staff: Asking, context: With, asked: AccountAsked) -> Response:
     """A new account. Its password is in this answer and nowhere else."""
     made = users_admin.hire(context.parts, staff.sites, asked.name, asked.role, asked.sites, by(staff))
-    return _secret(context, {"name": asked.name, "password": made}, 201)
+    return told_once(context, {"name": asked.name, "password": made}, 201)
 
 
 @router.patch("/users/{name}", responses={200: {"model": AccountShape}})
@@ -115,7 +116,16 @@ def change(staff: Asking, context: With, name: UserName, asked: AccountChange) -
 @router.post("/users/{name}/reset", responses={200: {"model": PasswordMade}})
 def reset(staff: Asking, context: With, name: UserName) -> Response:
     """A new password; whoever is signed in under that name is signed out."""
-    return _secret(context, {"name": name, "password": users_admin.reset(context.parts, staff.sites, name, by(staff))})
+    return told_once(
+        context, {"name": name, "password": users_admin.reset(context.parts, staff.sites, name, by(staff))}
+    )
+
+
+@router.post("/users/{name}/second-factor/removal", status_code=204)
+def without_code(staff: Asking, context: With, name: UserName, asked: Reason) -> Response:
+    """Take the second factor off an account whose phone and recovery codes are lost: its password alone signs in again."""
+    users_admin.without_code(context.parts, staff.sites, name, asked.reason, by(staff))
+    return Response(status_code=204)
 
 
 @router.post("/devices/{device_id}/credentials", responses={200: {"model": PasswordMade}})
@@ -123,7 +133,7 @@ def renew(staff: Asking, context: With, device_id: DeviceId, asked: Reason) -> R
     """A new password for a device; the one before ends with this. A broker of its own is told by `parkgate device accounts`."""
     staff.own(site_of(device_id))
     made = device_access.renew(context.parts, staff.sites, device_id, asked.reason, by(staff))
-    return _secret(context, {"name": made.username, "password": made.password})
+    return told_once(context, {"name": made.username, "password": made.password})
 
 
 @router.post("/devices/{device_id}/revocation", status_code=204)
@@ -190,10 +200,12 @@ def account(user: User) -> dict[str, Any]:
         "sites": list(user.sites),
         "enabled": user.enabled,
         "created_at": user.created_at,
+        "second_factor_at": user.second_factor_at,
     }
 
 
-def _secret(context: With, document: dict[str, str], status: int = 200) -> Response:
+def told_once(context: With, document: dict[str, Any], status: int = 200) -> Response:
+    """An answer with a secret in it, which nothing on its way keeps."""
     answer = json(context.parts, document, status)
     answer.headers.update(NO_STORE)
     return answer

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from gateway.api import (
+    account,
     administration,
     allowances,
     arrears,
@@ -52,9 +53,10 @@ from gateway.api.hardening import Hardening
 from gateway.api.live import Hub, LiveSource
 from gateway.api.ports import Flows
 from gateway.api.reports import Reports
-from gateway.api.sessions import Tokens
+from gateway.api.sessions import SharedThrottle, Tokens
 from gateway.console import driver, invoice, lane, own_stay, pages, receipt
 from gateway.console.desk.routers import ROUTERS as DESK_ROUTERS
+from gateway.flows.attempts import Attempts
 from gateway.flows.credentials import DeviceCredentials
 from gateway.runtime.clock import Clock, SystemClock
 from gateway.wiring import Parts
@@ -89,6 +91,7 @@ _ROUTERS = (
     images,
     jobs,
     zombies,
+    account,
     administration,
     personal_data,
 )
@@ -132,6 +135,8 @@ def create_app(
         hub=hub,
         reports=Reports(parts.store, parts.settings.reports_max),
         figures=Figures(parts, wall or SystemClock()),
+        throttle=SharedThrottle(Attempts(parts.store, parts.settings.secret(), "password")),
+        codes=SharedThrottle(Attempts(parts.store, parts.settings.secret(), "code")),
         health=health,
     )
     app.router.routes.extend(_served().routes)

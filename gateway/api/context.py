@@ -14,15 +14,17 @@ from gateway.api.figures import Figures
 from gateway.api.live import Hub
 from gateway.api.ports import Flows
 from gateway.api.prepared import Prepared
-from gateway.api.problems import NotAllowed, NotSignedIn
+from gateway.api.problems import NotAllowed, NotSignedIn, SecondFactorFirst
 from gateway.api.reports import Reports
-from gateway.api.sessions import COOKIE, Claims, Throttle, Tokens, same
+from gateway.api.sessions import COOKIE, Claims, SharedThrottle, Throttle, Tokens, same
 from gateway.flows import users
 from gateway.flows.credentials import DeviceCredentials
 from gateway.flows.refusals import NotFound
+from gateway.flows.users import User
 from gateway.runtime.clock import Clock
 from gateway.wiring import Parts
 
+OF_ONESELF = "/account"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 Health = Callable[[], dict[str, Any]]
 
@@ -39,9 +41,11 @@ class Context:
     hub: Hub
     reports: Reports
     figures: Figures
+    throttle: SharedThrottle
+    # Of codes after a right password, by name alone: whoever has the password may have many addresses.
+    codes: SharedThrottle
     health: Health | None = None
     prepared: Prepared = field(default_factory=Prepared)
-    throttle: Throttle = field(default_factory=Throttle)
     # A page is one driver's; behind one address of a mobile network are many.
     voucher_guesses: Throttle = field(default_factory=Throttle)
     voucher_guesses_of_address: Throttle = field(default_factory=lambda: Throttle(failures_max=60))
@@ -56,13 +60,17 @@ class Context:
 
 @dataclass(frozen=True)
 class Staff:
-    """Who asks. `sites` None means all; `csrf` is set where a cookie session asks."""
+    """Who asks. `sites` None means all; `csrf` is set where a cookie session asks.
+
+    `unready`: the role needs a second factor that the account has not: all that it may do is to set that up.
+    """
 
     name: str
     role: str
     sites: frozenset[str] | None
     origin: str
     csrf: str | None = None
+    unready: bool = False
 
     def sees(self, site: str) -> bool:
         return self.sites is None or site in self.sites
@@ -100,11 +108,8 @@ def staff_of(request: Request, context: Context) -> Staff | None:
         claims = context.tokens.read(token.strip(), "api", now)
     elif not scheme and (carried := request.cookies.get(COOKIE)):
         cookie, claims = True, context.tokens.read(carried, "console", now)
-    if claims is None:
-        return None
-    with context.parts.store.reading() as connection:
-        user = users.find(connection, claims.name)
-    if user is None or not user.enabled or user.generation != claims.generation:
+    user = None if claims is None else holder(context, claims)
+    if claims is None or user is None:
         return None
     return Staff(
         name=user.name,
@@ -112,7 +117,15 @@ def staff_of(request: Request, context: Context) -> Staff | None:
         sites=frozenset(user.sites) or None,
         origin=address_of(request),
         csrf=claims.csrf if cookie else None,
+        unready=user.second_factor_at is None and user.role in context.parts.settings.second_factor_roles,
     )
+
+
+def holder(context: Context, claims: Claims) -> User | None:
+    """Whose token this is, if it still counts."""
+    with context.parts.store.reading() as connection:
+        user = users.find(connection, claims.name)
+    return user if user is not None and user.enabled and user.generation == claims.generation else None
 
 
 def allowed_staff(request: Request, context: Annotated[Context, Depends(context_of)]) -> Staff:
@@ -122,6 +135,8 @@ def allowed_staff(request: Request, context: Annotated[Context, Depends(context_
         raise NotSignedIn
     if not access.allowed(staff.role, request.method, request.scope["route"].path):
         raise NotAllowed
+    if staff.unready and not request.scope["route"].path.removeprefix(access.PREFIX).startswith(OF_ONESELF):
+        raise SecondFactorFirst
     # A browser sends the cookie with whatever page asks; only our own pages know the token.
     by_cookie = staff.csrf is not None and request.method not in SAFE_METHODS
     if by_cookie and not same(request.headers.get("x-csrf-token", ""), staff.csrf or ""):

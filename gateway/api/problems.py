@@ -46,6 +46,27 @@ class WrongCredentials(Refused):
     slug = "wrong-credentials"
 
 
+class CodeNeeded(Refused):
+    """The password is right; this account needs its code as well."""
+
+    status = 401
+    slug = "code-needed"
+
+
+class WrongCode(Refused):
+    """The code is wrong, or was used before; wait for the next one."""
+
+    status = 401
+    slug = "wrong-code"
+
+
+class SecondFactorFirst(Refused):
+    """Your role needs a second factor: set it up on your account's page before anything else."""
+
+    status = 403
+    slug = "second-factor-first"
+
+
 class NotAllowed(Refused):
     """Your role does not allow this."""
 

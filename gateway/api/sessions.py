@@ -5,15 +5,20 @@ from __future__ import annotations
 import hmac
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 
 import jwt
 import msgspec
+from sqlalchemy.exc import InternalError, OperationalError
 
+from gateway.flows.attempts import Attempts
 from gateway.flows.secrecy import derived_key
 from gateway.flows.users import User
 from gateway.runtime.ids import random_token
+from gateway.runtime.logs import logger
+from gateway.store.trouble import said
 
 LIFETIME = timedelta(hours=12)
 COOKIE = "parkgate_session"
@@ -21,7 +26,12 @@ FORM_COOKIE = "parkgate_form"
 _ALGORITHM = "HS256"
 _TOKEN_CHARACTERS_MAX = 4096
 
-Audience = Literal["api", "console"]
+# A full disk, a read-only database, a lock: what is there can still be read, so people can still sign in.
+_TAKES_NOTHING = (OperationalError, InternalError)
+_log = logger(__name__)
+
+Audience = Literal["api", "console", "code"]
+"""`code`: the password was right, the code of the second factor is still asked for."""
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +48,7 @@ class Tokens:
     def __init__(self, secret: str) -> None:
         self._key = derived_key(secret, b"session tokens")
 
-    def issue(self, user: User, audience: Audience, now: datetime) -> str:
+    def issue(self, user: User, audience: Audience, now: datetime, lifetime: timedelta = LIFETIME) -> str:
         return jwt.encode(
             {
                 "sub": user.name,
@@ -46,7 +56,7 @@ class Tokens:
                 "aud": audience,
                 "csrf": random_token(18),
                 "iat": int(now.timestamp()),
-                "exp": int((now + LIFETIME).timestamp()),
+                "exp": int((now + lifetime).timestamp()),
             },
             self._key,
             algorithm=_ALGORITHM,
@@ -74,6 +84,30 @@ class Tokens:
 def same(one: str, other: str) -> bool:
     """Whether two secrets are the same, in constant time."""
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+
+
+class SharedThrottle:
+    """A throttle of all web processes together, counted by the database. While that takes nothing, each counts for itself."""
+
+    def __init__(self, counted: Attempts) -> None:
+        self._counted = counted
+        self._alone = Throttle()
+
+    def begin(self, name: str, address: str, now: datetime) -> timedelta | None:
+        """Count a try before it is looked at; how long this name from this address has to wait instead, or None."""
+        try:
+            return self._counted.begin(name, address, now)
+        except _TAKES_NOTHING as error:
+            _log.warning("tries are counted by this process alone", problem=said(error))
+            wait = self._alone.closed_for(name, address, now)
+            if wait is None:
+                self._alone.failed(name, address, now)
+            return wait
+
+    def succeeded(self, name: str, address: str) -> None:
+        self._alone.succeeded(name, address)
+        with suppress(*_TAKES_NOTHING):  # then it is over by itself after the window
+            self._counted.succeeded(name, address)
 
 
 class Throttle:

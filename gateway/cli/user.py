@@ -1,4 +1,4 @@
-"""`parkgate user add`, `list` and `reset`: staff accounts."""
+"""`parkgate user add`, `list`, `reset` and `second-factor-off`: staff accounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 
 from gateway.cli.common import config_option, open_parts, operator_name
 from gateway.cli.main import Refusal
-from gateway.flows import users
+from gateway.flows import second_factor, users
+from gateway.flows.charges_books import By
 from gateway.flows.refusals import Refused
 
 _stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
@@ -51,6 +52,23 @@ def user_reset(name: str, password_stdin: bool, config: Path | None) -> None:
         except Refused as error:
             raise Refusal(str(error)) from None
     _say(name, made)
+
+
+@user.command("second-factor-off")
+@click.argument("name")
+@click.option("--reason", required=True, help="Why, for the audit trail: how you saw that it was them.")
+@config_option
+def user_second_factor_off(name: str, reason: str, config: Path | None) -> None:
+    """Take the second factor away, for who lost phone and recovery codes; whoever is logged in under that name is logged out."""
+    by = By(operator=operator_name(), origin="command line")
+    with open_parts(config) as parts:
+        try:
+            with parts.store.writing() as connection:
+                second_factor.take_away(parts, connection, name, by, reason)
+                connection.commit()
+        except Refused as error:
+            raise Refusal(str(error)) from None
+    click.echo(f"{name}: its password alone signs in")
 
 
 @user.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.resources import files
 from typing import Annotated
 
@@ -9,17 +10,19 @@ from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from gateway.api.context import With, address_of, staff_of
-from gateway.api.problems import WrongCredentials
+from gateway.api.context import Context, With, address_of, holder, staff_of
+from gateway.api.problems import WrongCode, WrongCredentials
 from gateway.api.sessions import COOKIE, FORM_COOKIE, LIFETIME, same
-from gateway.api.token import Waiting, sign_in
+from gateway.api.token import Waiting, known, prove
 from gateway.console.desk import door
 from gateway.console.rendering import render, secure
 from gateway.console.words import BARRIER_ICONS
+from gateway.flows.users import User
 from gateway.runtime.ids import random_token
 
 router = APIRouter(include_in_schema=False)
 
+HALF_COOKIE, HALF_WAY = "parkgate_half", timedelta(minutes=5)
 VIEWS = ("cards", "map", "list")
 Text = Annotated[str, Form(max_length=200)]
 
@@ -38,26 +41,39 @@ def login_form(request: Request) -> Response:
 
 @router.post("/login")
 def login(request: Request, context: With, username: Text = "", password: Text = "", csrf: Text = "") -> Response:
-    """Sign in with a cookie; back to the form with a word where that fails."""
+    """Sign in with a cookie; back to the form with a word where that fails, on to the code where the account has a second factor."""
     if not csrf or not same(csrf, request.cookies.get(FORM_COOKIE, "")):
         return _form(request, "expired", 403)
     try:
-        user = sign_in(context, username, password, address_of(request))
+        user = known(context, username, password, address_of(request))
     except Waiting:
         return _form(request, "wait", 401, username)
     except WrongCredentials:
         return _form(request, "wrong", 401, username)
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(
-        COOKIE,
-        context.tokens.issue(user, "console", context.wall.now()),
-        max_age=int(LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=secure(request),
-    )
-    answer.delete_cookie(FORM_COOKIE)
+    if user.second_factor_at is None:
+        return _signed_in(request, context, user)
+    answer = _code_form(request)
+    half = context.tokens.issue(user, "code", context.wall.now(), HALF_WAY)
+    _keep(request, answer, HALF_COOKIE, half, HALF_WAY)
     return answer
+
+
+@router.post("/login/code")
+def login_code(request: Request, context: With, code: Text = "", csrf: Text = "") -> Response:
+    """The second step: the phone's code, or a recovery code."""
+    if not csrf or not same(csrf, request.cookies.get(FORM_COOKIE, "")):
+        return _form(request, "expired", 403)
+    claims = context.tokens.read(request.cookies.get(HALF_COOKIE, ""), "code", context.wall.now())
+    user = None if claims is None else holder(context, claims)
+    if user is None:
+        return _form(request, "expired", 403)
+    try:
+        prove(context, user, code, address_of(request))
+    except Waiting:
+        return _code_form(request, "wait", 401)
+    except WrongCode:
+        return _code_form(request, "wrong_code", 401)
+    return _signed_in(request, context, user)
 
 
 @router.post("/logout")
@@ -99,8 +115,40 @@ def lane_board(request: Request, context: With) -> Response:
     )
 
 
+def keep_session(request: Request, answer: Response, token: str) -> None:
+    """The cookie with which this browser is signed in."""
+    _keep(request, answer, COOKIE, token, LIFETIME)
+
+
+def _signed_in(request: Request, context: Context, user: User) -> Response:
+    answer = RedirectResponse("/", 303)
+    keep_session(request, answer, context.tokens.issue(user, "console", context.wall.now()))
+    for over in (FORM_COOKIE, HALF_COOKIE):
+        answer.delete_cookie(over)
+    return answer
+
+
+def _keep(request: Request, answer: Response, name: str, value: str, lifetime: timedelta) -> None:
+    answer.set_cookie(
+        name,
+        value,
+        max_age=int(lifetime.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=secure(request),
+    )
+
+
 def _form(request: Request, message: str | None = None, status: int = 200, username: str = "") -> Response:
+    return _with_csrf(request, "login.html", status, message=message, username=username)
+
+
+def _code_form(request: Request, message: str | None = None, status: int = 200) -> Response:
+    return _with_csrf(request, "login_code.html", status, message=message)
+
+
+def _with_csrf(request: Request, template: str, status: int, **values: str | None) -> Response:
     csrf = random_token(18)
-    answer = render(request, "login.html", status, message=message, csrf=csrf, username=username)
-    answer.set_cookie(FORM_COOKIE, csrf, httponly=True, samesite="strict", secure=secure(request), max_age=3600)
+    answer = render(request, template, status, csrf=csrf, **values)
+    _keep(request, answer, FORM_COOKIE, csrf, timedelta(hours=1))
     return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from billing.exports.words import EXCEPTIONS
+from gateway.console.words_account import ACCOUNT
 from gateway.console.words_admin import ADMIN
 from gateway.console.words_desk import DESK
 from gateway.console.words_driver import DRIVER
@@ -328,7 +329,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (FRAME, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES)
+_AREAS: Final = (FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES)
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

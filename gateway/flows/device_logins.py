@@ -5,14 +5,12 @@ They are not the devices' own accounts (`credentials`): what a camera sends of i
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 import msgspec
-from cryptography.fernet import Fernet, InvalidToken
 
 from gateway.flows.estate_file import Estate
-from gateway.flows.secrecy import derived_key
+from gateway.flows.secrecy import Seals
 from gateway.runtime.ids import random_token
 
 Key = tuple[str, ...]
@@ -29,21 +27,11 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     password: str
 
 
-class LoginSeals:
+class LoginSeals(Seals):
     """Made from `settings.secret()`."""
 
     def __init__(self, secret: str) -> None:
-        self._fernet = Fernet(base64.urlsafe_b64encode(derived_key(secret, b"device logins, encryption")))
-
-    def seal(self, password: str) -> bytes:
-        return self._fernet.encrypt(password.encode())
-
-    def opened(self, sealed: bytes) -> str | None:
-        """None if the secret has changed since."""
-        try:
-            return self._fernet.decrypt(sealed).decode()
-        except InvalidToken:
-            return None
+        super().__init__(secret, b"device logins, encryption")
 
 
 def sealed_logins(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from sqlalchemy import Connection, Select, insert, select, update
@@ -14,17 +14,21 @@ from gateway.flows import audit
 from gateway.flows.passwords import PASSWORD_CHARACTERS_MAX, make_hash, matches
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.runtime.ids import random_token
+from gateway.runtime.settings import Role
 from gateway.store.engine import Store
 from gateway.store.tables import Site, UserAccount
 from gateway.wiring import Parts
 
-ROLES = ("guard", "cashier", "console", "registrar", "finance", "manager", "committee", "auditor")
+ROLES: tuple[str, ...] = get_args(Role)
 PASSWORD_CHARACTERS_MIN = 8
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of staff. `sites` empty means all sites; `generation` goes up when every token must end."""
+    """A member of staff. `sites` empty means all sites; `generation` goes up when every token must end.
+
+    `second_factor_at`: since when a code is asked for with the password; None: it is not.
+    """
 
     name: str
     role: str
@@ -32,6 +36,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     enabled: bool
     created_at: datetime
+    second_factor_at: datetime | None = None
 
 
 def add(
@@ -84,7 +89,15 @@ def add(
     return made
 
 
-def reset(parts: Parts, name: str, password: str | None = None, *, operator: str, origin: str = "") -> str | None:
+def reset(
+    parts: Parts,
+    name: str,
+    password: str | None = None,
+    *,
+    operator: str,
+    origin: str = "",
+    action: str = "user.reset",
+) -> str | None:
     """A new password; every token of the user ends. Returns the password if it was made here. Raises `NotFound`, `Invalid`."""
     made = None if password is not None else random_token(15)
     stored = make_hash(_usable(password) if password is not None else str(made))
@@ -96,9 +109,7 @@ def reset(parts: Parts, name: str, password: str | None = None, *, operator: str
         ).rowcount
         if not changed:
             raise NotFound(f"there is no user {name!r:.80}; `parkgate user list` shows all")
-        audit.record(
-            connection, at=parts.clock.now(), operator=operator, action="user.reset", subject=name, origin=origin
-        )
+        audit.record(connection, at=parts.clock.now(), operator=operator, action=action, subject=name, origin=origin)
         connection.commit()
     return made
 
@@ -133,7 +144,7 @@ def _usable(password: str) -> str:
     return password
 
 
-def _columns() -> Select[str, str, list[str], int, bool, datetime]:
+def _columns() -> Select[str, str, list[str], int, bool, datetime, datetime | None]:
     return select(
         UserAccount.name,
         UserAccount.role,
@@ -141,6 +152,7 @@ def _columns() -> Select[str, str, list[str], int, bool, datetime]:
         UserAccount.generation,
         UserAccount.enabled,
         UserAccount.created_at,
+        UserAccount.second_factor_at,
     )
 
 
@@ -152,4 +164,5 @@ def _user(row: Any) -> User:
         generation=row.generation,
         enabled=row.enabled,
         created_at=row.created_at,
+        second_factor_at=row.second_factor_at,
     )

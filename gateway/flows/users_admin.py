@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, select, update
 
-from gateway.flows import audit, users
+from gateway.flows import audit, second_factor, users
 from gateway.flows.charges_books import By, reason_of
 from gateway.flows.reading import Sites
 from gateway.flows.refusals import Invalid, NotForRole, NotFound, Refused
@@ -89,6 +89,15 @@ def reset(parts: Parts, allowed: Sites, name: str, by: By) -> str:
     made = users.reset(parts, name, operator=by.operator, origin=by.origin)
     assert made is not None
     return made
+
+
+def without_code(parts: Parts, allowed: Sites, name: str, reason: str, by: By) -> None:
+    """Take the second factor off an account whose phone and recovery codes are lost. Raises `NotFound`, `OwnAccount`, `Invalid`."""
+    words = reason_of(reason)
+    with parts.store.writing() as connection:
+        _other(connection, allowed, name, by)
+        second_factor.take_away(parts, connection, name, by, words)
+        connection.commit()
 
 
 def _other(connection: Connection, allowed: Sites, name: str, by: By) -> User:

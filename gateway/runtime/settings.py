@@ -21,6 +21,7 @@ from gateway.runtime.invoicing_settings import MerchantInvoicing
 from gateway.runtime.mail_settings import MailSettings
 
 DEFAULT_FILE = Path("parkgate.toml")
+Role = Literal["guard", "cashier", "console", "registrar", "finance", "manager", "committee", "auditor"]
 _BROKER_SCHEMES = {"mqtt": 1883, "mqtts": 8883, "embedded": 1883}
 
 
@@ -67,6 +68,9 @@ class Settings(BaseSettings):
     )
     secret_key: str = Field(default="", repr=False)
     share_group: str = ""
+    second_factor_roles: list[Role] = Field(
+        default=[], description="whose accounts must have a second factor; of others it is asked where they have one"
+    )
     test: bool = False
     close_at: str = "02:00"
     public_url: str = ""

@@ -189,7 +189,8 @@ PERSONAL: dict[str, dict[str, Kind]] = {
     "stay": {"plate": Kind.PLATE, "household_id": Kind.HOUSEHOLD},
     "stay_correction": {"reason": Kind.WORDS, "operator": Kind.STAFF},
     "stay_correction_read": {"plate": Kind.PLATE, "from_plate": Kind.PLATE, "to_plate": Kind.PLATE},
-    "user_account": {"name": Kind.STAFF, "password_hash": Kind.STAFF},
+    "recovery_code": {"user_name": Kind.STAFF, "digest": Kind.STAFF},
+    "user_account": {"name": Kind.STAFF, "password_hash": Kind.STAFF, "second_factor": Kind.STAFF},
     "voucher_book": {"title": Kind.WORDS, "operator": Kind.STAFF},
     # A merchant or a firm.
     "voucher_buyer": {"name": Kind.WORDS},
@@ -247,6 +248,8 @@ NOTHING: dict[str, str] = {
     "lane_code": "site_id lane_id generation rotated_at",
     "lane": "site_id id gate_id device_id direction loop passage_sensor offline_exit channel relay close_relay enabled",
     "ledger_transaction": "site_id id business_day belongs_to at kind reference_kind reference idempotency_key content_hash reverses",
+    # Whose secret was tried from where stands in it as a keyed digest, for minutes.
+    "login_attempt": "digest since count",
     "merchant": "id name seller enabled",
     "offline_list": "site_id version previous_version changed_at",
     "parking_pass": "site_id id offer_id anchor_day billed state created_at",
@@ -296,7 +299,7 @@ NOTHING: dict[str, str] = {
     "stay_correction": "site_id id step state stay_id stay_after part new_plate entry_before entry_after payable_before payable_after at"
     " idempotency_key",
     "stay_correction_read": "site_id correction_id device_id event_id sequence anchor at to_at",
-    "user_account": "role sites generation enabled created_at",
+    "user_account": "role sites generation enabled created_at second_factor_step second_factor_at",
     "voucher": "site_id serial book_id kind value state movements issue_id redemption_id stay_id presented_at",
     "voucher_book": "site_id id kind value first_serial last_serial valid_from valid_to buyer_id made_at idempotency_key content_hash",
     "voucher_buyer": "site_id id kind enabled registered_at",

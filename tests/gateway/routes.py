@@ -170,6 +170,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/free-vehicles/import"): "site,plate,class,valid_to\nxinyi,浙A44446,ambulance,2027-12-31\n".encode(),
     ("POST", "/blocklist/import"): "site,plate,reason\nxinyi,浙A44447,占用消防通道\n".encode(),
     ("POST", "/zombie-vehicles/{case_id}/steps"): {"step": "notice", "note": "贴单"},
+    ("POST", "/account/second-factor"): {"password": "nine barriers in a row"},
     ("POST", "/users"): {"name": "newcomer", "role": "guard", "sites": ["xinyi"]},
     ("PATCH", "/users/{name}"): {"role": "cashier", "reason": "another post"},
     ("POST", "/statements/import"): b"".join(cash_count([])),

@@ -21,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 
 _SEE, _MAKE = ("GET", "/users"), ("POST", "/users")
 _CHANGE, _RESET = ("PATCH", "/users/{name}"), ("POST", "/users/{name}/reset")
+_WITHOUT = ("POST", "/users/{name}/second-factor/removal")
 UserName = Annotated[str, Path(max_length=64)]
 Text = Annotated[str, Form(max_length=2000)]
 Sites = Annotated[list[Annotated[str, Form(max_length=40)]], Form()]
@@ -111,6 +112,22 @@ def reset(request: Request, context: With, name: UserName, csrf: Text = "") -> R
     except Refused as why:
         return door.refused(request, staff, why, "/admin/users")
     return _told(request, staff, name, made)
+
+
+@router.post("/admin/users/{name}/second-factor/removal")
+def without_code(request: Request, context: With, name: UserName, csrf: Text = "", reason: Text = "") -> Response:
+    """No second factor any more, for who lost phone and recovery codes."""
+    staff = door.staff_at(request, context, _WITHOUT)
+    if isinstance(staff, Response):
+        return staff
+    where = f"/admin/users/{name}"
+    if door.from_elsewhere(staff, csrf):
+        return door.back_to("/admin/users")
+    try:
+        users_admin.without_code(context.parts, staff.sites, name, reason, by(staff))
+    except Refused as why:
+        return door.refused(request, staff, why, where)
+    return door.back_to(where, said="saved")
 
 
 class _SitesMissing(Refused):

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from gateway.api import access
-from gateway.api.context import Context, Staff, staff_of
+from gateway.api.context import OF_ONESELF, Context, Staff, staff_of
 from gateway.api.problems import NotSignedIn
 from gateway.api.sessions import same
 from gateway.console.desk import sections
@@ -27,6 +27,8 @@ def staff_at(request: Request, context: Context, *calls: tuple[str, str]) -> Sta
         if staff is None and not request.headers.get("authorization"):
             return RedirectResponse("/login", 303)
         raise NotSignedIn("the console takes a cookie session; sign in at /login")
+    if staff.unready and not request.url.path.startswith(OF_ONESELF):
+        return RedirectResponse(OF_ONESELF, 303)
     if not all(may(staff, *call) for call in calls):
         return page(request, staff, "desk_notice.html", 403, message="not_for_role")
     return staff

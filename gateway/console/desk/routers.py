@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from gateway.console.desk import (
+    account,
     admin_devices,
     admin_pages,
     admin_users,
@@ -57,6 +58,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     money_policies.router,
     report_pages.router,
     report_zombies.router,
+    account.router,
     admin_users.router,
     admin_devices.router,
     admin_pages.router,

@@ -46,7 +46,15 @@ from gateway.store.tables.passes import (
     PassRefund,
     PassVehicle,
 )
-from gateway.store.tables.people import AuditEntry, ExportDelivery, JobLease, JobRun, UserAccount
+from gateway.store.tables.people import (
+    AuditEntry,
+    ExportDelivery,
+    JobLease,
+    JobRun,
+    LoginAttempt,
+    RecoveryCode,
+    UserAccount,
+)
 from gateway.store.tables.personal_data import Erasing, PersonalDataRequest, RetentionRun
 from gateway.store.tables.reconciliation import ReconciliationBreak, ReconciliationRun, ReconciliationStep
 from gateway.store.tables.registers import (
@@ -109,6 +117,7 @@ __all__ = [
     "Lane",
     "LaneCode",
     "LedgerTransaction",
+    "LoginAttempt",
     "Merchant",
     "OfflineList",
     "ParkingPass",
@@ -132,6 +141,7 @@ __all__ = [
     "ReconciliationBreak",
     "ReconciliationRun",
     "ReconciliationStep",
+    "RecoveryCode",
     "RegisterChange",
     "Relative",
     "ResidentVehicle",

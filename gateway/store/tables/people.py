@@ -12,7 +12,11 @@ from gateway.store.tables.base import At, Base, Instant, Json, Serial
 
 
 class UserAccount(Base):
-    """A member of staff. `sites` empty means all sites; `generation` goes up when every token must end."""
+    """A member of staff. `sites` empty means all sites; `generation` goes up when every token must end.
+
+    `second_factor`: the secret of a phone that makes codes, encrypted; null: a password is enough. `second_factor_step`: the step of
+    30 seconds whose code was taken last, so that none is taken twice.
+    """
 
     __tablename__ = "user_account"
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -22,6 +26,27 @@ class UserAccount(Base):
     generation: Mapped[int] = mapped_column(Integer, default=1)
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[At]
+    second_factor: Mapped[bytes | None] = mapped_column(LargeBinary)
+    second_factor_step: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    second_factor_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class RecoveryCode(Base):
+    """What signs in once in place of a phone that was lost: a keyed digest of it, gone when it was used."""
+
+    __tablename__ = "recovery_code"
+    user_name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+
+
+class LoginAttempt(Base):
+    """How often somebody's secret was tried from somewhere since `since`; a keyed digest says whose and where. Gone when it is over."""
+
+    __tablename__ = "login_attempt"
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    since: Mapped[At]
+    count: Mapped[int] = mapped_column(Integer)
+    __table_args__ = (Index("ix_login_attempt_since", "since"),)
 
 
 class AuditEntry(Base):
