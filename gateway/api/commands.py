@@ -33,6 +33,9 @@ class CommandAsked(Asked):
     show: Annotated[list[str], Field(max_length=staff_commands.LINES_MAX)] = Field(
         default=[], description="display lines, for the action `show`"
     )
+    say: Annotated[str, Field(max_length=staff_commands.SAY_MAX)] | None = Field(
+        default=None, description="what is said at the lane, for the action `show`"
+    )
 
 
 class CommandGiven(BaseModel):
@@ -88,7 +91,7 @@ def command(
     action = Action(asked.action)
     if action in _HOLDS and staff.role not in HOLDS_OPEN:
         raise NotAllowed("your role opens and closes; it does not hold a barrier open")
-    wanted = staff_commands.Asked(action=action, reason=asked.reason, note=asked.note, show=tuple(asked.show))
+    wanted = staff_commands.Asked(action=action, reason=asked.reason, note=asked.note, show=tuple(asked.show), say=asked.say)
     given = staff_commands.command(context.parts, lane_id, wanted, by(staff), idempotency_key)
     return json(context.parts, plain(given), 201)
 

@@ -35,7 +35,7 @@ from gateway.store import tables as t
 from gateway.store.records import Estate, EventRecord, LaneFacts
 from gateway.wiring import Parts
 
-LINES_MAX, LINE_MAX = 4, 40
+LINES_MAX, LINE_MAX, SAY_MAX = 4, 40, 80
 REASON_MAX, NOTE_MAX = 120, 2000
 _BY_STAFF = Verdict(True, Reason.STAFF, "staff")
 _LOWERS = frozenset({Action.CLOSE, Action.RELEASE})
@@ -61,12 +61,13 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a lane. `show`: display lines, of a `show` alone. `event`: the read for whose vehicle alone it opens."""
+    """What is asked of a lane. `show`, `say`: display lines and what is said, of a `show` alone. `event`: the read for whose vehicle alone it opens."""
 
     action: Action
     reason: str
     note: str = ""
     show: tuple[str, ...] = ()
+    say: str | None = None
     event: str | None = None
 
 
@@ -78,7 +79,7 @@ def command(parts: Parts, lane_id: str, asked: Asked, by: By, idempotency_key: s
     asked = _checked(asked)
     site, _, lane = lane_id.partition(".")
     key = f"{by.operator}:{key_of(idempotency_key)}"
-    content = content_of(lane_id, asked.action, asked.reason, asked.note, asked.show, *filter(None, [asked.event]))
+    content = content_of(lane_id, asked.action, asked.reason, asked.note, asked.show, *filter(None, [asked.event, asked.say]))
     with parts.store.deciding() as connection:
         work = _Work(parts, connection, site, lane, by)
         read = work.waiting() if asked.action is Action.OPEN else None
@@ -124,6 +125,7 @@ def to_lane(
     *,
     by: str,
     show: Sequence[str] = (),
+    say: str | None = None,
 ) -> PlannedCommand:
     """A command for a lane, whoever stands there. It acts within 8 s or not at all."""
     offset = timedelta(milliseconds=estate.offsets_ms.get((lane.site, lane.device), 0))
@@ -138,7 +140,7 @@ def to_lane(
             lane=lane.lane,
             reason=reason,
             show=said,
-            say=voice(reason) if action in {Action.OPEN, Action.HOLD_OPEN} else None,
+            say=say or (voice(reason) if action in {Action.OPEN, Action.HOLD_OPEN} else None),
             expires_at=expires_at + offset,
             ttl_ms=decide.OPEN_FOR // timedelta(milliseconds=1),
         ),
@@ -239,6 +241,7 @@ class _Work(AtLane):
             self._now,
             by=self._by.operator,
             show=asked.show,
+            say=asked.say,
         )
 
     def keep(self, planned: PlannedCommand, asked: Asked, key: str, content: bytes) -> None:
@@ -296,8 +299,10 @@ def _checked(asked: Asked) -> Asked:
         raise Invalid(f"reason: at most {REASON_MAX} characters; the rest belongs into the note")
     if len(note) > NOTE_MAX or any(not line.isprintable() for line in note.splitlines()):
         raise Invalid(f"note: at most {NOTE_MAX} printable characters")
-    if (asked.action is Action.SHOW) != bool(asked.show):
-        raise Invalid("show: the lines to show, with the action show and no other")
+    if (asked.action is Action.SHOW) != bool(asked.show or asked.say):
+        raise Invalid("show: the lines to show, or what to say, with the action show and no other")
+    if asked.say is not None and not (0 < len(asked.say) <= SAY_MAX and asked.say.isprintable()):
+        raise Invalid(f"say: at most {SAY_MAX} printable characters")
     if len(asked.show) > LINES_MAX or any(
         not line or len(line) > LINE_MAX or not line.isprintable() for line in asked.show
     ):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway.flows import users
 from gateway.runtime.metrics import Metrics
@@ -16,7 +18,7 @@ from gateway.runtime.settings import Settings
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests import cheap
-from tests.browser.chromium import Person
+from tests.browser.chromium import Person, violations
 from tests.browser.service import Service
 from tests.browser.street import Console
 from tests.conftest import FakeClock
@@ -81,7 +83,7 @@ def test_an_operator_works_the_queue_through_a_restart(browser: Browser, service
     expect(page.locator("#connection-word")).to_have_text("实时")
 
     page.keyboard.press("a")
-    expect(page.locator("[role=status].good")).to_contain_text("抬杆指令")
+    expect(page.locator("#outcome")).to_contain_text("抬杆放行: 已下达")
     assert openings(service) == [("out-1", "console", "核对后放行：无入场记录")]
     for one in (page, theirs):
         expect(one.locator(".item")).to_have_count(before)
@@ -118,10 +120,52 @@ def test_a_guard_clears_a_lane_in_two_taps(browser: Browser, service: Service) -
     there.tap()
     page.locator(".item:focus [data-key=a]").tap()
 
-    expect(page.locator("[role=status].good")).to_contain_text("抬杆指令")
+    expect(page.locator("#outcome")).to_contain_text("抬杆放行: 已下达")
     assert openings(service)[-1] == ("in-2", "guard", "核对后放行：非登记车辆")
     assert guard.faults == []
     guard.leaves()
+
+
+def test_what_a_lane_was_told_says_what_really_happened(browser: Browser, service: Service) -> None:
+    """Without loading the page again: taken, done, refused, and what the lane was told to show and say."""
+    operator = Person(browser, service.url).signs_in("console")
+    page, outcome = operator.page, operator.page.locator("#outcome")
+    command = t.CommandRow.__table__.c
+
+    def device(state: str, detail: str | None = None) -> None:
+        with service.street.parts.store.writing() as connection:
+            newest = select(command.id).where(command.lane_id == "in-1").order_by(command.planned_at.desc()).limit(1)
+            told = {"state": state, "detail": detail, "outcome_at": datetime.now(UTC)}
+            connection.execute(update(t.CommandRow).where(command.id == newest.scalar_subquery()).values(**told))
+            connection.commit()
+
+    page.goto("/lanes/xinyi.in-1")
+    page.evaluate("window.same = true")
+    by_hand = page.locator("form.by-hand").first
+    for action, happens, said in (("落杆", "done", "已执行"), ("常开", "fault", "设备故障，没有执行 (jam)")):
+        by_hand.get_by_label("事由").fill(f"试{action}")
+        by_hand.get_by_role("button", name=action, exact=True).click()
+        expect(outcome).to_contain_text(f"{action}: 已下达")
+        device("accepted")
+        expect(outcome).to_contain_text("设备已接受")
+        device(happens, "jam" if happens == "fault" else None)
+        expect(outcome).to_contain_text(said)
+        expect(page.locator("#given tbody tr").first).to_contain_text(f"试{action}")
+    assert violations(page) == []
+    page.locator("summary", has_text="显示与播报").click()
+    page.get_by_label("显示屏文字").fill("施工\n请走西门")
+    page.get_by_label("语音播报").fill("请走西门")
+    speaking = page.locator("details[open] form.by-hand")
+    speaking.get_by_label("事由").fill("施工")
+    speaking.get_by_role("button", name="显示与播报").click()
+    expect(outcome).to_contain_text("显示与播报: 已下达")
+    with service.street.parts.store.reading() as connection:
+        payload = connection.execute(select(command.payload).where(command.action == "show", command.lane_id == "in-1"))
+        told = json.loads(payload.scalar_one())
+    assert (told["show"], told["say"]) == (["施工", "请走西门"], "请走西门")
+    assert page.evaluate("window.same") is True
+    assert operator.faults == []
+    operator.leaves()
 
 
 def test_a_registrar_moves_a_household_in(browser: Browser, service: Service, tmp_path: Path) -> None:

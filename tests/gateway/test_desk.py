@@ -152,8 +152,10 @@ class TestLanes:
         once = page.split('name="once" value="')[1].split('"')[0]
         for _ in range(2):
             done = post(lee, "/lanes/xinyi.in-1", page, action="open", once=once, reason="消防车", note="")
-            assert (done.status_code, done.headers["location"]) == (303, "/lanes/xinyi.in-1")
-        page = lee.get("/lanes/xinyi.in-1").text
+            assert done.status_code == 303
+        page = lee.get(done.headers["location"]).text
+        followed = page.split('data-command="')[1].split('"')[0]
+        assert lee.get(followed).json()["reason"] == "消防车"
         assert page.count("消防车") == 1
         assert "已下达" in page
 

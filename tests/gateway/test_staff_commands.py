@@ -168,6 +168,8 @@ class TestAsking:
             Asked(action=Action.OPEN, reason="x", show=("a",)),
             Asked(action=Action.SHOW, reason="x"),
             Asked(action=Action.SHOW, reason="x", show=("x" * 41,)),
+            Asked(action=Action.SHOW, reason="x", say="x" * 81),
+            Asked(action=Action.CLOSE, reason="x", say="x"),
             Asked(action=Action.OPEN, reason="x", note="\x07"),
         ],
     )
@@ -189,6 +191,8 @@ class TestAsking:
     def test_the_display_says_what_staff_want(self, booth: Booth) -> None:
         booth.orders(Asked(action=Action.SHOW, reason="施工", show=("请走西门",)))
         assert (booth.commands[-1].action, booth.commands[-1].show) == (Action.SHOW, ("请走西门",))
+        booth.orders(Asked(action=Action.SHOW, reason="施工", say="请走西门"))
+        assert (booth.commands[-1].show, booth.commands[-1].say) == ((), "请走西门")
 
     def test_what_became_of_it_is_told(self, booth: Booth) -> None:
         booth.orders(Asked(action=Action.HOLD_OPEN, reason="搬家"))

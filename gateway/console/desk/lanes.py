@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import Response
 
 from controllers.commands import Action
@@ -29,10 +29,12 @@ Text = Annotated[str, Form(max_length=2000)]
 
 
 @router.get("/lanes/{lane_id}")
-def lane(request: Request, context: With, lane_id: LaneId) -> Response:
-    """A lane, with what may be done there."""
+def lane(
+    request: Request, context: With, lane_id: LaneId, command: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
+    """A lane, with what may be done there. `command`: one that was just given, whose outcome is followed."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _page(request, context, staff, lane_id)
+    return staff if isinstance(staff, Response) else _page(request, context, staff, lane_id, command)
 
 
 @router.post("/lanes/{lane_id}")
@@ -41,26 +43,29 @@ def command(
     context: With,
     lane_id: LaneId,
     *,
-    action: Annotated[Literal["open", "close", "hold_open", "release"], Form()],
+    action: Annotated[Literal["open", "close", "hold_open", "release", "show"], Form()],
     csrf: Text = "",
     once: Annotated[str, Form(max_length=64)] = "",
     reason: Text = "",
     note: Text = "",
+    show: Text = "",
+    say: Text = "",
 ) -> Response:
-    """Command it. The page's own key makes one command of a form that is sent twice."""
+    """Command it; `show` has a display line on each of its own. The page's own key makes one command of a form that is sent twice."""
     staff = door.staff_at(request, context, _DO)
     if isinstance(staff, Response):
         return staff
     where = f"/lanes/{lane_id}"
     if door.from_elsewhere(staff, csrf) or (action in _HOLDS and staff.role not in HOLDS_OPEN):
         return door.back_to("/")
-    asked = staff_commands.Asked(action=Action(action), reason=reason, note=note)
+    told = tuple(line.strip() for line in show.splitlines() if line.strip())
+    asked = staff_commands.Asked(action=Action(action), reason=reason, note=note, show=told, say=say.strip() or None)
     try:
         staff.own(reading.site_of(lane_id))
-        staff_commands.command(context.parts, lane_id, asked, by(staff), once or None)
+        given = staff_commands.command(context.parts, lane_id, asked, by(staff), once or None)
     except Refused as why:
         return door.refused(request, staff, why, where)
-    return door.back_to(where)
+    return door.back_to(where, command=given.id)
 
 
 def command_at(lane: str, command: str) -> str:
@@ -68,7 +73,7 @@ def command_at(lane: str, command: str) -> str:
     return f"/api/v1/lanes/{quote(lane, safe='')}/commands/{quote(command, safe='')}"
 
 
-def _page(request: Request, context: Context, staff: Staff, lane_id: str) -> Response:
+def _page(request: Request, context: Context, staff: Staff, lane_id: str, command: str) -> Response:
     site, _, name = lane_id.partition(".")
     try:
         staff.own(site)
@@ -92,6 +97,8 @@ def _page(request: Request, context: Context, staff: Staff, lane_id: str) -> Res
         "desk_lane.html",
         here="board",
         lane=in_zone(found, zone),
+        command=command_at(lane_id, command) if command else None,
+        longest={"lines": staff_commands.LINES_MAX, "line": staff_commands.LINE_MAX, "say": staff_commands.SAY_MAX},
         icons=BARRIER_ICONS,
         given=[in_zone(plain(one), zone) for one in given],
         declared=[in_zone(plain(one), zone) for one in declared],

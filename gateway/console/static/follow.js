@@ -14,7 +14,7 @@ export async function follow(place) {
     const given = answer?.ok ? await answer.json() : null;
     if (place.dataset.command !== command) return; // another one is followed here meanwhile
     if (given) {
-      const said = `${given.lane} ${actions[given.action]}：${states[given.state]}${given.detail ? `（${given.detail}）` : ""}`;
+      const said = `${given.lane} ${actions[given.action]}: ${states[given.state]}${given.detail ? ` (${given.detail})` : ""}`;
       if (place.textContent !== said) place.textContent = said;
       place.className = `notice ${OVER[given.state] ?? ""}`;
       place.hidden = false;
