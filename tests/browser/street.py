@@ -10,6 +10,7 @@ from gateway.flows.registers_entries import Filter
 from gateway.flows.users import ROLES
 from gateway.store import tables as t
 from gateway.wiring import Parts
+from tests.browser.street_money import a_cafe, papers
 from tests.gateway.house import PASSWORD, an_exception, heard
 from tests.gateway.people import JPEG, OWN, a_household, put, visit
 from tests.gateway.trade import Street
@@ -31,6 +32,7 @@ class Console(Street):
         self.register("blocklist", {"plate": "浙C66666", "reason": "多次尾随"})
         self.vouchers = Desk(self)
         self.vouchers.issued(count=3)
+        a_cafe(self, self.vouchers)
         wanted = Wanted(site="xinyi", plate=OWN, offer="resident-monthly")
         sold = passes.sell(parts, wanted, None, By(operator="registrar", role="registrar"))
         self.sold_pass = f"/passes/{sold.id}"
@@ -47,6 +49,7 @@ class Console(Street):
             received_at=self.clock.now(),
         )
         an_exception(parts, "xinyi", "help-1", "help_call", at=self.clock.now(), lane_id="out-1", detail="看不清屏幕")
+        self.money = papers(self, self.stay("沪C24680").id)
         heard(parts, "xinyi", at=self.clock.now(), in_1="closed", out_1="fault")
 
     def entry(self, kind: str, named: str) -> str:

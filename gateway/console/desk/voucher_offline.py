@@ -60,7 +60,7 @@ def redemptions(
         "vouchers_redemptions.html",
         here=HERE,
         tabs=vouchers.tabs(staff),
-        found=in_zone(sliced(rows, part.limit), context.parts.settings.zone),
+        found=in_zone(sliced([(key, _told(one)) for key, one in rows], part.limit), context.parts.settings.zone),
         sites=known,
         states=get_args(State),
         asked={"site": site, "state": state},
@@ -145,6 +145,17 @@ def _at_its_field(why: Refused) -> Refused:
     return Invalid(f"{named.rpartition('.')[2]}: {told}") if named.startswith("items.") else why
 
 
+def _told(redemption: dict[str, Any]) -> dict[str, Any]:
+    """With the word for why it needs a person; the detail is in the flow's own words."""
+    if redemption["state"] != "refused":
+        why = None
+    elif redemption["voucher"] is None:
+        why = "unreadable"
+    else:
+        why = "no_stay" if redemption["detail"] == offline.NO_STAY else "not_good"
+    return {**redemption, "why": why}
+
+
 def _acts(staff: Staff, redemption: dict[str, Any]) -> tuple[str, ...]:
     """What may be decided: about a voucher that is held for it; else there is nothing to do but to say so."""
     if redemption["state"] in {"done", "resolved"} or not door.may(staff, *_DECIDE):
@@ -176,7 +187,7 @@ def _page(
         said=said,
         why=why,
         fields=("stay", "reason"),
-        one=in_zone(one, context.parts.settings.zone),
+        one=in_zone(_told(one), context.parts.settings.zone),
         acts=_acts(staff, one),
         tabs=vouchers.tabs(staff),
     )

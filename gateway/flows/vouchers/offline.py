@@ -40,6 +40,7 @@ _AFTER = timedelta(minutes=2)
 
 _SWEPT_AT_ONCE = 200
 
+NO_STAY = "no stay with something due left there at that time"
 REUSED, REFUSED, UNMATCHED = "voucher_reused", "voucher_refused", "voucher_unmatched"
 Resolution = Literal["match", "release", "void", "dismiss"]
 
@@ -256,10 +257,9 @@ def _match(parts: Parts, site: str, redemption: str) -> Redemption:
         if stay is not None:
             _becomes(connection, standing, "done", "", stay=stay)
         elif now - standing.received_at >= COLLECTED_WITHIN:
-            detail = "no stay with something due left there at that time"
-            _becomes(connection, standing, "refused", detail)
+            _becomes(connection, standing, "refused", NO_STAY)
             about = Situation(
-                site=site, kind=UNMATCHED, subject=redemption, at=now, lane=standing.lane_id, detail=detail
+                site=site, kind=UNMATCHED, subject=redemption, at=now, lane=standing.lane_id, detail=NO_STAY
             )
             OutcomeWriter(connection).situations([about])
         else:
