@@ -244,19 +244,9 @@ _BUYERS: Final = (
     ("wrong.at", "请填写收券时间，不能晚于现在。", "Say when, and not in the future."),
     ("wrong.items", "请填写券码，每行一个，最多 200 个。", "One code a line, 1 to 200."),
     ("refused.month-not-closed", "该月还没有全部日结。", "Not all days of that month are closed."),
-    (
-        "refused.voucher-unmatched",
-        "当时该出口没有未付的离场车辆。",
-        "No stay with something due left there at that time.",
-    ),
-    (
-        "refused.voucher-not-valid",
-        "券码的字母与券号不符：录错、被改动，或是别的小区的券。",
-        "The letters do not belong to the number.",
-    ),
-    ("refused.voucher-used", "这张券已经用过。", "The voucher was used already."),
-    ("refused.voucher-not-issued", "这张券没有发放。", "The voucher was not handed out."),
-    ("refused.voucher-over", "这张券已作废或过期。", "The voucher is void, or not valid then."),
+    ("redemption_why.unreadable", "不是本小区的券码，或录错。", "No code of this site, or mistyped."),
+    ("redemption_why.no_stay", "当时该出口没有未付的离场车辆。", "Nobody left there owing something."),
+    ("redemption_why.not_good", "这张券当时不能用。", "The voucher was not good then."),
     ("refused.voucher-not-now", "这张券现在不能这样处理。", "This cannot be done with it now."),
 )
 

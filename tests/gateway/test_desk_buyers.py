@@ -99,7 +99,7 @@ def test_codes_are_brought_and_those_that_fit_nothing_are_decided(street: Counte
     said = {"lane": LANE, "at": "2026-03-02T12:01", "items": f"{first}\n{first}  nonsense"}
     assert sends(cashier, f"{OFFLINE}/new", **said).headers["location"] == f"{OFFLINE}?said=vouchers_brought"
     page = content_of(cashier.get(OFFLINE))
-    for words in ("00000001", "已对上", "需人工处理", "无法识别的券码"):
+    for words in ("00000001", "已对上", "需人工处理", "无法识别的券码", "不是本小区的券码"):
         assert words in page, words
     assert page.count("<tr>") == 3, "a head, the voucher once, and what is none"
     # One for which no stay is found waits; it is held, and goes back to its holder.
