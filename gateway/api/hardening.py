@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.access import PREFIX
-from gateway.api.problems import problem
+from gateway.api.problems import Page, Problem, problem, wants_page
 from gateway.flows.registers_rows import KINDS
 from gateway.runtime.ids import random_token
 from gateway.runtime.logs import logger
@@ -42,8 +44,9 @@ class _TooLong(Exception):
 class Hardening:
     """Pure ASGI, so that streams pass through it unbuffered."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, as_page: Page) -> None:
         self._app = app
+        self._as_page = as_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,9 +62,19 @@ class Hardening:
                 _dress(scope, message)
             await send(message)
 
+        async def answer(found: Problem, headers: dict[str, str]) -> None:
+            request = Request(scope)
+            if wants_page(request):
+                told = await run_in_threadpool(self._as_page, request, found)
+                told.headers.update(headers)
+            else:
+                more = {"incident": found.incident} if found.incident else None
+                told = problem(found.status, found.slug, found.detail, headers=headers, more=more)
+            await told(scope, receive, sending)
+
         async def too_long() -> None:
             words = f"a request here has at most {most} bytes"
-            await problem(413, "too-large", words, headers={"Connection": "close"})(scope, receive, sending)
+            await answer(Problem(status=413, slug="too-large", detail=words, most=most), {"Connection": "close"})
 
         if _announced(scope) > most:
             await too_long()
@@ -78,8 +91,8 @@ class Hardening:
             )
             if started:
                 raise  # half an answer is out: the connection has to break
-            answer = problem(500, "internal", f"this is our fault; incident {incident}", more={"incident": incident})
-            await answer(scope, receive, sending)
+            words = f"this is our fault; incident {incident}"
+            await answer(Problem(status=500, slug="internal", detail=words, incident=incident), {})
 
 
 def _most(path: str) -> int:

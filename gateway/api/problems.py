@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -102,6 +102,21 @@ class TooLong(Refused):
     slug = "too-long"
 
 
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What was wrong. `field`: the name of what could not be used; `most`: the bytes that a body may have; `incident`: what the log calls it."""
+
+    status: int
+    slug: str
+    detail: str
+    field: str = ""
+    most: int = 0
+    incident: str = ""
+
+
+Page = Callable[[Request, Problem], Response]
+"""A problem as a page, for whoever asked with a browser."""
+
+
 def problem(
     status: int,
     slug: str,
@@ -121,43 +136,65 @@ def problem(
     return Response(msgspec.json.encode(document), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Turn refusals, HTTP errors and invalid requests into problems. What nobody foresaw is the hardening's."""
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
+def wants_page(request: Request) -> bool:
+    """Whether somebody reads the answer in a browser: of a page, not of the API."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
+def install(app: FastAPI, as_page: Page) -> None:
+    """Turn refusals, HTTP errors and invalid requests into problems, or into pages. What nobody foresaw is the hardening's."""
+
+    def foreseen(of: type[Exception], told: Callable[[Any], _Told]) -> None:
+        def answer(request: Request, error: Exception) -> Response:
+            found, headers, more = told(error)
+            if wants_page(request):
+                page = as_page(request, found)
+                page.headers.update(headers)
+                return page
+            return problem(found.status, found.slug, found.detail, headers=headers, more=more)
+
+        app.add_exception_handler(of, answer)
+
+    foreseen(Refused, _refused)
+    foreseen(HTTPException, _http)
+    foreseen(RequestValidationError, _invalid)
     for away in (OperationalError, InterfaceError, InternalError, NoConnectionLeft):
-        app.add_exception_handler(away, _database)
-    app.add_exception_handler(DataError, _unstorable)
+        foreseen(away, _database)
+    foreseen(DataError, _unstorable)
 
 
-def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+_Told = tuple[Problem, Mapping[str, str], Mapping[str, Any]]
+
+
+def _refused(error: Refused) -> _Told:
     headers = {}
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "10"
     errors = getattr(error, "errors", None)  # of a file: each with its line
-    return problem(error.status, error.slug, error.detail, headers=headers, more={"errors": errors} if errors else None)
+    name = error.detail.partition(":")[0]
+    field = name if name.isidentifier() and name != error.detail else ""
+    found = Problem(status=error.status, slug=error.slug, detail=error.detail, field=field)
+    return found, headers, {"errors": errors} if errors else {}
 
 
-def _http(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http(error: HTTPException) -> _Told:
     words = {404: "there is nothing at this address", 405: "this address does not take this method"}
     slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    return problem(error.status_code, slug, words.get(error.status_code, str(error.detail)), headers=error.headers)
+    detail = words.get(error.status_code, str(error.detail))
+    return Problem(status=error.status_code, slug=slug, detail=detail), error.headers or {}, {}
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _invalid(error: RequestValidationError) -> _Told:
     # What was sent is not repeated: it may be a password.
     errors = [
         {"where": ".".join(str(part) for part in found["loc"]), "what": _what(found)}
         for found in error.errors()[:_ERRORS_SHOWN_MAX]
     ]
     first = f"{errors[0]['where']}: {errors[0]['what']}" if errors else "the request cannot be used"
-    return problem(422, "invalid", first, more={"errors": errors})
+    field = errors[0]["where"].rpartition(".")[2] if errors else ""
+    return Problem(status=422, slug="invalid", detail=first, field=field), {}, {"errors": errors}
 
 
 def _what(found: Mapping[str, Any]) -> str:
@@ -168,17 +205,17 @@ def _what(found: Mapping[str, Any]) -> str:
     return str(found["msg"])[:200]
 
 
-def _database(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, SQLAlchemyError)
+def _database(error: SQLAlchemyError) -> _Told:
     trouble = trouble_of(error) or AWAY
     _log.error("the database did not take a request", trouble=trouble.kind, problem=said(error))
     slug = f"database-{trouble.kind.replace('_', '-')}"
-    return problem(503, slug, f"the database: {trouble.words}", headers={"Retry-After": "5"})
+    return Problem(status=503, slug=slug, detail=f"the database: {trouble.words}"), {"Retry-After": "5"}, {}
 
 
-def _unstorable(_request: Request, _error: Exception) -> Response:
+def _unstorable(_error: DataError) -> _Told:
     # PostgreSQL takes no NUL in a text, and no number beyond its type: nothing that we store has either.
-    return problem(422, "invalid", "a value holds a character or a number that cannot be stored")
+    detail = "a value holds a character or a number that cannot be stored"
+    return Problem(status=422, slug="invalid", detail=detail), {}, {}
 
 
 SCHEMA: dict[str, Any] = {

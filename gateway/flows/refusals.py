@@ -10,8 +10,17 @@ class Refused(Exception):
     slug = "refused"
 
     def __init__(self, detail: str = "") -> None:
-        self.detail = detail or (type(self).__doc__ or "").split("\n", 1)[0]
+        self.detail = detail or self._sentence()
         super().__init__(self.detail)
+
+    @property
+    def general(self) -> bool:
+        """Whether its detail says no more than its kind does."""
+        return self.detail == self._sentence()
+
+    @classmethod
+    def _sentence(cls) -> str:
+        return (cls.__doc__ or "").split("\n", 1)[0]
 
 
 class NotFound(Refused):
