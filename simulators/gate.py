@@ -146,6 +146,11 @@ class Gate:
             state.opening = Opening.HAND
         return self._write(PlateEvent(id=self._next_id(), at=self._clock(at), lane=lane, kind=Kind.OPENED_BY_HAND))
 
+    def credential_shown(self, lane: str, at: datetime, credential: str) -> PlateEvent:
+        """A card or a code at a small gate. Without the service it opens to nobody: from inside its button does."""
+        shown = PlateEvent(id=self._next_id(), at=self._clock(at), lane=lane, kind=Kind.DOOR, credential=credential)
+        return self._write(shown)
+
     def lowered_by_hand(self, lane: str, at: datetime) -> None:
         """A person who watches lowers it: the only way down on a lane without a loop. Says nothing on the wire."""
         if not self.lanes[lane].occupied:

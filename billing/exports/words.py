@@ -58,6 +58,7 @@ EXCEPTIONS: Final = {
     "opened_without_event": "无记录抬杆",
     "tailgating": "跟车",
     "alarm": "设备报警",
+    "door_guessing": "小门有人试密码",
     "clock_off": "设备时钟偏差",
     "device_refused": "设备越权被拒",
     "calendar_unknown": "节假日历缺失",

@@ -105,8 +105,8 @@ class Native:
         return ()
 
     def redacted(self, message: Message) -> bytes:
-        """As it is: a device sends no secret of its own but a `door`'s credential, which the quarantine is allowed to hold."""
-        return _published(message).payload
+        """A device sends no secret but the card or code of a `door`."""
+        return native.without_credential(_published(message).payload)
 
 
 def _of_its_lanes(status: DeviceStatus, fitting: Fitting) -> DeviceStatus:

@@ -196,13 +196,23 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/exceptions/{item_id}/claim"): _ATTENDS,
     ("POST", "/api/v1/exceptions/{item_id}/release"): _ATTENDS,
     ("POST", "/api/v1/exceptions/{item_id}/resolution"): _ATTENDS,
-    ("POST", "/api/v1/lanes/{lane_id}/commands"): _AT_THE_GATES,
-    ("GET", "/api/v1/lanes/{lane_id}/commands"): _AT_THE_GATES | SUPERVISES_DRAWERS,
-    ("GET", "/api/v1/lanes/{lane_id}/commands/{command_id}"): _AT_THE_GATES | SUPERVISES_DRAWERS,
+    # A committee: small gates alone, and to open them, which the flow sees to.
+    ("POST", "/api/v1/lanes/{lane_id}/commands"): _AT_THE_GATES | {COMMITTEE},
+    ("GET", "/api/v1/lanes/{lane_id}/commands"): _AT_THE_GATES | SUPERVISES_DRAWERS | {COMMITTEE},
+    ("GET", "/api/v1/lanes/{lane_id}/commands/{command_id}"): _AT_THE_GATES | SUPERVISES_DRAWERS | {COMMITTEE},
     ("GET", "/api/v1/emergencies"): _STAFF,
     # A fire does not wait for whoever may: all who watch gates, and who answers for them.
     ("POST", "/api/v1/emergencies"): frozenset({GUARD, CONSOLE, MANAGER}),
     ("POST", "/api/v1/emergencies/end"): frozenset({CONSOLE, MANAGER}),
+    # A small gate is its residents' own: who may pass, and who did, their committee knows, and nobody who watches barriers.
+    ("GET", "/api/v1/doors"): frozenset({COMMITTEE, CONSOLE, MANAGER, AUDITOR}),
+    ("PUT", "/api/v1/doors/{door_id}/hours"): frozenset({COMMITTEE}),
+    ("GET", "/api/v1/door-members"): frozenset({COMMITTEE}),
+    ("POST", "/api/v1/door-members"): frozenset({COMMITTEE}),
+    ("GET", "/api/v1/door-members/{member_id}"): frozenset({COMMITTEE}),
+    ("PATCH", "/api/v1/door-members/{member_id}"): frozenset({COMMITTEE}),
+    ("POST", "/api/v1/door-members/{member_id}/erasure"): frozenset({COMMITTEE}),
+    ("GET", "/api/v1/door-passages"): frozenset({COMMITTEE}),
     # Figures name nobody; a committee reads those of its estate. Money, and who raised a barrier, are for who answers for them.
     **{
         ("GET", f"/api/v1/reports/{name}"): _EVERYBODY

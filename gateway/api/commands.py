@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field
 from controllers.commands import Action
 from gateway.api.access import HOLDS_OPEN
 from gateway.api.answers import Key, SiteName, json
-from gateway.api.context import Asking, Staff, With
+from gateway.api.context import Asking, Context, Staff, With
 from gateway.api.passes import by, plain
 from gateway.api.passes_shapes import Asked, SiteId, Words
 from gateway.api.problems import NotAllowed
-from gateway.flows import emergencies, staff_commands
+from gateway.flows import doors_reading, emergencies, staff_commands
 from gateway.flows.reading import site_of
+from gateway.flows.refusals import NotFound
 from gateway.store import books
 
 router = APIRouter(tags=["lanes"])
@@ -91,7 +92,9 @@ def command(
     action = Action(asked.action)
     if action in _HOLDS and staff.role not in HOLDS_OPEN:
         raise NotAllowed("your role opens and closes; it does not hold a barrier open")
-    wanted = staff_commands.Asked(action=action, reason=asked.reason, note=asked.note, show=tuple(asked.show), say=asked.say)
+    wanted = staff_commands.Asked(
+        action=action, reason=asked.reason, note=asked.note, show=tuple(asked.show), say=asked.say
+    )
     given = staff_commands.command(context.parts, lane_id, wanted, by(staff), idempotency_key)
     return json(context.parts, plain(given), 201)
 
@@ -101,7 +104,7 @@ def commands(
     staff: Asking, context: With, lane_id: LaneId, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> Response:
     """What staff commanded of a lane, the newest first, with what became of each."""
-    staff.own(site_of(lane_id))
+    own(staff, context, lane_id)
     found = staff_commands.newest(context.parts, lane_id, limit)
     return json(context.parts, {"items": [plain(one) for one in found]})
 
@@ -111,7 +114,7 @@ def one_command(
     staff: Asking, context: With, lane_id: LaneId, command_id: Annotated[str, Path(max_length=64)]
 ) -> Response:
     """One command, with what became of it."""
-    staff.own(site_of(lane_id))
+    own(staff, context, lane_id)
     return json(context.parts, plain(staff_commands.given(context.parts, lane_id, command_id)))
 
 
@@ -140,6 +143,15 @@ def end(staff: Asking, context: With, asked: EmergencyAsked) -> Response:
     """It is over. Barriers without a loop are lowered by a person on the spot: they come into the queue."""
     found = emergencies.end(context.parts, _sites(staff, context, asked.site), asked.reason, by(staff))
     return json(context.parts, {"items": [plain(one) for one in found]})
+
+
+def own(staff: Staff, context: Context, lane_id: str) -> None:
+    """Raises `NotFound` for a lane of another's site, and for a committee where it is no small gate's."""
+    staff.own(site_of(lane_id))
+    if staff.role == staff_commands.COMMITTEE:
+        with context.parts.store.reading() as connection:
+            if not doors_reading.is_door(connection, lane_id):
+                raise NotFound("there is no such lane, or not for you")
 
 
 def _sites(staff: Staff, context: With, site: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from billing.exports.words import EXCEPTIONS
 from gateway.console.words_account import ACCOUNT
 from gateway.console.words_admin import ADMIN
 from gateway.console.words_desk import DESK
+from gateway.console.words_doors import DOORS
 from gateway.console.words_driver import DRIVER
 from gateway.console.words_frame import FRAME
 from gateway.console.words_money import MONEY
@@ -330,7 +331,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES)
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS)
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }
@@ -362,6 +363,7 @@ EXCEPTION_WORDS: Final[dict[Language, dict[str, str]]] = {
         "opened_without_event": "passed without a read",
         "tailgating": "tailgating",
         "alarm": "device alarm",
+        "door_guessing": "codes tried out at a small gate",
         "clock_off": "a device's clock is off",
         "device_refused": "a device was refused",
         "calendar_unknown": "holidays not known",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from controllers.commands import Command, PayPrompt, Reason
+from controllers import decide
+from controllers.commands import Action, Command, PayPrompt, Reason
 from controllers.decide import Verdict
 from controllers.wording import lines, voice
 from gateway.flows.batch import Batch
 from gateway.flows.outcome import PlannedCommand
 from gateway.flows.pay_token import pay_url
 from gateway.publish.wire import command_message
-from gateway.store.records import EventRecord, LaneFacts, StayRecord
+from gateway.store.records import Estate, EventRecord, LaneFacts, StayRecord
 
 
 def plan(
@@ -62,6 +64,60 @@ def plan(
         payload=payload,
         planned_at=now,
         expires_at=expires_at,
+    )
+
+
+def to_lane(
+    estate: Estate,
+    lane: LaneFacts,
+    action: Action,
+    reason: Reason,
+    command_id: str,
+    now: datetime,
+    *,
+    by: str | None,
+    show: Sequence[str] = (),
+    say: str | None = None,
+    event: str | None = None,
+    true_reason: str | None = None,
+    expires_at: datetime | None = None,
+) -> PlannedCommand:
+    """A command for a lane, whoever stands there. It acts until `expires_at`, within 8 s where nothing is said, or not at all.
+
+    `event`: what led to it; the device is not told, for it compares that with its newest read of a plate.
+    """
+    offset = timedelta(milliseconds=estate.offsets_ms.get((lane.site, lane.device), 0))
+    expires_at = expires_at or now + decide.OPEN_FOR
+    said = tuple(show) or (lines(reason, None) if action in {Action.OPEN, Action.HOLD_OPEN} else ())
+    topic, payload = command_message(
+        lane.site,
+        lane.device,
+        Command(
+            id=command_id,
+            action=action,
+            lane=lane.lane,
+            reason=reason,
+            show=said,
+            say=say or (voice(reason) if action in {Action.OPEN, Action.HOLD_OPEN} else None),
+            expires_at=expires_at + offset,
+            ttl_ms=max(0, (expires_at - now) // timedelta(milliseconds=1)),
+        ),
+    )
+    return PlannedCommand(
+        site=lane.site,
+        id=command_id,
+        device=lane.device,
+        lane=lane.lane,
+        event=event,
+        stay=None,
+        action=action.value,
+        reason=reason.value,
+        true_reason=true_reason or reason.value,
+        topic=topic,
+        payload=payload,
+        planned_at=now,
+        expires_at=expires_at,
+        operator=by,
     )
 
 

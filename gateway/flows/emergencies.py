@@ -16,13 +16,13 @@ from sqlalchemy import Connection, insert, select, update
 from controllers import decide
 from controllers.commands import Action, Reason
 from gateway.flows import audit
+from gateway.flows.answer import to_lane
 from gateway.flows.charges_books import By, reason_of
 from gateway.flows.inbound import StatusIn
 from gateway.flows.outcome import Outcome, PlannedCommand, Situation
 from gateway.flows.reading import Sites, at_each
 from gateway.flows.refusals import NotFound
 from gateway.flows.saving import OutcomeWriter
-from gateway.flows.staff_commands import to_lane
 from gateway.flows.staff_refusals import AlreadyDeclared
 from gateway.runtime.ids import derive, random_token
 from gateway.store import books

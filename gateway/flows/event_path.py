@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from gateway.flows.batch import Batch
 from gateway.flows.clocks import Clocks, remember_offset
+from gateway.flows.door_secrets import DoorSecrets
 from gateway.flows.gather import gather
 from gateway.flows.inbound import EventIn, Inbound
 from gateway.flows.outcome import Outcome
@@ -31,6 +32,7 @@ class EventPath:
         self._base_url = parts.settings.base_url
         self._estates = parts.estates
         self._clocks = Clocks()
+        self._doors = DoorSecrets(self._secret)
         self._quarantine = Quarantine(parts.settings.quarantine_per_hour)
         self.devices: Collection[tuple[str, str]] | None = None  # those configured, once something was decided
 
@@ -44,7 +46,7 @@ class EventPath:
         with self._parts.store.deciding() as connection:
             done("lock")
             estate = self._estates.known(connection, _lanes(messages))
-            messages = [self._clocks.believed(message, estate) for message in messages]
+            messages = [self._doors.sealed(self._clocks.believed(message, estate)) for message in messages]
             with in_one_go(connection):
                 facts = gather(FactLoader(connection), estate, messages, now, self._zone)
                 done("gather")

@@ -11,6 +11,7 @@ from controllers.commands import Action
 from controllers.events import Kind, Outcome
 from controllers.passages import Decision
 from controllers.unlicensed import is_unlicensed
+from gateway.flows import at_door
 from gateway.flows.beginning import STANDS_AFTER, back_soon
 from gateway.flows.corrected_facts import LONG_AGO, load_together
 from gateway.flows.inbound import EventIn, Inbound, ResultIn
@@ -39,7 +40,9 @@ def gather(loader: FactLoader, estate: Estate, batch: Sequence[Inbound], now: da
     loader.lock_reads(
         {(one.site, one.device, one.event.for_event or one.event.id) for one in events}
         | {(one.site, one.device, one.event) for one in telling if one.event}
+        | at_door.locks(estate, events)
     )
+    at_door.ask(loader, facts, estate, events, now)
     facts.unnamed = _name_marks(loader, estate, events)
     _events(loader, facts, events)
     facts.claimed = _claimed(loader, facts, estate, events)

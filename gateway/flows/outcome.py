@@ -10,7 +10,7 @@ import msgspec
 from billing.ledger import Transaction
 from controllers.events import PlateEvent
 from gateway.flows.inbound import Rejected, StatusIn
-from gateway.store.records import BillRecord, EventRecord, StayRecord, VoucherRecord
+from gateway.store.records import BillRecord, DoorPassed, EventRecord, StayRecord, VoucherRecord
 
 
 class PlannedCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +103,7 @@ class Outcome:
     voucher_steps: list[VoucherStep] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     commands: list[PlannedCommand] = field(default_factory=list)
+    doors: list[DoorPassed] = field(default_factory=list)
     situations: list[Situation] = field(default_factory=list)
     resolved: list[tuple[str, str, str]] = field(default_factory=list)
     outcomes: list[Outcomed] = field(default_factory=list)

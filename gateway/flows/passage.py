@@ -18,6 +18,7 @@ from controllers.unlicensed import is_unlicensed
 from gateway.flows import corrected as corrected_passages
 from gateway.flows import unlicensed
 from gateway.flows.answer import plan
+from gateway.flows.at_door import decide_door
 from gateway.flows.batch import Batch
 from gateway.flows.gather import MARK_AFTER_READ_MAX, corrected
 from gateway.flows.inbound import FORGOTTEN, EventIn, Inbound, Rejected, ResultIn, StatusIn, digest
@@ -82,7 +83,9 @@ class Corridor:
             case Kind.ALARM:
                 self._situation("alarm", record, record.event)
             case Kind.DOOR:
-                pass
+                lane = self.batch.estate.lanes[record.site, record.lane]
+                if lane.door:
+                    decide_door(self.batch, record, lane, message.event.credential)
 
     def _repeat(self, message: EventIn, *, same: bool) -> None:
         """A repeat changes nothing and is receipted again; the same id with other content: the first stands."""
@@ -378,7 +381,8 @@ class Corridor:
                 subject=subject,
                 at=event.at,
                 lane=event.lane,
-                event=event.event,
+                # Nobody can be let in for what was shown at a door: whoever stands there shows it again.
+                event=None if event.kind == Kind.DOOR else event.event,
                 detail=detail,
             )
         )

@@ -152,6 +152,11 @@ def _old_commands(connection: Connection, *, site: str, before: datetime) -> int
     return delete_old(connection, t.CommandRow, "planned_at", before, _COMMAND.site_id == site)
 
 
+def _old_door_passages(connection: Connection, *, before: datetime) -> int:
+    """Who went through a small gate when; that it was opened, and why, the commands say longer."""
+    return delete_old(connection, t.DoorPassage, "at", before)
+
+
 def _old_requests(connection: Connection, *, before: datetime) -> int:
     """About personal data, from so long ago that nobody can ask about them any more."""
     return delete_old(connection, t.PersonalDataRequest, "asked_at", before, _REQUEST.state != "proposed")
@@ -188,6 +193,8 @@ KINDS.update(
         "voucher_takers": Kind("retention_vouchers_days", retention_registers.voucher_takers),
         "agreements": Kind("retention_agreements_days", retention_registers.agreements),
         "invoices": Kind("retention_invoices_days", retention_registers.invoices),
+        "door_passages": Kind("retention_door_passages_days", _old_door_passages),
+        "door_members": Kind("retention_names_days", retention_registers.door_members),
         "device_spells": Kind("retention_records_days", device_watch.old_spells),
         "origins": Kind("retention_origins_days", _old_origins),
         "requests": Kind("retention_requests_days", _old_requests),

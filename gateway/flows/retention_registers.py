@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, update
 
+from gateway.flows import doors
 from gateway.flows.personal_data_door import GONE, forget_history, stranger
 from gateway.flows.registers_kinds import entry_of
 from gateway.flows.retention_rows import ROWS_AT_A_TIME, delete_old, each, table_of
@@ -60,6 +61,16 @@ def blocklist(connection: Connection, before: datetime) -> int:
         table.c.valid_to < before, and_(table.c.lifted, table.c.registered_at < before, table.c.valid_to.is_(None))
     )
     return _rows(connection, "blocklist", t.BlockedVehicle, over, None)
+
+
+def door_members(connection: Connection, before: datetime) -> int:
+    """Who might pass a small gate, whole, and what opened it for them."""
+    member = table_of(t.DoorMember).c
+    some = select(member.site_id, member.id).where(member.valid_to < before).limit(ROWS_AT_A_TIME)
+    found = connection.execute(some).all()
+    for site, member_id in found:
+        doors.erase(connection, site, [member_id])
+    return len(found)
 
 
 def voucher_takers(connection: Connection, before: datetime) -> int:

@@ -34,7 +34,7 @@ _PRESENCE = t.Presence.__table__.c
 _BALANCE = t.AllowanceBalance.__table__.c
 
 # The digest as well: it is a hash of what the event said, and there are few plates to try.
-_BLANK = {"plate": None, "plate_raw": None, "image": None, "credential_digest": None, "digest": FORGOTTEN}
+_BLANK = {"plate": None, "plate_raw": None, "image": None, "digest": FORGOTTEN}
 UNSETTLED = or_(_STAY.state.in_(["inside", "exception"]), func.coalesce(due(), 0) > 0)
 
 

@@ -13,7 +13,7 @@ from gateway.flows.inbound import Rejected
 from gateway.flows.outcome import Draw, NewEvent, Outcomed, PlannedCommand, Situation, VoucherStep
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
-from gateway.store.records import BillRecord, CorrectedRead, EventRecord, StayRecord, VoucherRecord
+from gateway.store.records import BillRecord, CorrectedRead, DoorPassed, EventRecord, StayRecord, VoucherRecord
 
 STAY_COLUMNS = tuple(
     column.name for column in cast("Table", t.Stay.__table__).columns if column.name not in {"site_id", "id"}
@@ -74,6 +74,21 @@ def command(one: PlannedCommand, planner: str | None) -> dict[str, Any]:
         "state": "planned",
         "operator": one.operator,
         "planner": planner,
+    }
+
+
+def door_passage(one: DoorPassed) -> dict[str, Any]:
+    return {
+        "site_id": one.site,
+        "device_id": one.device,
+        "event_id": one.event,
+        "lane_id": one.lane,
+        "at": one.at,
+        "member_id": one.member,
+        "by": one.by,
+        "opened": one.opened,
+        "reason": one.reason,
+        "unknown": one.unknown,
     }
 
 
@@ -147,8 +162,6 @@ def event(one: NewEvent) -> dict[str, Any]:
         "for_event": record.for_event,
         "opening": record.opening,
         "image": said.image,
-        # A card or code at a small door is never kept as it is.
-        "credential_digest": hashlib.sha256(said.credential.encode()).digest() if said.credential else None,
         "buffered": record.buffered,
         "digest": record.digest,
         "decision": record.decision,

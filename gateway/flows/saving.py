@@ -61,6 +61,7 @@ _SHIFTED_EVENTS = Bulk(
     _EVENT,
     lambda given: update(_EVENT).where(*_of_event(given)).values(at=given("is_at")),
 )
+_NEW_DOOR_PASSAGES = BulkInsert(cast("Table", t.DoorPassage.__table__))
 _NEW_CORRECTED = BulkInsert(cast("Table", t.StayCorrectionRead.__table__))
 _LOOKS_OUT = Bulk(
     _PRESENCE,
@@ -214,6 +215,7 @@ class OutcomeWriter:
         write(_NEW_TRANSACTIONS, ledger)
         write(_NEW_POSTINGS, postings)
         write(_NEW_COMMANDS, [rows_of.command(one, planner) for one in outcome.commands])
+        write(_NEW_DOOR_PASSAGES, [rows_of.door_passage(one) for one in outcome.doors])
         write(_BECAME, [rows_of.became(one) for one in outcome.outcomes])
         self.situations(outcome.situations)
         write(

@@ -7,36 +7,34 @@ done with. Without such a read the barrier opens for nobody known, which the day
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from controllers import decide
-from controllers.commands import Action, Command, Reason
+from controllers.commands import Action, Reason
 from controllers.decide import Verdict
 from controllers.passages import Decision
-from controllers.wording import lines, voice
 from gateway.flows import audit
-from gateway.flows.answer import plan
+from gateway.flows.answer import plan, to_lane
 from gateway.flows.at_lane import AtLane, inside_since
 from gateway.flows.charges_books import By, reason_of
 from gateway.flows.outcome import PlannedCommand
 from gateway.flows.passage import Corridor
-from gateway.flows.refusals import Invalid, KeyReused, NotFound
+from gateway.flows.refusals import Invalid, KeyReused, NotForRole, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.staff_refusals import DeviceAway, NotAtTheLane, NotWhileOpen, OpeningUnderWay
 from gateway.flows.taking import content_of, key_of
-from gateway.publish.wire import command_message
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
-from gateway.store.records import Estate, EventRecord, LaneFacts
+from gateway.store.records import EventRecord, LaneFacts
 from gateway.wiring import Parts
 
 LINES_MAX, LINE_MAX, SAY_MAX = 4, 40, 80
 REASON_MAX, NOTE_MAX = 120, 2000
+COMMITTEE = "committee"
 _BY_STAFF = Verdict(True, Reason.STAFF, "staff")
 _LOWERS = frozenset({Action.CLOSE, Action.RELEASE})
 _COMMAND, _GIVEN = t.CommandRow.__table__.c, t.StaffCommand.__table__.c
@@ -74,14 +72,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def command(parts: Parts, lane_id: str, asked: Asked, by: By, idempotency_key: str | None = None) -> Given:
     """Give a command to a lane, `{site}.{lane}`. One transaction. The same key with the same content is one command.
 
-    Raises `NotFound`, `Invalid`, `DeviceAway`, `OpeningUnderWay`, `NotWhileOpen`, `NotAtTheLane`, `KeyReused`.
+    Raises `NotFound`, `Invalid`, `DeviceAway`, `OpeningUnderWay`, `NotWhileOpen`, `NotAtTheLane`, `NotForRole`, `KeyReused`.
     """
     asked = _checked(asked)
     site, _, lane = lane_id.partition(".")
     key = f"{by.operator}:{key_of(idempotency_key)}"
-    content = content_of(lane_id, asked.action, asked.reason, asked.note, asked.show, *filter(None, [asked.event, asked.say]))
+    content = content_of(
+        lane_id, asked.action, asked.reason, asked.note, asked.show, *filter(None, [asked.event, asked.say])
+    )
     with parts.store.deciding() as connection:
         work = _Work(parts, connection, site, lane, by)
+        if by.role == COMMITTEE and not (work.lane.door and asked.action is Action.OPEN):
+            raise NotForRole("a residents' committee opens its small gates, and does nothing else at a lane")
         read = work.waiting() if asked.action is Action.OPEN else None
         # Behind the locks of lane and vehicle: a repeat that waited for them sees the first one's row.
         first = _first(connection, site, key, content)
@@ -113,54 +115,6 @@ def newest(parts: Parts, lane_id: str, limit: int) -> list[Given]:
     site, _, lane = lane_id.partition(".")
     with parts.store.reading() as connection:
         return _commands(connection, site, _GIVEN.lane_id == lane, limit=limit)
-
-
-def to_lane(
-    estate: Estate,
-    lane: LaneFacts,
-    action: Action,
-    reason: Reason,
-    command_id: str,
-    now: datetime,
-    *,
-    by: str,
-    show: Sequence[str] = (),
-    say: str | None = None,
-) -> PlannedCommand:
-    """A command for a lane, whoever stands there. It acts within 8 s or not at all."""
-    offset = timedelta(milliseconds=estate.offsets_ms.get((lane.site, lane.device), 0))
-    expires_at = now + decide.OPEN_FOR
-    said = tuple(show) or (lines(reason, None) if action in {Action.OPEN, Action.HOLD_OPEN} else ())
-    topic, payload = command_message(
-        lane.site,
-        lane.device,
-        Command(
-            id=command_id,
-            action=action,
-            lane=lane.lane,
-            reason=reason,
-            show=said,
-            say=say or (voice(reason) if action in {Action.OPEN, Action.HOLD_OPEN} else None),
-            expires_at=expires_at + offset,
-            ttl_ms=decide.OPEN_FOR // timedelta(milliseconds=1),
-        ),
-    )
-    return PlannedCommand(
-        site=lane.site,
-        id=command_id,
-        device=lane.device,
-        lane=lane.lane,
-        event=None,
-        stay=None,
-        action=action.value,
-        reason=reason.value,
-        true_reason=reason.value,
-        topic=topic,
-        payload=payload,
-        planned_at=now,
-        expires_at=expires_at,
-        operator=by,
-    )
 
 
 class _ByHand(Corridor):

@@ -17,6 +17,7 @@ from gateway.flows import (
     verify_cash_refunds,
     verify_closes,
     verify_copies,
+    verify_doors,
     verify_invoices,
     verify_ledger,
     verify_orders,
@@ -84,3 +85,4 @@ def failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_copies.failures(look)
     yield from verify_trail.failures(look)
     yield from verify_zombies.failures(look)
+    yield from verify_doors.failures(look)

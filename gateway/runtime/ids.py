@@ -31,3 +31,8 @@ def random_token(size: int = 24) -> str:
 def derive_in_site(site: str, *parts: str) -> str:
     """The id of a stay: `{site}.` and 20 letters and digits, so that an id alone says where to look."""
     return f"{site}.{derive('', site, *parts)[1:]}"
+
+
+def random_digits(count: int) -> str:
+    """An unguessable number of so many digits, for a person to type."""
+    return f"{secrets.randbelow(10**count):0{count}d}"

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     retention_blocklist_days: int = Field(
         default=90, ge=0, description="how long after its end an entry of the blocklist is kept"
     )
+    retention_door_passages_days: int = Field(
+        default=30, ge=1, le=30, description="how long it is kept who went through a small gate, and when"
+    )
     retention_vouchers_days: int = Field(
         default=1095, ge=30, description="how long it is kept who took vouchers, and the signature"
     )

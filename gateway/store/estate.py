@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from sqlalchemy import Connection, bindparam, select
 
 from billing.policy import Policy, parse
+from controllers.doors import hours_of
 from gateway.store import tables as t
 from gateway.store.records import STREET, Estate, LaneFacts, SiteFacts
 
@@ -28,6 +29,9 @@ _LANES = (
         t.Lane.id,
         t.Lane.device_id,
         t.Lane.direction,
+        t.Gate.id.label("gate_id"),
+        t.Gate.tier,
+        t.Gate.hours,
         t.Gate.residents_only,
         t.Gate.staffed,
         t.Lane.loop,
@@ -69,6 +73,9 @@ def load_estate(connection: Connection) -> Estate:
             loop=row.loop,
             passage_sensor=row.passage_sensor,
             offline_exit=row.offline_exit,
+            gate=row.gate_id,
+            door=row.tier == "small",
+            hours=None if row.hours is None else hours_of(row.hours),
         )
         for row in connection.execute(_LANES)
         if (row.site_id, row.device_id) in devices

@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 
 from billing.bill import Bill as PricedBill
 from billing.ledger import Posted
+from controllers.doors import Membership
+from gateway.store import door_queries
 from gateway.store import fact_queries as queries
 from gateway.store.keyed import key_set
 from gateway.store.prepared import Answer, find
@@ -94,6 +96,8 @@ class Facts:
     agreed: dict[VehicleKey, list[Agreed]] = field(default_factory=dict)
     commands: dict[tuple[str, str], CommandFacts] = field(default_factory=dict)
     corrected: Corrected | None = None
+    members: dict[tuple[str, str], tuple[str | None, Membership]] = field(default_factory=dict)
+    tries: dict[tuple[str, str], list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
 
 class FactLoader:
@@ -302,6 +306,24 @@ class FactLoader:
                 if key[1] == plate and scope in {key[0], STREET}:
                     total = street if scope == STREET else owed.get(key, 0)
                     found[key].append(Agreed(limit, since, until, total))
+        return found
+
+    def members(self, keys: Keys) -> dict[tuple[str, str], tuple[str | None, Membership]]:
+        """Whose these credentials are (site, digest), and which door alone they are for; None: every one of the site."""
+        return {
+            (row.site_id, row.digest): (
+                row.gate_id,
+                Membership(member=row.member_id, by=row.kind, valid_to=row.valid_to, blocked=row.blocked),
+            )
+            for row in door_queries.DOOR_MEMBERS.rows(self._connection, keys)
+        }
+
+    def tries(self, lanes: Keys, since: datetime) -> defaultdict[tuple[str, str], list[datetime]]:
+        """When unknown credentials were shown at these doors since an instant, as many as count."""
+        found: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
+        for site, lane in sorted(lanes):
+            rows = find(self._connection, door_queries.DOOR_TRIES, site=site, lane=lane, since=since)
+            found[site, lane] = [row.at for row in rows]
         return found
 
     def commands(self, keys: Keys) -> dict[tuple[str, str], CommandFacts]:

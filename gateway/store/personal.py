@@ -25,6 +25,7 @@ class Kind(StrEnum):
     STAFF = "who of the staff did it: kept as long as what was done"
     WORDS = "what staff or a program wrote in words: nothing of a person is asked for, and what is found is taken out"
     BUYER = "whose an invoice is"
+    DOOR = "a member of a small gate: what opens it, and when it was opened"
     REQUEST = "what a person asked about their own data"
 
 
@@ -69,6 +70,10 @@ PERSONAL: dict[str, dict[str, Kind]] = {
     "charge_payment": {"reference": Kind.WORDS, "operator": Kind.STAFF},
     "command": {"payload": Kind.PLATE, "detail": Kind.WORDS, "operator": Kind.STAFF},
     "day_close": {"operator": Kind.STAFF},
+    # Keyed: what opens a door can be tried against it only with `secret_key`.
+    "door_credential": {"digest": Kind.DOOR},
+    "door_member": {"name": Kind.NAME, "registered_by": Kind.STAFF},
+    "door_passage": {"member_id": Kind.DOOR},
     "emergency": {
         "declared_by": Kind.STAFF,
         "ended_by": Kind.STAFF,
@@ -148,7 +153,6 @@ PERSONAL: dict[str, dict[str, Kind]] = {
         "image": Kind.PLATE,
         # It is a hash of what the event said, and there are few plates to try.
         "digest": Kind.PLATE,
-        "credential_digest": Kind.PLATE,
     },
     "presence": {"plate": Kind.PLATE},
     "quarantine": {"topic": Kind.PAYLOAD, "payload": Kind.PAYLOAD, "detail": Kind.PAYLOAD, "digest": Kind.PAYLOAD},
@@ -231,12 +235,15 @@ NOTHING: dict[str, str] = {
     "device": "site_id id vendor password_hash serial features address login login_sealed enabled",
     "device_spell": "site_id device_id since until online",
     "device_state": "site_id device_id online seen_at clock_offset_ms barrier buffered list_version firmware",
+    "door_credential": "site_id member_id kind",
+    "door_member": "site_id id gate_id valid_to blocked registered_at",
+    "door_passage": "site_id device_id event_id lane_id at by opened reason unknown",
     "emergency": "site_id id declared_at ended_at",
     "erasing": "id since",
     "exception_item": "site_id id kind state opened_at count lane_id stay_id event_id resolved_at claimed_at",
     "export_delivery": "target day digest delivered_at files",
     "free_vehicle": "site_id class_id valid_from valid_to registered_at",
-    "gate": "site_id id tier residents_only staffed enabled",
+    "gate": "site_id id tier residents_only staffed hours enabled",
     "household": "site_id valid_from valid_to",
     "image": "site_id device_id event_id received_at",
     # Its row hash is over none of what is a person's.

@@ -11,10 +11,11 @@ import msgspec
 from billing.bill import Bill
 from billing.ledger import Posted
 from billing.policy import Policy
+from controllers.doors import Hours
 
 
 class LaneFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A lane with what its gate and site say of it."""
+    """A lane with what its gate and site say of it. `door`: of a small gate; `hours`: that one's, None at all hours."""
 
     site: str
     lane: str
@@ -25,6 +26,9 @@ class LaneFacts(msgspec.Struct, frozen=True, kw_only=True):
     loop: bool
     passage_sensor: bool
     offline_exit: bool
+    gate: str = ""
+    door: bool = False
+    hours: Hours | None = None
 
 
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +80,21 @@ class EventRecord:
     went: bool
     new: bool = False
     dirty: bool = False
+
+
+class DoorPassed(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential at a door, and what was decided. `unknown`: it is nobody's."""
+
+    site: str
+    device: str
+    event: str
+    lane: str
+    at: datetime
+    member: str | None
+    by: str
+    opened: bool
+    reason: str
+    unknown: bool
 
 
 @dataclass(slots=True)

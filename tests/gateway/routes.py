@@ -100,6 +100,8 @@ PATHS: dict[str, str] = {
     "shift_id": derive_in_site("xinyi", "shift", "key:shift"),
     "order_id": "pgexample",
     "lane_id": "xinyi.out-1",
+    "door_id": "xinyi.garden",
+    "member_id": derive_in_site("xinyi", "door member", "test", "key:example"),
     "case_id": derive_in_site("xinyi", "zombie", "example"),
     "name": "somebody",
     "device_id": "xinyi.d1",
@@ -169,6 +171,10 @@ BODIES: dict[tuple[str, str], Any] = {
     ): "site,plate,pass,valid_from,valid_to\nxinyi,浙A44444,pass-resident,2026-03-01,2026-03-31\n".encode(),
     ("POST", "/free-vehicles/import"): "site,plate,class,valid_to\nxinyi,浙A44446,ambulance,2027-12-31\n".encode(),
     ("POST", "/blocklist/import"): "site,plate,reason\nxinyi,浙A44447,占用消防通道\n".encode(),
+    ("PUT", "/doors/{door_id}/hours"): {"hours": None, "reason": "白天黑夜都开"},
+    ("POST", "/door-members"): {"site": "xinyi", "name": "李", "valid_to": "2026-12-31T00:00:00+08:00", "code": True},
+    ("PATCH", "/door-members/{member_id}"): {"blocked": True, "reason": "卡丢了"},
+    ("POST", "/door-members/{member_id}/erasure"): {"reason": "搬走"},
     ("POST", "/zombie-vehicles/{case_id}/steps"): {"step": "notice", "note": "贴单"},
     ("POST", "/account/second-factor"): {"password": "nine barriers in a row"},
     ("POST", "/users"): {"name": "newcomer", "role": "guard", "sites": ["xinyi"]},
@@ -255,6 +261,7 @@ def trade_in_everything(parts: Parts) -> None:
             )
         )  # fmt: skip
         _zombie(connection)
+        _door(connection)
         _break(connection)
         _invoice(connection)
         connection.execute(
@@ -265,6 +272,14 @@ def trade_in_everything(parts: Parts) -> None:
             )
         )  # fmt: skip
         connection.commit()
+
+
+def _door(connection: Connection) -> None:
+    """A small gate without a lane, and a member of it."""
+    gate = {"site_id": "xinyi", "id": "garden", "tier": "small", "residents_only": False, "staffed": False}
+    connection.execute(insert(t.Gate).values(**gate, enabled=True))
+    member = {"site_id": "xinyi", "id": PATHS["member_id"], "name": "王", "valid_to": MORNING.replace(year=2027)}
+    connection.execute(insert(t.DoorMember).values(**member, registered_at=MORNING, registered_by="test"))
 
 
 def _zombie(connection: Connection) -> None:

@@ -160,7 +160,7 @@ class TestBoard:
         house.hires("com", "committee")
         committee = signed_in(house, "com")
         first = committee.get("/")
-        assert (first.status_code, first.headers["location"]) == (303, "/money/policies")
+        assert (first.status_code, first.headers["location"]) == (303, "/doors")
         assert committee.get(first.headers["location"]).status_code == 200
         assert "您的角色不能查看此页面" in committee.get("/queue").text
 

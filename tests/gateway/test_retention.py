@@ -153,6 +153,7 @@ def test_what_is_old_is_found_by_an_index(parts: Parts, database_url: str) -> No
     assert read_through <= {
         "blocked_vehicle",
         "certificate",
+        "door_member",
         "free_vehicle",
         "household",
         "invoice",

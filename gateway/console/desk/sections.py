@@ -39,6 +39,10 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
     "board": (Page("board", "/", ("GET", "/live")),),
     "queue": (Page("queue", "/queue", ("GET", "/exceptions")),),
     "stays": (Page("stays", "/stays", ("GET", "/stays")),),
+    "doors": (
+        Page("doors", "/doors", ("GET", "/doors")),
+        Page("door_members", "/doors/members", ("GET", "/door-members")),
+    ),
     "registers": (
         Page("households", "/registers/households", ("GET", "/households")),
         Page("vehicles", "/registers/vehicles", ("GET", "/vehicles")),

@@ -4,6 +4,7 @@ from gateway.store.tables.arrears import ArrearsCredit, ArrearsReminder, Arrears
 from gateway.store.tables.attendance import Emergency, StaffCommand
 from gateway.store.tables.base import Base, Instant
 from gateway.store.tables.corrections import StayCorrection, StayCorrectionRead
+from gateway.store.tables.doors import DoorCredential, DoorMember, DoorPassage
 from gateway.store.tables.estate import (
     Device,
     DeviceState,
@@ -101,6 +102,9 @@ __all__ = [
     "Device",
     "DeviceSpell",
     "DeviceState",
+    "DoorCredential",
+    "DoorMember",
+    "DoorPassage",
     "Emergency",
     "Erasing",
     "ExceptionItem",

@@ -39,7 +39,10 @@ class Site(Base):
 
 
 class Gate(Base):
-    """道闸 of a tier: main (staffed), middle (unattended), small (a door)."""
+    """道闸 of a tier: main (staffed), middle (unattended), small (a door).
+
+    `hours`: of a door, as its committee keeps them (`controllers.doors.hours_of`); null: at all hours. Not in the site file.
+    """
 
     __tablename__ = "gate"
     site_id: Mapped[SiteId]
@@ -47,6 +50,7 @@ class Gate(Base):
     tier: Mapped[str] = mapped_column(String(8))
     residents_only: Mapped[bool]
     staffed: Mapped[bool]
+    hours: Mapped[dict[str, Any] | None] = mapped_column(Json)
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
     __table_args__ = (ForeignKeyConstraint(["site_id"], ["site.id"]),)
 

@@ -38,7 +38,6 @@ class PlateEventRow(Base):
     for_event: Mapped[str | None] = mapped_column(String(300))
     opening: Mapped[str | None] = mapped_column(String(12))
     image: Mapped[str | None] = mapped_column(String(300))
-    credential_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     buffered: Mapped[bool]
     digest: Mapped[bytes] = mapped_column(LargeBinary(16))
     decision: Mapped[str | None] = mapped_column(String(8))
