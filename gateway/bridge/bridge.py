@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.bridge.broker_refusals import REFUSED_TOPIC, BrokerRefusals
 from gateway.bridge.fittings import Fittings
 from gateway.bridge.flood_guard import FloodGuard
 from gateway.bridge.http_devices import HttpDevices
@@ -60,19 +61,21 @@ class Bridge:
             asked=self.asked,
             vendors=self.vendors,
         )
+        where = broker or settings.broker
         self.link = Link(
-            broker or settings.broker,
+            where,
             client_id=f"parkgate.{name}",
             topics=topics(settings.share_group),
             inbox=inbox,
             clock=parts.clock,
             acknowledged=self.worker.acknowledged,
-            elsewhere=self.vendors,
+            elsewhere=BrokerRefusals(self.vendors, self.refusals.count, self.worker.load.is_device),
             share=shared_prefix(settings.share_group),
+            besides=frozenset() if where.embedded else frozenset({REFUSED_TOPIC}),
         )
         self.worker.load.told = self.refusals.flooded
         self.guard = FloodGuard(parts)
-        self.worker.load.floods = self.guard.shut_out
+        inbox.floods = self.guard.shut_out
         self.door = self._door(inbox)
         parts.outbox.listen(self.worker.look_at_outbox)
 

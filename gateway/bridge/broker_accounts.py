@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from controllers.adapters import native
+from gateway.bridge.broker_refusals import REFUSED_TOPIC
+from gateway.bridge.intake import shared_prefix
 from gateway.bridge.intake import topics as subscriptions
 from gateway.flows.device_access import Account
 
@@ -19,6 +21,8 @@ Rule = tuple[str, str]
 """What is allowed, and the topic."""
 
 BRIDGE_ROLE = "bridge"
+REFUSED_ACCOUNT = "parkgate.refused"
+"""Who tells the bridges what the broker refused: its entrypoint (`deploy/mosquitto`)."""
 _SAYS, _RECEIVES, _SUBSCRIBES = "publishClientSend", "publishClientReceive", "subscribeLiteral"
 _DOWNWARD: tuple[native.Channel, ...] = ("command", "receipt", "list", "list/delta")
 DENIED = {
@@ -76,7 +80,8 @@ def rules_of_bridges(share_group: str, accounts: Iterable[Account]) -> frozenset
     rules: set[Rule] = {(_SUBSCRIBES, one) for one in subscriptions(share_group)}
     rules |= {(_RECEIVES, f"{native.ROOT}/+/+/{channel}") for channel in native.UPWARD}
     rules |= {(_SAYS, f"{native.ROOT}/+/+/{channel}") for channel in _DOWNWARD}
-    shared = f"$share/{share_group}/" if share_group else ""
+    shared = shared_prefix(share_group)
+    rules |= {(_SUBSCRIBES, f"{shared}{REFUSED_TOPIC}"), (_RECEIVES, REFUSED_TOPIC)}
     for one in accounts:
         if not one.native:
             rules |= {(_SUBSCRIBES, f"{shared}{topic}") for topic in one.says}
@@ -93,9 +98,15 @@ def plan(
     *,
     share_group: str,
     bridges: Mapping[str, str],
+    refused: str | None = None,
 ) -> Plan:
-    """What to tell the broker. `passwords`: of devices, as far as they are known; `bridges`: the bridges' user names and theirs."""
+    """What to tell the broker. `passwords`: of devices, as far as they are known; `bridges`: the bridges' user names and theirs.
+
+    `refused`: the password of who tells what it refused.
+    """
     roles = {BRIDGE_ROLE: rules_of_bridges(share_group, accounts)}
+    if refused is not None:
+        roles[REFUSED_ACCOUNT] = frozenset({(_SAYS, REFUSED_TOPIC)})
     roles |= {one.username: rules_of(one) for one in accounts if one.serves}
     clients = {
         one.username: Wanted(
@@ -103,6 +114,8 @@ def plan(
         )
         for one in accounts
     } | {name: Wanted(BRIDGE_ROLE, True, name, password) for name, password in bridges.items()}
+    if refused is not None:
+        clients[REFUSED_ACCOUNT] = Wanted(REFUSED_ACCOUNT, True, REFUSED_ACCOUNT, refused)
     commands = [DENIED, *_roles(roles, known)]
     missing = []
     for name, wanted in clients.items():

@@ -53,7 +53,11 @@ class DynamicSecurity:
             one["rolename"]: frozenset((acl["acltype"], acl["topic"]) for acl in one["acls"] if acl["allow"])
             for one in self._list("listRoles", "roles")
         }
-        clients = {
+        return Known(roles, self.clients())
+
+    def clients(self) -> dict[str, Client]:
+        """By user name."""
+        return {
             one["username"]: Client(
                 frozenset(role["rolename"] for role in one["roles"]),
                 one.get("clientid"),
@@ -61,7 +65,6 @@ class DynamicSecurity:
             )
             for one in self._list("listClients", "clients")
         }
-        return Known(roles, clients)
 
     def _list(self, command: str, what: str) -> Iterator[Any]:
         seen = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
 from typing import Generic, TypeVar
 
@@ -55,22 +55,30 @@ class Inbox(Generic[_T]):
         self._woken = False
         self._asleep = False
         self._deaf = False
+        # Called by the network thread, as soon as somebody sends far more than its allowance: it must return at once.
+        self.floods: Callable[[str, str], None] = lambda *_: None
         self._bell = threading.Lock()
         self._bell.acquire()
 
     # ------------------------------------------------------------------ the network thread
 
-    def admits(self, topic: bytes, payload: bytes, now: float) -> bool:
-        """Whether its device's allowance, which this uses up, takes one more message. `now`: seconds, as `arrived` has them."""
+    def admits(self, topic: bytes, payload: bytes, now: float, *, beside: int = 0) -> bool:
+        """Whether its device's allowance, which this uses up, takes one more message. `now`: seconds, as `arrived` has them.
+
+        `beside`: bytes of it that use nothing up, such as a picture's: they count where a flood is told from a crowd.
+        """
         if not self._rate:
             return True
+        cost = 1 + len(payload) // WEIGHT_BYTES
         with self._lock:
             sender, rank = self._senders.of(str(topic, "utf-8", "replace"))
             if rank is Rank.LIVE and (_BUFFERED[0] in payload or _BUFFERED[1] in payload):
                 rank = Rank.LATE
-            if sender.may(rank, 1 + len(payload) // WEIGHT_BYTES, self._rate, self._burst, now):
+            if sender.may(rank, cost, self._rate, self._burst, now):
                 return True
             self._leave(sender, "allowance")
+            if sender.site and sender.floods(cost + beside // WEIGHT_BYTES, now):
+                self.floods(sender.site, sender.device)
             return False
 
     def put_nowait(self, item: _T) -> Sequence[_T]:

@@ -68,7 +68,7 @@ class Raw(NamedTuple):
 class Elsewhere(Protocol):
     """Who takes what comes on other topics than the native protocol's; called by the network thread."""
 
-    def admits(self, topic: bytes) -> bool: ...
+    def admits(self, topic: bytes, size: int) -> bool: ...
     def take(self, raw: Raw) -> bool: ...
 
 
@@ -86,12 +86,13 @@ class Link:
         acknowledged: Callable[[int], None],
         elsewhere: Elsewhere | None = None,
         share: str = "",
+        besides: frozenset[str] = frozenset(),
     ) -> None:
-        """`elsewhere`: has the topics that `also` adds; `share` stands before each of them in its subscription."""
+        """`elsewhere`: has the topics of `besides` and those that `also` adds; `share` stands before each of them in its subscription."""
         self._broker = broker
         self._elsewhere = elsewhere
         self._share = share
-        self._more: frozenset[str] = frozenset()
+        self._besides = self._more = besides
         self._asked: frozenset[str] = frozenset()  # of those, on this connection
         self._native_mid: int | None = None
         self._client_id = client_id
@@ -161,10 +162,10 @@ class Link:
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
 
     def also(self, topics: frozenset[str]) -> None:
-        """From now on these are subscribed to besides the native protocol's, and no others."""
-        self._more = topics
+        """From now on these are subscribed to besides the native protocol's and the broker's own, and no others."""
+        self._more = self._besides | topics
         client = self._client
-        if client is not None and self._up.is_set() and topics != self._asked:
+        if client is not None and self._up.is_set() and self._more != self._asked:
             self._catch_up(client)
             self._wake()
 
@@ -310,7 +311,10 @@ class Link:
     def _on_subscribe(self, client: mqtt.Client, _userdata: Any, mid: int, reasons: Any, _properties: Any) -> None:
         if mid != self._native_mid:
             if refused := sum(reason.is_failure for reason in reasons):
-                _log.error("broker refused topics of other vendors' devices; they are not heard", refused=refused)
+                _log.error(
+                    "broker refused topics of other vendors' devices, or its own refusals; they are not heard",
+                    refused=refused,
+                )
             return
         refused_here = [topic for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure]
         if refused_here:
@@ -323,7 +327,7 @@ class Link:
 
     def _admits(self, topic: bytes, payload: bytes) -> bool:
         if self._elsewhere is not None and not topic.startswith(_NATIVE_BYTES):
-            return self._elsewhere.admits(topic)
+            return self._elsewhere.admits(topic, len(payload))
         return self._inbox.admits(topic, payload, time.perf_counter())
 
     def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:

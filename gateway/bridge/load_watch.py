@@ -20,9 +20,6 @@ _WAITS_TOO_LONG_SECONDS = 2.0
 _OVER_AFTER_SECONDS = 10.0
 _SAID_AGAIN_AFTER_SECONDS = 60.0
 _DEVICES_SAID_MAX = 20
-# More than its allowance. What a device has kept comes by windows of 32, each after the receipts for the one before.
-_FLOOD_PER_SECOND = 500
-_FLOOD_SECONDS = 2
 
 Who = tuple[str, str]
 _STRANGER: Who = ("", "")
@@ -49,9 +46,6 @@ class LoadWatch:
         self._devices: Collection[Who] = ()
         # Called with site, device, reason and how many messages were left with a device in a minute.
         self.told: Callable[[str, str, str, int], None] = lambda *_: None
-        # Called with site and device while it sends far more than its allowance, second after second.
-        self.floods: Callable[[str, str], None] = lambda *_: None
-        self._flooding: Counter[Who] = Counter()
         for rank in Rank:
             metrics.queue_depth.labels(rank.name.lower()).set_function(partial(inbox.depth, rank))
         metrics.queue_oldest_seconds.set_function(self.oldest_seconds)
@@ -64,6 +58,10 @@ class LoadWatch:
         """How long the oldest message has waited; 0 if none does."""
         oldest = self._inbox.oldest()
         return 0.0 if oldest is None else max(self._arrivals() - oldest, 0.0)
+
+    def is_device(self, site: str, device: str) -> bool:
+        """Whether it is configured, as far as that is known yet."""
+        return (site, device) in self._devices
 
     def turned_away(self, site: str, device: str, messages: int) -> None:
         """They found no room in the quarantine."""
@@ -79,9 +77,7 @@ class LoadWatch:
             self._devices = devices
             self._inbox.configured(devices)
         no_room = 0
-        left_behind = self._inbox.left_behind()
-        self._who_floods({(site, device) for site, device, reason, n in left_behind if self._is_flood(reason, n)})
-        for site, device, reason, messages in left_behind:
+        for site, device, reason, messages in self._inbox.left_behind():
             self._left(site, device, reason, messages)
             no_room += messages if reason == "room" else 0
         waits = self.oldest_seconds()
@@ -92,16 +88,6 @@ class LoadWatch:
         self._shed += no_room
         if self._unsaid and now - self._said_at >= _SAID_AGAIN_AFTER_SECONDS:
             self._say_who(now)
-
-    @staticmethod
-    def _is_flood(reason: str, messages: int) -> bool:
-        return reason == "allowance" and messages >= _FLOOD_PER_SECOND
-
-    def _who_floods(self, devices: Collection[Who]) -> None:
-        self._flooding = Counter({who: self._flooding[who] + 1 for who in devices if who in self._devices})
-        for who, seconds in self._flooding.items():
-            if seconds >= _FLOOD_SECONDS:
-                self.floods(*who)
 
     def _left(self, site: str, device: str, reason: str, messages: int) -> None:
         # Names that nobody has configured are not for labels: whoever invents them would fill the memory.

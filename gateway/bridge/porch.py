@@ -24,9 +24,9 @@ class Porch:
         self._inbox = inbox
         self._left_behind = left_behind
 
-    def admits(self, device: DeviceName) -> bool:
-        """Whether the device's allowance, which this uses up, takes one more message."""
-        return self._inbox.admits(topic_of(device, "event").encode(), b"", time.perf_counter())
+    def admits(self, device: DeviceName, size: int = 0) -> bool:
+        """Whether the device's allowance, which this uses up, takes one more message, of so many bytes."""
+        return self._inbox.admits(topic_of(device, "event").encode(), b"", time.perf_counter(), beside=size)
 
     def put(
         self,

@@ -14,6 +14,10 @@ from gateway.runtime.allowance import Bucket
 _TOPICS_MAX = 60_000  # three for each of 20,000 devices
 # Devices send what they kept one window of 32 after the other, each after the receipts for the one before: that is their brake.
 LATE_RATE = 10
+# Beyond its allowance, of ordinary messages: at once, and a second for long. Devices that keep what has no receipt send windows of 32;
+# nobody else comes near it who is not out of order, and a broker that drops what is too much takes others' messages with it.
+FLOOD_BURST = 1_000
+FLOOD_RATE = 500
 
 
 class Rank(IntEnum):
@@ -49,13 +53,14 @@ class Lane:
 class Sender:
     """One device. What is left with it is counted until somebody has looked."""
 
-    __slots__ = ("_buckets", "_lanes", "device", "left_behind", "site")
+    __slots__ = ("_beyond", "_buckets", "_lanes", "device", "left_behind", "site")
 
     def __init__(self, site: str, device: str) -> None:
         self.site, self.device = site, device
         self.left_behind: dict[str, int] = {}
         self._lanes: list[Lane | None] = [None, None, None]
         self._buckets: list[Bucket | None] = [None, None, None]
+        self._beyond: Bucket | None = None
 
     def lane(self, rank: Rank) -> Lane:
         lane = self._lanes[rank]
@@ -78,6 +83,16 @@ class Sender:
         if bucket.left(rate, burst, now) <= 0:
             return False
         bucket.take(cost)
+        return True
+
+    def floods(self, cost: int, now: float) -> bool:
+        """Told of what its allowance did not take: whether that is a flood. Said anew of each further burst."""
+        if self._beyond is None:
+            self._beyond = Bucket(FLOOD_BURST, now)
+        if self._beyond.left(FLOOD_RATE, FLOOD_BURST, now) > 0:
+            self._beyond.take(cost)
+            return False
+        self._beyond = None
         return True
 
 

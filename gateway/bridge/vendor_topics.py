@@ -151,12 +151,14 @@ class VendorTopics:
 
     # ------------------------------------------------------------------ the network thread
 
-    def admits(self, topic: bytes) -> bool:
+    def admits(self, topic: bytes, size: int) -> bool:
         """Whether its device's allowance, which this uses up, takes one more. A picture counts as one: so does what it shows."""
         estate = self._estate
         who = None if estate is None else estate.on(str(topic, "utf-8", "replace"))
         # What several share counts for nobody's allowance: their names in it are only claims.
-        return self._inbox.admits(topic, b"", time.perf_counter()) if who is None else self._porch.admits(who)
+        if who is None:
+            return self._inbox.admits(topic, b"", time.perf_counter())
+        return self._porch.admits(who, size)
 
     def take(self, raw: Raw) -> bool:
         """False: no room. It stays with its sender, as far as that keeps anything."""

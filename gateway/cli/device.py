@@ -112,9 +112,19 @@ def bring_in_line(parts: Parts, passwords: Mapping[str, str], bridges: Mapping[s
     wanted = accounts(parts.store, parts.settings.zone)
     if wrong := [one.problem for one in wanted if one.problem]:
         raise Refusal(f"{wrong[0]}; correct the site file")
+    administrator = Broker(parts.settings.broker_admin_url)
+    # The entrypoint knows the administrator's password, and no other.
+    refused = administrator.password if bridges else None
     try:
-        with administered(Broker(parts.settings.broker_admin_url)) as broker:
-            found = plan(wanted, passwords, broker.known(), share_group=parts.settings.share_group, bridges=bridges)
+        with administered(administrator) as broker:
+            found = plan(
+                wanted,
+                passwords,
+                broker.known(),
+                share_group=parts.settings.share_group,
+                bridges=bridges,
+                refused=refused,
+            )
             broker.tell(found.commands)
     except BrokerDoesNotAnswer as problem:
         raise CheckFailed(str(problem)) from None

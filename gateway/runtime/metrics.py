@@ -78,7 +78,7 @@ class Metrics:
         )
         self.device_refused = Counter(
             "parkgate_device_refused",
-            "What devices tried and were refused, by what: login, client_id, publish, subscribe, too_large, other_device, flood",
+            "What devices tried and were refused, by what: login, client_id, publish, subscribe, too_large, malformed, other_device, flood",
             ["site", "device", "what"],
             registry=self.registry,
         )

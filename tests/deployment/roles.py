@@ -35,9 +35,10 @@ class BrokerWithAccounts:
     """Mosquitto as deployed, with the paths and ports of this test in the place of the container's.
 
     `tls_port` is the devices' listener, `port` that of the bridges and of the administrator. `client_certificates`: devices need one.
+    `counts_denied`: who publishes or subscribes where they may not is counted.
     """
 
-    def __init__(self, folder: Path, *, client_certificates: bool = False) -> None:
+    def __init__(self, folder: Path, *, client_certificates: bool = False, counts_denied: bool = False) -> None:
         assert MOSQUITTO is not None
         self.port, self.tls_port = free_port(), free_port()
         self.certificates = Certificates(folder, devices=client_certificates)
@@ -59,6 +60,8 @@ class BrokerWithAccounts:
             **os.environ,
             "PATH": f"{Path(MOSQUITTO).parent}:{os.environ['PATH']}",
             "BROKER_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "BROKER_PORT": str(self.port),
+            "BROKER_COUNTS_DENIED": "yes" if counts_denied else "no",
             "MOSQUITTO_CONF": str(settings),
             "MOSQUITTO_ACCOUNTS": str(accounts),
             "MOSQUITTO_CERTIFICATES": str(self.certificates.folder),

@@ -13,6 +13,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from gateway.bridge.broker_refusals import REFUSED_TOPIC
 from tests.acceptance.deployment import MOSQUITTO, PARKGATE, Parkgate, eventually, free_port
 from tests.deployment.roles import BRIDGE_PASSWORD, CONTROL, PLUGIN, SHARE_GROUP, BrokerWithAccounts
 from tests.servers import missing
@@ -155,7 +156,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BrokerWi
         missing("the Mosquitto broker with mosquitto_ctrl and its dynamic-security plugin is not installed")
     folder = tmp_path_factory.mktemp("hostile")
     with ExitStack() as stack:
-        broker = stack.enter_context(closing(BrokerWithAccounts(folder, client_certificates=True)))
+        broker = stack.enter_context(closing(BrokerWithAccounts(folder, client_certificates=True, counts_denied=True)))
         parkgate = Parkgate(folder, f"sqlite:///{folder / 'parkgate.db'}", "embedded://127.0.0.1:1", "02:00")
         parkgate.environment |= broker.administered
         stack.enter_context(closing(parkgate))
@@ -220,6 +221,24 @@ def test_everything_that_is_anothers_is_refused(estate: Estate, username: str) -
     assert [one for one in topics if hostile.may_say(one)] == []
     assert not hostile.may_say("parkgate/v1/xinyi/d1/list", retain=True)
     assert (victim.heard, bridge.heard, hostile.heard) == ([], [], [])
+
+
+def test_what_the_broker_refuses_is_told_to_the_bridges(estate: Estate) -> None:
+    """By whose account it was, where that is known; and nobody but the broker's own account can say so."""
+    bridge, hostile = estate.client("parkgate.bridge-1"), estate.client("xinyi.d2")
+    assert bridge.is_granted(f"$share/{SHARE_GROUP}/{REFUSED_TOPIC}")
+
+    def told(name: str, what: str) -> bool:
+        # The next refusal brings along what has been counted since it was told last.
+        assert not hostile.may_say("elsewhere")
+        assert not hostile.may_say(REFUSED_TOPIC, b"xinyi.d1 publish 99")
+        lines = [line for topic, said in bridge.heard for line in said.decode().splitlines() if topic == REFUSED_TOPIC]
+        return any(line.startswith(f"{name} {what} ") for line in lines) and "xinyi.d1 publish 99" not in lines
+
+    assert not hostile.is_granted("parkgate/v1/xinyi/d1/command")
+    assert not estate.client("xinyi.d1", password="a guess").is_in()
+    for name, what in (("xinyi.d2", "publish"), ("xinyi.d2", "subscribe"), ("-", "login")):
+        eventually(lambda: told(name, what), f"{name} was refused {what}", 40)  # noqa: B023
 
 
 def test_it_swallows_none_of_the_bridges_events(estate: Estate) -> None:

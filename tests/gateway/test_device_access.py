@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import select, update
 
-from gateway.bridge.broker_accounts import DENIED, Known, plan, rules_of, rules_of_bridges
+from gateway.bridge.broker_accounts import DENIED, REFUSED_ACCOUNT, Known, plan, rules_of, rules_of_bridges
+from gateway.bridge.broker_refusals import REFUSED_TOPIC
 from gateway.flows import estate
 from gateway.flows.charges_books import By
 from gateway.flows.credentials import DeviceCredentials
@@ -98,6 +99,17 @@ def test_a_new_broker_is_told_everything_and_a_right_one_nothing() -> None:
     ]
     assert plan([NATIVE, CAMERA], {}, empty, share_group="", bridges={}).without_password == ("xinyi.d1", "xinyi.c1")
     assert told(as_it_should_be(NATIVE, CAMERA), NATIVE, CAMERA) == []
+
+
+def test_who_tells_what_the_broker_refused_says_that_and_nothing_else() -> None:
+    found = plan([], {}, Known({}, {}), share_group="g", bridges={}, refused="a password")
+    told = [one for one in found.commands if REFUSED_ACCOUNT in (one.get("username"), one.get("rolename"))]
+    assert [one["command"] for one in told] == ["createRole", "createClient"]
+    assert told[0]["acls"] == [{"acltype": "publishClientSend", "topic": REFUSED_TOPIC, "allow": True}]
+    assert {
+        ("subscribeLiteral", f"$share/g/{REFUSED_TOPIC}"),
+        ("publishClientReceive", REFUSED_TOPIC),
+    } <= rules_of_bridges("g", [])
 
 
 def test_who_may_no_longer_is_shut_out_and_who_may_again_comes_in() -> None:
