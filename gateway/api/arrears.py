@@ -44,12 +44,9 @@ def arrears(
 
     A till that asks for a whole plate sees what that vehicle owes anywhere on the street: it may take it there and then.
     """
-    allowed: Sites = staff.only(site)
     wanted = plate_of(plate) if plate is not None else None
-    if wanted is not None and site is None and staff.role in _TILL:
-        allowed = None
     with context.reports.reading() as connection:
-        found = flow.owed(connection, allowed, part, plate=wanted)
+        found = flow.owed(connection, reach(staff, site, wanted), part, plate=wanted)
     return json(context.parts, page([(key, plain(one)) for key, one in found], part.limit))
 
 
@@ -155,7 +152,7 @@ def agreements(
 @router.post("/pay-later-agreements", status_code=201, responses={201: {"model": shapes.Agreement}})
 def propose_agreement(staff: Asking, context: With, asked: shapes.AgreementAsked) -> Response:
     """Put an agreement on record, with its evidence. It holds once a second person has approved it."""
-    _own(staff, asked.site)
+    own(staff, asked.site)
     zone = context.parts.settings.zone
     wanted = arrears_agreements.Wanted(
         site=asked.site,
@@ -171,25 +168,30 @@ def propose_agreement(staff: Asking, context: With, asked: shapes.AgreementAsked
 @router.post("/pay-later-agreements/{agreement_id}/approval", responses={200: {"model": shapes.Agreement}})
 def approve_agreement(staff: Asking, context: With, agreement_id: Id) -> Response:
     """From now on gates know of it. 409 for who proposed it."""
-    _own(staff, site_of(agreement_id))
+    own(staff, site_of(agreement_id))
     return json(context.parts, plain(arrears_agreements.approve(context.parts, agreement_id, by(staff))))
 
 
 @router.post("/pay-later-agreements/{agreement_id}/refusal", responses={200: {"model": shapes.Agreement}})
 def refuse_agreement(staff: Asking, context: With, agreement_id: Id, asked: Reason) -> Response:
     """409 for who proposed it."""
-    _own(staff, site_of(agreement_id))
+    own(staff, site_of(agreement_id))
     return json(context.parts, plain(arrears_agreements.refuse(context.parts, agreement_id, asked.reason, by(staff))))
 
 
 @router.post("/pay-later-agreements/{agreement_id}/end", responses={200: {"model": shapes.Agreement}})
 def end_agreement(staff: Asking, context: With, agreement_id: Id, asked: Reason) -> Response:
     """It holds no more from now on."""
-    _own(staff, site_of(agreement_id))
+    own(staff, site_of(agreement_id))
     return json(context.parts, plain(arrears_agreements.end(context.parts, agreement_id, asked.reason, by(staff))))
 
 
-def _own(staff: Staff, site: str) -> None:
+def reach(staff: Staff, site: str | None, plate: str | None) -> Sites:
+    """Where somebody sees what is owed: a till that knows the whole plate, anywhere on the street. Raises `NotAllowed`."""
+    return None if plate is not None and site is None and staff.role in _TILL else staff.only(site)
+
+
+def own(staff: Staff, site: str) -> None:
     """The street's agreements are for those who have the street. Raises `NotFound`."""
     if site == STREET and staff.sites is not None:
         raise NotFound("there is no such thing, or not for you")

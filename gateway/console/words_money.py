@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.console.words_arrears import OWING
 from gateway.console.words_billing import BILLING
 from gateway.console.words_breaks import RECONCILING
 
@@ -281,7 +282,7 @@ _DAYS: Final = (
 def _of(which: int) -> dict[str, str]:
     return {
         row[0]: row[which]
-        for part in (_PAGES, _HEADS, _SHIFTS, _PAYMENTS, _DAYS, *BILLING, *RECONCILING)
+        for part in (_PAGES, _HEADS, _SHIFTS, _PAYMENTS, _DAYS, *BILLING, *OWING, *RECONCILING)
         for row in part
     }
 

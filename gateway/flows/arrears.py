@@ -71,10 +71,12 @@ def due() -> ColumnElement[int]:
 
 
 def owed(
-    connection: Connection, allowed: Sites, page: Slice, *, plate: str | None = None
+    connection: Connection, allowed: Sites, page: Slice, *, plate: str | None = None, stay: str | None = None
 ) -> list[tuple[tuple[datetime, str], Owed]]:
-    """Stays that owe something, newest first, each with its key for paging. `plate`: only this one (normalised, whole)."""
+    """Stays that owe something, newest first, each with its key for paging. `plate`: only this one (normalised, whole); `stay`: only this."""
     conditions: list[Any] = [at_each(t.Stay.site_id, allowed), OWED, due() > 0]
+    if stay is not None:
+        conditions += [_STAY.site_id == stay.partition(".")[0], _STAY.id == stay]
     if plate is not None:
         conditions.append(_STAY.plate == plate)
     if page.after is not None:

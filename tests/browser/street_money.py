@@ -1,4 +1,4 @@
-"""What there is to see on finance's pages: an invoice, a monthly charge, a buyer of vouchers with its month, a code brought late, a statement."""
+"""What there is to see on finance's pages: invoice, charge, a buyer of vouchers with its month, a code brought late, a statement, arrears."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from billing.invoices import Buyer
+from gateway.flows import arrears_agreements, arrears_reminders
+from gateway.flows.charges_books import By
 from gateway.flows.invoices import asking, records
 from gateway.flows.vouchers import books, offline
 from gateway.store import tables as t
+from tests.gateway.house import a_stay
 from tests.gateway.people import put
 from tests.gateway.trade import Street, local
 from tests.gateway.voucher_desk import Desk, uses
@@ -28,6 +31,7 @@ class Pages(NamedTuple):
     late_code: str
     month: str = f"/vouchers/statements/xinyi/{MONTH}"
     payment: str = "/vouchers/buyers/xinyi/cafe/payment"
+    owing: str = "/money/arrears/xinyi.owing"
     rows: str = f"/money/statements/{STATEMENT}?line=4"
 
 
@@ -57,6 +61,7 @@ def papers(street: Street, stay: str) -> Pages:
     (late,) = offline.bring(street.parts, [collected], operator="cashier")
     _a_charge(street)
     _a_statement(street)
+    _arrears(street)
     return Pages(
         invoice=f"/money/invoices/{_an_invoice(street, stay)}",
         charge="/money/charges/xinyi.charge",
@@ -82,6 +87,30 @@ def _an_invoice(street: Street, stay_id: str) -> str:
         received_at=now,
     )
     return str(row.id)
+
+
+def _arrears(street: Street) -> None:
+    """A stay that owes, what was proposed to be given up of another, and an agreement that waits for a second person."""
+    now, finance = street.clock.now(), By(operator="finance", role="finance")
+    left = {"exit_at": now - timedelta(days=2), "exit_lane": "out-1", "payable_fen": 800}
+    a_stay(street.parts, "xinyi.owing", "浙E55555", at=now - timedelta(days=2, hours=2), state="left", **left)
+    put(
+        street,
+        t.ArrearsWriteOff,
+        site_id="xinyi",
+        id="xinyi.given-up",
+        stay_id="xinyi.owing",
+        kind="owed",
+        amount_fen=300,
+        reason="车辆报废",
+        state="proposed",
+        proposed_at=now,
+        proposed_by="console",
+        decision="",
+    )
+    wanted = arrears_agreements.Wanted(site="xinyi", plate="浙F66666", limit_fen=5000, evidence="申请书 3")
+    arrears_agreements.propose(street.parts, wanted, By(operator="registrar", role="registrar"))
+    arrears_reminders.remind(street.parts, arrears_reminders.CsvSender(), ["xinyi"], finance)
 
 
 def _a_charge(street: Street) -> None:

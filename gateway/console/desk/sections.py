@@ -63,6 +63,8 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("payments", "/money/payments", ("GET", "/orders")),
         Page("invoices", "/money/invoices", ("GET", "/invoices")),
         Page("charges", "/money/charges", ("GET", "/charges")),
+        Page("arrears", "/money/arrears", ("GET", "/arrears")),
+        Page("agreements", "/money/agreements", ("GET", "/pay-later-agreements")),
         Page("days", "/money/days", ("GET", "/days/{day}")),
         Page("breaks", "/money/breaks", ("GET", "/breaks")),
         Page("statements", "/money/statements", ("GET", "/statements")),
