@@ -196,6 +196,14 @@ def _sum_of(account: str) -> int:
     return 2
 
 
+_HEADS = ("income", None, "assets", "liability", "suspense")
+
+
+def folded(account: str) -> str:
+    """An account that counts among the five sums as this one does: what was waived keeps its benefit, of all others the head is enough."""
+    return _HEADS[_sum_of(account)] or account
+
+
 def five_sums(postings: Iterable[Posting]) -> FiveSums:
     """The five sums of any set of postings."""
     sums = [0, 0, 0, 0, 0]

@@ -17,6 +17,7 @@ from gateway.flows.orders.tending import tend as tend_orders
 from gateway.flows.outcome import Outcome
 from gateway.flows.pass_income import earn_due
 from gateway.flows.retention import retire_daily
+from gateway.flows.sums import keeping as sums
 from gateway.flows.sweep import sweep
 from gateway.flows.vouchers.daily import tend
 from gateway.flows.vouchers.offline import match_queued
@@ -51,6 +52,7 @@ INVOICES_SECONDS = 15.0
 DEVICES_SECONDS = 30.0
 ZOMBIES_SECONDS = 3600.0
 RED_INVOICES_SECONDS = 300.0
+SUMS_SECONDS = 300.0
 
 
 def periodic(parts: Parts) -> list[Periodic]:
@@ -77,6 +79,7 @@ def periodic(parts: Parts) -> list[Periodic]:
         ("clocks", CLOCKS_SECONDS, lambda: watch_clocks(parts)),
         ("calendar", CALENDAR_SECONDS, lambda: watch_calendar(parts)),
         ("pass-income", PASS_INCOME_SECONDS, lambda: earn_due(parts)),
+        ("sums", SUMS_SECONDS, lambda: sums.keep(parts)),
         ("retention", RETENTION_SECONDS, lambda: retire_daily(parts)),
     ]
 

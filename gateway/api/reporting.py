@@ -28,7 +28,7 @@ Compare = Annotated[
     Literal["none", "year"], Query(description="`year`: each row beside that of the year before, as `…_before`")
 ]
 FlowBy = Annotated[Literal["hour", "hour_of_day", "day", "month", "site", "gate", "lane"], Query()]
-SumBy = Annotated[Literal["day", "month", "site"], Query()]
+SumBy = Annotated[Literal["day", "month", "site", "gate"], Query()]
 UptimeBy = Annotated[Literal["device", "site", "day", "month"], Query()]
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

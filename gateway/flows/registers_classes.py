@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from billing.free_classes import Rule, rule_of
@@ -17,6 +17,7 @@ from gateway.flows import policies
 from gateway.flows.posting import month_bounds
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store.tables import Bill, Site, Stay
+from gateway.store.tables.movement import LET_GO
 from gateway.wiring import Parts
 
 # Fewer vehicles than this of a register are people whom the neighbours know.
@@ -64,7 +65,7 @@ def free_passages(parts: Parts, connection: Connection, site: str, month: str) -
     if end > parts.clock.now():
         raise Invalid(f"month: {month} is not over; the list of a month is made when it is")
     versions = policies.versions(connection).get(policy_id, [])
-    items = list(_in_period(connection, site, versions, start, end))
+    items = list(_in_period(versions, _counted(connection, [site], start, end)[site], end))
     return {"site": site, "month": month, "items": items, "merged_below": GROUP_MIN}
 
 
@@ -72,18 +73,17 @@ def passages_of(connection: Connection, sites: Iterable[str], start: datetime, e
     """The same of any stretch of time, for each of these sites."""
     stored = policies.versions(connection)
     rows = connection.execute(select(Site.id, Site.policy_id).where(Site.id.in_(sorted(sites))).order_by(Site.id))
+    counted = _counted(connection, sites, start, end)
     return [
         {"site": row.id, **item}
         for row in rows
-        for item in _in_period(connection, row.id, stored.get(row.policy_id, []), start, end)
+        if counted[row.id]
+        for item in _in_period(stored.get(row.policy_id, []), counted[row.id], end)
     ]
 
 
-def _in_period(
-    connection: Connection, site: str, versions: Sequence[Policy], start: datetime, end: datetime
-) -> Iterable[dict[str, Any]]:
-    classes = {one.id: one for one in _classes(versions, end)}
-    return _merged(_counted(connection, site, start, end), classes)
+def _in_period(versions: Sequence[Policy], groups: dict[str, _Group], end: datetime) -> Iterable[dict[str, Any]]:
+    return _merged(groups, {one.id: one for one in _classes(versions, end)})
 
 
 def _classes(versions: Sequence[Policy], end: datetime) -> tuple[FreeClass, ...]:
@@ -94,8 +94,10 @@ def _classes(versions: Sequence[Policy], end: datetime) -> tuple[FreeClass, ...]
     return tuple(found.values())
 
 
-def _counted(connection: Connection, site: str, start: datetime, end: datetime) -> dict[str, _Group]:
-    """By class, from the bills that stand."""
+def _counted(
+    connection: Connection, sites: Iterable[str], start: datetime, end: datetime
+) -> dict[str, dict[str, _Group]]:
+    """By site and class, from the bills that stand."""
     newer = aliased(Bill)
     standing = (
         select(func.max(newer.sequence))
@@ -103,22 +105,23 @@ def _counted(connection: Connection, site: str, start: datetime, end: datetime) 
         .scalar_subquery()
     )
     rows = connection.execute(
-        select(Stay.plate, Bill.facts, Bill.lines)
+        select(Stay.site_id, Stay.plate, Bill.facts, Bill.lines)
         .join(Bill, and_(Bill.site_id == Stay.site_id, Bill.stay_id == Stay.id))
         .where(
-            Stay.site_id == site,
+            Stay.site_id.in_(sorted(sites)),
             Stay.exit_at >= start,
             Stay.exit_at < end,
-            Stay.state == "left",
+            # In the words of the index of those who left without paying.
+            literal_column(LET_GO),
             Stay.exit_reason == "free_class",
             Bill.sequence == standing,
             Bill.kind != "void",
         )
         .execution_options(yield_per=500)
     )
-    groups: dict[str, _Group] = defaultdict(_Group)
-    for plate, facts, lines in rows:
-        group = groups[(facts.get("benefits") or {}).get("free_class") or OTHER]
+    groups: dict[str, dict[str, _Group]] = defaultdict(lambda: defaultdict(_Group))
+    for site, plate, facts, lines in rows:
+        group = groups[site][(facts.get("benefits") or {}).get("free_class") or OTHER]
         group.passages += 1
         group.waived_fen -= sum(line["fen"] for line in lines if line["kind"] == "free_class")
         # Of those whose plates have been deleted nobody can say how many they were.

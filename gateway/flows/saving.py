@@ -15,6 +15,7 @@ from gateway.flows import rows_of
 from gateway.flows.inbound import StatusIn
 from gateway.flows.outcome import Outcome, Situation
 from gateway.flows.posting import rows
+from gateway.flows.sums.marks import late_changes
 from gateway.store import tables as t
 from gateway.store.bulk import Bulk, BulkInsert, Given
 from gateway.store.facts import Corrected, Facts
@@ -86,6 +87,7 @@ _CHANGED_STAYS = Bulk(
         .values({name: given(f"is_{name}") for name in rows_of.STAY_COLUMNS})
     ),
 )
+_LATE_CHANGES = BulkInsert(cast("Table", t.LateChange.__table__))
 _HISTORIES = Bulk(
     _PRESENCE,
     lambda given: (
@@ -203,7 +205,7 @@ class OutcomeWriter:
         write(_CHANGED_EVENTS, [rows_of.changed_event(event) for event in outcome.changed_events.values()])
         if facts.corrected is not None:
             self._corrected(facts.corrected)
-        self._stays(outcome.stays.values())
+        self._stays(outcome.stays.values(), now)
         self._histories(outcome.histories)
         write(_NEW_BILLS, [rows_of.bill(bill) for bill in outcome.bills])
         self._balances(facts)
@@ -243,7 +245,7 @@ class OutcomeWriter:
         if rows:
             prepared(statement, self._connection.dialect, tuple(rows[0])).write(self._connection, rows)
 
-    def _stays(self, stays: Iterable[StayRecord]) -> None:
+    def _stays(self, stays: Iterable[StayRecord], now: datetime) -> None:
         """What ends before what begins: a vehicle never has two stays inside, not even between two statements."""
         touched = list(stays)
         if not touched:
@@ -258,6 +260,7 @@ class OutcomeWriter:
                     self._write(_NEW_STAYS, found)
                 else:
                     self._write(_CHANGED_STAYS, [rows_of.changed_stay(row) for row in found])
+        self._write(_LATE_CHANGES, late_changes(touched, now))
 
     def _corrected(self, corrected: Corrected) -> None:
         """Events that count at another instant, and what was read."""

@@ -28,6 +28,7 @@ from gateway.flows import (
     verify_spaces,
     verify_statements,
     verify_stays,
+    verify_sums,
     verify_trail,
     verify_vouchers,
     verify_zombies,
@@ -85,4 +86,5 @@ def failures(look: Look) -> Generator[Failure, None, None]:
     yield from verify_copies.failures(look)
     yield from verify_trail.failures(look)
     yield from verify_zombies.failures(look)
+    yield from verify_sums.failures(look)
     yield from verify_doors.failures(look)

@@ -366,6 +366,7 @@ def stay_record(row: Any) -> StayRecord:
     values[-1] = msgspec.convert(values[-1] or {}, Posted)
     stay = StayRecord(*values)
     stay.corrections = corrections
+    stay.was = stay.passages
     return stay
 
 

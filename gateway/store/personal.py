@@ -232,6 +232,7 @@ NOTHING: dict[str, str] = {
     "charge_payment": "site_id id purpose subject channel amount_fen at shift_id idempotency_key content_hash",
     "command": "site_id id device_id lane_id event_id stay_id action reason true_reason planned_at expires_at state outcome_at planner",
     "day_close": "site_id kind sequence day previous_hash hash canonical lines sealed_at",
+    "day_sum": "site_id day came went quarters lengths",
     "device": "site_id id vendor password_hash serial features address login login_sealed enabled",
     "device_spell": "site_id device_id since until online",
     "device_state": "site_id device_id online seen_at clock_offset_ms barrier buffered list_version firmware",
@@ -249,11 +250,14 @@ NOTHING: dict[str, str] = {
     # Its row hash is over none of what is a person's.
     "invoice": "site_id id stay_id merchant_id state requested_at buyer_kind amount_fen tax_fen rate goods seller premises place"
     " entry_at exit_at submitted_at number issued_at red_cause red_requested_at red_number red_issued_at replaces look_at looks row_hash",
+    "income_sum": "site_id day lane account fen",
     "invoice_file": "site_id invoice_id part received_at",
     "job_lease": "name holder until",
     "job_run": "name started_at finished_at next_at",
     "lane_code": "site_id lane_id generation rotated_at",
     "lane": "site_id id gate_id device_id direction loop passage_sensor offline_exit channel relay close_relay enabled",
+    "lane_sum": "site_id day lane entries exits",
+    "late_change": "id site_id stay_id at",
     "ledger_transaction": "site_id id business_day belongs_to at kind reference_kind reference idempotency_key content_hash reverses",
     # Whose secret was tried from where stands in it as a keyed digest, for minutes.
     "login_attempt": "digest since count",
@@ -306,6 +310,7 @@ NOTHING: dict[str, str] = {
     "stay_correction": "site_id id step state stay_id stay_after part new_plate entry_before entry_after payable_before payable_after at"
     " idempotency_key",
     "stay_correction_read": "site_id correction_id device_id event_id sequence anchor at to_at",
+    "summed": "site_id zone through books_through",
     "user_account": "role sites generation enabled created_at second_factor_step second_factor_at",
     "voucher": "site_id serial book_id kind value state movements issue_id redemption_id stay_id presented_at",
     "voucher_book": "site_id id kind value first_serial last_serial valid_from valid_to buyer_id made_at idempotency_key content_hash",

@@ -131,6 +131,19 @@ class StayRecord:
     dirty: bool = False
     gone: bool = False
     corrections: int = 0
+    was: tuple[tuple[Any, ...] | None, tuple[Any, ...] | None] | None = None
+    """Its passages as the database has them."""
+
+    @property
+    def passages(self) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
+        """Its entry and its exit as the sums of days count them (`gateway.flows.sums`): first the instant; None where there is none."""
+        if self.state == "void":
+            return None, None
+        entry = None if self.entry_at is None else (self.entry_at, self.entry_lane, self.state == "missing_exit")
+        if self.exit_at is None:
+            return entry, None
+        counts = (self.state == "inside", self.state == "missing_exit")
+        return entry, (self.exit_at, self.exit_lane, self.entry_at, *counts)
 
     @property
     def due_fen(self) -> int:

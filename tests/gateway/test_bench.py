@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from controllers.adapters import native
 from controllers.commands import Receipt
-from gateway.cli.bench import backlog, events, fill, report, servers
+from gateway.cli.bench import backlog, events, fill, paint, report, servers
 from gateway.cli.bench.options import databases_at_hand
 from gateway.cli.bench.stand import can_be_measured
 from gateway.cli.bench.street import Layout, furnish, plate
@@ -339,3 +339,13 @@ def test_the_console_is_measured_page_by_page(room: Path) -> None:
     named = {one["page"] for one in found["pages"]}
     assert {"login", "board", "stays", "a stay", "report.flow", "admin.audit"} <= named
     assert all(one["max_ms"] >= 0 < one["p50_ms"] and one["bytes"] > 500 for one in found["pages"])
+    # Each report for as long as it may be asked for, and beside the year before.
+    assert {
+        "flow by hour_of_day, 366 days",
+        "income by gate, 366 days, and a year before",
+        "occupancy, 31 days",
+    } <= named
+    assert found["paint_left_out"] == paint.absent()
+    if not found["paint_left_out"]:
+        assert [(one["page"], one["cache"]) for one in found["paint"]][-2:] == [("board", "cold"), ("board", "warm")]
+        assert all(one["p50_ms"] > one["response_ms"] > 0 for one in found["paint"])

@@ -94,10 +94,35 @@ def test_the_year_before_stands_beside_it(house: House) -> None:
     assert income[0]["earned_fen_before"] == 0
 
 
+@on_one_database
+def test_every_report_can_stand_beside_the_year_before_and_its_files_say_the_same(house: House) -> None:
+    """Page, chart, CSV and workbook of each: what only the year before had is there with nothing of now."""
+    browser = signed_in(house, "finance")
+    for name, report in REPORTS.items():
+        page = browser.get(f"/reports/{name}?{DAY}&compare=year")
+        assert page.status_code == 200, name
+        head = browser.get(f"/reports/{name}?{DAY}&compare=year&format=csv").text.splitlines()[0]
+        if report.beside[0] in head:
+            assert all(f"{one}_before" in head for one in report.beside), name
+            assert "（上年）" in page.text, name
+        assert browser.get(f"/reports/{name}?{DAY}&compare=year&format=xlsx").content.startswith(b"PK"), name
+    asked = {"from": "2026-03-02", "to": "2026-03-02", "compare": "year"}
+    (turned,) = house.as_("finance").get("/api/v1/reports/turnover", **asked).json()["items"]
+    assert (turned["entries"], turned["entries_before"], turned["turnover"], turned["turnover_before"]) == (
+        2,
+        1,
+        0.02,
+        0.01,
+    )
+    hours = house.as_("finance").get("/api/v1/reports/occupancy", **asked).json()["items"]
+    assert len(hours) == 24
+    assert (hours[13]["inside"], hours[13]["inside_before"]) == (2, 1)
+
+
 def test_what_only_one_of_the_years_has_is_not_lost() -> None:
-    found = year_on_year([{"month": "2026-03", "n": 5}], [{"month": "2025-02", "n": 3}], "month", ("n",))
+    found = year_on_year([{"month": "2026-03", "n": 5}], [{"month": "2025-02", "n": 3}], ("month",), ("n",))
     assert found == [{"month": "2026-02", "n": 0, "n_before": 3}, {"month": "2026-03", "n": 5, "n_before": 0}]
-    same = year_on_year([{"site": "xinyi", "n": 5}], [{"site": "xinyi", "n": 3}], "site", ("n",))
+    same = year_on_year([{"site": "xinyi", "n": 5}], [{"site": "xinyi", "n": 3}], ("site",), ("n",))
     assert same == [{"site": "xinyi", "n": 5, "n_before": 3}]
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from datetime import timedelta
-from time import perf_counter
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from time import perf_counter, process_time
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway.api import access
 from gateway.api.app import create_app
 from gateway.api.sessions import COOKIE, Tokens
+from gateway.cli.bench import paint
 from gateway.cli.bench.fill import fill
 from gateway.cli.bench.fill import rows as rows_in
 from gateway.cli.bench.growth import visit
@@ -27,8 +28,11 @@ from gateway.cli.bench.traffic import Vehicle
 from gateway.console.desk.sections import PAGES
 from gateway.flows import users
 from gateway.flows.event_path import EventPath
+from gateway.flows.reports.asking import DAYS_MAX, HOURLY, HOURS_MAX_DAYS
+from gateway.flows.reports.catalogue import REPORTS
+from gateway.flows.sums.keeping import keep
 from gateway.runtime.clock import SystemClock
-from gateway.store.tables import Stay
+from gateway.store.tables import SiteBooks, Stay
 from gateway.wiring import Parts
 
 _STAYS, _QUICK_STAYS = 1_000_000, 5_000
@@ -52,7 +56,8 @@ Asgi = Callable[..., Any]
 def console(*, stays: int | None, database: str, defer: bool, folder: Any, quick: bool, as_json: bool) -> Any:
     """The server's time for each page with a million stays of 30 sites, seven times each: the first, the middle one and the slowest.
 
-    In this process, without a socket: what a page costs is what the server does. `login` reads nothing, and is the floor.
+    In this process, without a socket: what a page costs is what the server does. `cpu`: its processor time, which other work on the machine
+    does not change; of PostgreSQL's it knows nothing. `login` reads nothing, and is the floor.
     """
     databases_at_hand(database)
     with measuring(folder) as made:
@@ -63,7 +68,8 @@ def console(*, stays: int | None, database: str, defer: bool, folder: Any, quick
 
 
 def _measure(made: Databases, database: str, stays: int) -> dict[str, Any]:
-    parts, _ = furnish(settings_of(settings_for(made.make(database))), _LAYOUT)
+    values = settings_for(made.make(database))
+    parts, _ = furnish(settings_of(values), _LAYOUT)
     try:
         vehicles = max(stays // _STAYS_A_VEHICLE, 100)
         until = parts.clock.now() - timedelta(hours=1)
@@ -72,11 +78,24 @@ def _measure(made: Databases, database: str, stays: int) -> dict[str, Any]:
         # One through the event path: its decisions and its bill can be told as a story.
         came = parts.clock.now() - timedelta(minutes=30)
         EventPath(parts, planner="bench").run(visit(parts, _LAYOUT.site(0), _DRIVER, came, "told"))
+        with progress(stays, "summed") as bar:
+            _days_are_over(parts)
+            bar.step(stays)
         settle(parts)
         for role in _WHO:
             users.add(parts, role, role, [], operator="bench")
         pages = [_timed(parts, name, where, role) for name, where, role in _asked(parts)]
-        return {"database": database, "stays": stays, "rows": sum(rows_in(parts).values()), "pages": pages}
+        why = paint.absent()
+        painted = [] if why else paint.measure(values, _token(parts, "console"), made.folder)
+        rows = sum(rows_in(parts).values())
+        return {
+            "database": database,
+            "stays": stays,
+            "rows": rows,
+            "pages": pages,
+            "paint": painted,
+            "paint_left_out": why,
+        }
     finally:
         parts.store.close()
 
@@ -86,8 +105,6 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
     with parts.store.reading() as connection:
         stay = connection.execute(select(Stay.id).where(Stay.plate == _DRIVER.plate)).scalar_one()
     today = parts.clock.now().astimezone(parts.settings.zone).date()
-    month = f"from={today - timedelta(days=30)}&to={today}"
-    year = f"from={today - timedelta(days=364)}&to={today}"
     found = [("login", FLOOR, "")]
     for page in PAGES:
         role = next((one for one in _WHO if access.allowed(one, *page.call)), None)
@@ -100,22 +117,45 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
         ("stays, a part of a plate", "/stays?plate=0007", "finance"),
         ("a stay", f"/stays/{stay}", "finance"),
         ("a lane", f"/lanes/{_LAYOUT.lanes_of_all()[0].key.site}.{_LAYOUT.lanes_of_all()[0].lane}", "console"),
-        ("flow, a month", f"/reports/flow?{month}", "finance"),
-        ("flow, a year by month", f"/reports/flow?by=month&{year}", "finance"),
-        ("income, a year by month", f"/reports/income?by=month&{year}", "finance"),
+        *_reports(today),
     ]
+
+
+def _days_are_over(parts: Parts) -> None:
+    """What the jobs of a year have done: days are closed (of their seals nothing is asked here), and summed."""
+    today = parts.clock.now().astimezone(parts.settings.zone).date()
+    with parts.store.writing() as connection:
+        connection.execute(update(SiteBooks).values(closed_through=today - timedelta(days=1)))
+        connection.commit()
+    while keep(parts):
+        pass
+
+
+def _reports(today: date) -> Iterator[tuple[str, str, str]]:
+    """Every report as long as it may be asked for, broken down in every way, and beside the year before where it can be."""
+    for report in REPORTS.values():
+        role = next(one for one in _WHO if access.allowed(one, "GET", f"/reports/{report.name}"))
+        for by in report.by or ("",):
+            days = HOURS_MAX_DAYS if report.steps(by) == HOURLY else DAYS_MAX
+            asked = f"/reports/{report.name}?by={by}&from={today - timedelta(days=days - 1)}&to={today}"
+            name = f"{report.name}{f' by {by}' if by else ''}, {days} days"
+            yield name, asked, role
+            if report.beside:
+                yield f"{name}, and a year before", f"{asked}&compare=year", role
 
 
 def _timed(parts: Parts, name: str, where: str, role: str) -> dict[str, Any]:
     """Raises `RuntimeError` for a page that is none."""
     app = create_app(parts)
-    cookie = _cookie(parts, role) if role else ""
+    cookie = f"{COOKIE}={_token(parts, role)}" if role else ""
     took: list[float] = []
+    worked: list[float] = []
     with asyncio.Runner() as runner:
         for _ in range(_TIMES):
-            began = perf_counter()
+            began, working = perf_counter(), process_time()
             status, size = runner.run(_get(app, where, cookie))
             took.append(perf_counter() - began)
+            worked.append(process_time() - working)
             if status != 200:
                 raise RuntimeError(f"{where} for {role} answered {status}")
     return {
@@ -123,16 +163,17 @@ def _timed(parts: Parts, name: str, where: str, role: str) -> dict[str, Any]:
         "first_ms": percentile(took[:1], 0.5),
         "p50_ms": percentile(took, 0.5),
         "max_ms": percentile(took[1:], 1.0),
+        "cpu_ms": percentile(worked, 0.5),
         "bytes": size,
         "within": percentile(took, 0.5) <= _LIMIT_MS,
     }
 
 
-def _cookie(parts: Parts, name: str) -> str:
+def _token(parts: Parts, name: str) -> str:
     with parts.store.reading() as connection:
         user = users.find(connection, name)
     assert user is not None
-    return f"{COOKIE}={Tokens(parts.settings.secret()).issue(user, 'console', SystemClock().now())}"
+    return Tokens(parts.settings.secret()).issue(user, "console", SystemClock().now())
 
 
 async def _get(app: Asgi, where: str, cookie: str) -> tuple[int, int]:
@@ -168,17 +209,19 @@ async def _get(app: Asgi, where: str, cookie: str) -> tuple[int, int]:
 
 
 def text(found: dict[str, Any]) -> str:
-    heads = ("page", "first ms", "p50 ms", "max ms", "KiB", f"p50 up to {_LIMIT_MS} ms")
+    heads = ("page", "first ms", "p50 ms", "max ms", "cpu ms", "KiB", f"p50 up to {_LIMIT_MS} ms")
     rows = [
         (
             one["page"],
             one["first_ms"],
             one["p50_ms"],
             one["max_ms"],
+            one["cpu_ms"],
             round(one["bytes"] / 1024, 1),
             "yes" if one["within"] else "no",
         )
         for one in found["pages"]
     ]
     said = f"{found['database']}, {found['stays']:,} stays, {found['rows']:,} rows"
-    return "\n".join([said, "", table(heads, rows)])
+    painted = paint.text(found["paint"]) if found["paint"] else f"first paint left out: {found['paint_left_out']}"
+    return "\n".join([said, "", table(heads, rows), "", painted])

@@ -29,6 +29,7 @@ _SUMS = {
     "openings": ("operator", ("asked", "done")),
     "unpaid": ("reason", ("payable_fen", "paid_fen")),
 }
+_BESIDE_MAX = 2
 
 
 class Named(NamedTuple):
@@ -59,17 +60,13 @@ class Named(NamedTuple):
 
 def drawn(report: Report, asked: Asked, rows: Rows, named: Named) -> Chart | None:
     """The report's chart; None where there is nothing to draw."""
+    key, columns = _SUMS[report.name] if report.name in _SUMS else (asked.by, _SERIES[report.name])
+    if asked.year_before:
+        # Two beside two are still told apart; more are in the table.
+        columns = columns[:1] if len(columns) > _BESIDE_MAX else columns
+        columns = (*columns, *(f"{one}_before" for one in columns if one in report.beside))
     if report.name in _SUMS:
-        key, columns = _SUMS[report.name]
         rows = _summed(rows, key, columns)
-    else:
-        key, columns = asked.by, _SERIES[report.name]
-        if asked.year_before and report.beside:
-            # Two beside two are still told apart; more are in the table.
-            columns = (*columns[:1], *(f"{one}_before" for one in columns[:1]))
-            columns = (
-                columns if report.name == "income" else (*_SERIES["flow"], *(f"{one}_before" for one in report.beside))
-            )
     labels = [_short(key, named.of(key, row[key])) for row in rows]
     series = [Series(_called(report, one, named.lang), [row.get(one) for row in rows]) for one in columns]
     return chart(labels, series, yuan_of if columns[0].endswith(("_fen", "_fen_before")) else str_of)
@@ -90,7 +87,7 @@ def _summed(rows: Rows, key: str, columns: tuple[str, ...]) -> Rows:
     for row in rows:
         found = sums[row[key]]
         for column in columns:
-            found[column] += row[column] or 0
+            found[column] += row.get(column) or 0
     return [{key: name, **found} for name, found in sums.items()]
 
 

@@ -33,13 +33,17 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """`by`: the first is what it is broken down by where nobody says; `beside`: columns that may stand beside the year before's."""
+    """`make` is asked with connection, sites, days, and those of `Asked` that it `takes`. `by`: the first is what it is broken down by where
+    nobody says; `keys`: which columns name a row where it is not; `beside`: those that may stand beside the year before's.
+    """
 
     name: str
     title: str
-    make: Callable[[Connection, Sites, Asked], Rows]
+    make: Callable[..., Rows]
     columns: tuple[Column, ...]
+    takes: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
     def steps(self, by: str) -> str:
@@ -47,20 +51,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return HOURLY if self.name == "occupancy" else by
 
     def rows(self, connection: Connection, allowed: Sites, asked: Asked) -> Rows:
-        """What it says of these days, and of the same a year before where that is asked and it can be."""
-        if not asked.year_before or not self.beside or not self.by:
-            return self.make(connection, allowed, asked)
+        """What it says of these days, and of the same a year before where that is asked."""
 
         def of(days: Period) -> Rows:
-            return self.make(connection, allowed, msgspec.structs.replace(asked, period=days))
+            return self.make(connection, allowed, days, *(getattr(asked, name) for name in self.takes))
 
-        return compared(of, asked.period, asked.by, self.beside)
+        if not asked.year_before:
+            return of(asked.period)
+        return compared(of, asked.period, self.keys or (asked.by,), self.beside)
 
     def columns_of(self, asked: Asked, rows: Rows) -> tuple[Column, ...]:
         """Its columns in order: what it is broken down by, its own, those of the year before, and what each benefit waived."""
         first = (BY[asked.by],) if self.by else ()
         found = [*first, *self.columns]
-        if asked.year_before and self.by:
+        if asked.year_before:
             named = {_key(column): column for column in self.columns}
             found += [
                 Column(f"{named[one].chinese}（上年）", f"{_bare(one)}_before", named[one].kind) for one in self.beside
@@ -101,22 +105,66 @@ def _bare(key: str) -> str:
     return key.removesuffix("_fen")
 
 
-def _counted(*named: tuple[str, str], kind: Kind = "count") -> tuple[Column, ...]:
-    return tuple(Column(chinese, english, kind) for english, chinese in named)
-
-
-_SITE = Column("小区", "site")
 BY: Final = {
-    "site": _SITE,
-    "gate": Column("道闸", "gate"),
-    "lane": Column("车道", "lane"),
-    "device": Column("设备", "device"),
-    "hour": Column("时段", "hour"),
-    "hour_of_day": Column("钟点", "hour_of_day"),
-    "day": Column("日期", "day"),
-    "month": Column("月份", "month"),
+    name: Column(chinese, name)
+    for name, chinese in (
+        ("site", "小区"),
+        ("gate", "道闸"),
+        ("lane", "车道"),
+        ("device", "设备"),
+        ("hour", "时段"),
+        ("hour_of_day", "钟点"),
+        ("day", "日期"),
+        ("month", "月份"),
+    )
 }
-_SUMS = (("earned", "应收"), ("waived", "优免"), ("received", "实收"), ("owed", "未收与预收"), ("disputed", "待处理"))
+_MEASURES: Final[dict[Kind, dict[str, str]]] = {
+    "count": {
+        "entries": "入场",
+        "exits": "离场",
+        "inside": "整点在场",
+        "most": "时段最多",
+        "capacity": "车位",
+        "days": "天数",
+        "turnover": "周转率",
+        "up_to_minutes": "少于（分钟）",
+        "stays": "停车次数",
+        "minutes": "合计分钟",
+        "passages": "放行次数",
+        "asked": "下达次数",
+        "done": "执行次数",
+        "online_minutes": "在线分钟",
+        "away_minutes": "离线分钟",
+        "absences": "离线次数",
+        "longest_minutes": "最长离线分钟",
+        "uptime_percent": "在线率%",
+    },
+    "fen": {
+        "earned": "应收",
+        "waived": "优免",
+        "received": "实收",
+        "owed": "未收与预收",
+        "disputed": "待处理",
+        "payable": "离场时应付",
+        "paid": "已付",
+    },
+    "text": {"class": "车种", "rule": "依据", "operator": "操作人", "action": "操作", "reason": "方式"},
+}
+_COLUMNS: Final = {
+    **BY,
+    **{name: Column(chinese, name, kind) for kind, named in _MEASURES.items() for name, chinese in named.items()},
+}
+
+
+def _columns(names: str) -> tuple[Column, ...]:
+    return tuple(_COLUMNS[name] for name in names.split())
+
+
+def _free(connection: Connection, allowed: Sites, asked: Period) -> Rows:
+    """By site and class; the rule in Chinese, as it is published."""
+    sites = sites_of(connection, allowed)
+    return [{**one, "rule": one["rule"]["zh"]} for one in passages_of(connection, sites, asked.start, asked.end)]
+
 
 REPORTS: Final[dict[str, Report]] = {
     one.name: one
@@ -124,99 +172,77 @@ REPORTS: Final[dict[str, Report]] = {
         Report(
             name="flow",
             title="车流量",
-            make=lambda c, sites, asked: traffic.flow(c, sites, asked.period, asked.by),  # type: ignore[arg-type]
+            make=traffic.flow,
+            takes=("by",),
             by=("day", "hour_of_day", "hour", "month", "site", "gate", "lane"),
+            columns=_columns("entries exits"),
             beside=("entries", "exits"),
-            columns=_counted(("entries", "入场"), ("exits", "离场")),
         ),
         Report(
             name="occupancy",
             title="在场车辆",
-            make=lambda c, sites, asked: traffic.occupancy(c, sites, asked.period),
-            columns=(
-                _SITE,
-                BY["hour"],
-                *_counted(("inside", "整点在场"), ("most", "时段最多"), ("capacity", "车位")),
-            ),
+            make=traffic.occupancy,
+            keys=("site", "hour"),
+            columns=_columns("site hour inside most capacity"),
+            beside=("inside", "most"),
         ),
         Report(
             name="turnover",
             title="车位周转率",
-            make=lambda c, sites, asked: traffic.turnover(c, sites, asked.period),
-            columns=(
-                _SITE,
-                *_counted(("entries", "入场"), ("capacity", "车位"), ("days", "天数"), ("turnover", "周转率")),
-            ),
+            make=traffic.turnover,
+            keys=("site",),
+            columns=_columns("site entries capacity days turnover"),
+            beside=("entries", "turnover"),
         ),
         Report(
             name="stay-lengths",
             title="停放时长",
-            make=lambda c, sites, asked: traffic.lengths(c, sites, asked.period),
-            columns=(
-                _SITE,
-                *_counted(("up_to_minutes", "少于（分钟）"), ("stays", "停车次数"), ("minutes", "合计分钟")),
-            ),
+            make=traffic.lengths,
+            keys=("site", "up_to_minutes"),
+            columns=_columns("site up_to_minutes stays minutes"),
+            beside=("stays", "minutes"),
         ),
         Report(
             name="income",
             title="收入",
-            make=lambda c, sites, asked: money.income(c, sites, asked.period, asked.by, asked.role),  # type: ignore[arg-type]
-            by=("day", "month", "site"),
+            make=money.income,
+            takes=("by", "role"),
+            by=("day", "month", "site", "gate"),
+            columns=_columns("earned waived received owed disputed"),
             beside=("earned_fen", "waived_fen", "received_fen", "owed_fen"),
-            columns=_counted(*_SUMS, kind="fen"),
         ),
         Report(
             name="free-passages",
             title="免费车种放行",
-            make=lambda c, sites, asked: _free(c, sites, asked.period),
-            columns=(
-                _SITE,
-                Column("车种", "class"),
-                Column("依据", "rule"),
-                *_counted(("passages", "放行次数")),
-                Column("免收", "waived", "fen"),
-            ),
+            make=_free,
+            keys=("site", "class"),
+            columns=_columns("site class rule passages waived"),
+            beside=("passages", "waived_fen"),
         ),
         Report(
             name="openings",
             title="人工放行",
-            make=lambda c, sites, asked: hands.openings(c, sites, asked.period),
-            columns=(
-                BY["lane"],
-                Column("操作人", "operator"),
-                Column("操作", "action"),
-                *_counted(("asked", "下达次数"), ("done", "执行次数")),
-            ),
+            make=hands.openings,
+            keys=("lane", "operator", "action"),
+            columns=_columns("lane operator action asked done"),
+            beside=("asked", "done"),
         ),
         Report(
             name="unpaid",
             title="未付离场",
-            make=lambda c, sites, asked: money.unpaid(c, sites, asked.period),
-            columns=(
-                _SITE,
-                Column("方式", "reason"),
-                *_counted(("stays", "停车次数")),
-                *_counted(("payable", "离场时应付"), ("paid", "已付"), kind="fen"),
-            ),
+            make=money.unpaid,
+            keys=("site", "reason"),
+            columns=_columns("site reason stays payable paid"),
+            beside=("stays", "payable_fen", "paid_fen"),
         ),
         Report(
             name="uptime",
             title="设备在线率",
-            make=lambda c, sites, asked: uptime(c, sites, asked.period, asked.now, asked.by),  # type: ignore[arg-type]
+            make=uptime,
+            takes=("now", "by"),
             by=("device", "site", "day", "month"),
-            columns=_counted(
-                ("online_minutes", "在线分钟"),
-                ("away_minutes", "离线分钟"),
-                ("absences", "离线次数"),
-                ("longest_minutes", "最长离线分钟"),
-                ("uptime_percent", "在线率%"),
-            ),
+            columns=_columns("online_minutes away_minutes absences longest_minutes uptime_percent"),
+            beside=("away_minutes", "absences", "uptime_percent"),
         ),
     )
 }
-
-
-def _free(connection: Connection, allowed: Sites, asked: Period) -> Rows:
-    """By site and class; the rule in Chinese, as it is published."""
-    sites = sites_of(connection, allowed)
-    return [{**one, "rule": one["rule"]["zh"]} for one in passages_of(connection, sites, asked.start, asked.end)]

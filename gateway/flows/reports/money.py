@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal, literal_column, select
 
 from billing.exports.audience import merge_benefits, open_to_all
 from billing.ledger import WAIVED, Posting, five_sums
 from gateway.flows.reading import Sites
-from gateway.flows.reports.asking import Period, sites_of
-from gateway.store.tables import LedgerTransaction, Stay
-from gateway.store.tables import Posting as Line
+from gateway.flows.reports.asking import Period, gates_of, sites_of
+from gateway.flows.sums.income import counted
+from gateway.flows.sums.standing import books_standing
+from gateway.store.tables import IncomeSum, Stay
+from gateway.store.tables.movement import LET_GO
 
-_LEDGER, _LINE, _STAY = LedgerTransaction.__table__.c, Line.__table__.c, Stay.__table__.c
-BySum = Literal["site", "day", "month"]
+_SUM, _STAY = IncomeSum.__table__.c, Stay.__table__.c
+BySum = Literal["site", "gate", "day", "month"]
 # 未付离场: how somebody left who owes. `pay_later` is by agreement.
 _LEFT_OWING = ("unpaid", "hand", "staff", "emergency", "offline", "late_event", "pay_later")
 
@@ -24,26 +28,45 @@ Document = dict[str, Any]
 
 
 def income(connection: Connection, allowed: Sites, asked: Period, by: BySum, role: str) -> list[Document]:
-    """The five sums of the ledger in fen by site, business day or month, and what each benefit waived as this role may see it."""
+    """The five sums of the ledger in fen by site, gate, business day or month, and what each benefit waived as this role may see it.
+
+    By gate: where the stay had left when it was posted. What was posted before, and what is about no stay, stands at the site itself.
+    """
     sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
     sites = sites_of(connection, allowed)
-    rows = connection.execute(
-        select(_LEDGER.site_id, _LEDGER.business_day, _LINE.account, func.sum(_LINE.amount_fen))
-        .join(LedgerTransaction, (_LEDGER.site_id == _LINE.site_id) & (_LEDGER.id == _LINE.transaction_id))
-        .where(
-            _LEDGER.site_id.in_(sorted(sites)),
-            _LEDGER.business_day >= asked.first,
-            _LEDGER.business_day <= asked.last,
-        )
-        .group_by(_LEDGER.site_id, _LEDGER.business_day, _LINE.account)
-    )
-    for site, day, account, fen in rows:
-        key = {"site": site, "day": day.isoformat(), "month": f"{day:%Y-%m}"}[by]
-        sums[key][account] += int(fen)
+    gates = gates_of(connection, sites) if by == "gate" else {}
     if by == "site":
         for site in sites:
             sums[site]
+    for site, day, lane, account, fen in _postings(connection, sites, asked, by):
+        match by:
+            case "site":
+                key = site
+            case "gate":
+                gate = gates.get((site, lane))
+                key = f"{site}.{gate}" if gate else site
+            case "day" | "month":
+                key = day.isoformat()[: 10 if by == "day" else 7]
+        sums[key][account] += fen
     return [_summed(by, key, accounts, role) for key, accounts in sorted(sums.items())]
+
+
+def _postings(
+    connection: Connection, sites: Iterable[str], asked: Period, by: BySum
+) -> Iterator[tuple[str, date, str, str, int]]:
+    """Site, business day, lane, account and fen: of closed days as they are kept, of others out of the ledger. What is not asked for says nothing."""
+    now = books_standing(connection, sites, asked.zone, by_lane=by == "gate")
+    columns = {"site": (_SUM.site_id,), "gate": (_SUM.site_id, _SUM.lane)}.get(by, (_SUM.day,))
+    place = [column if column in columns else literal(None) for column in (_SUM.site_id, _SUM.day, _SUM.lane)]
+    rows: Any = connection.execute(
+        select(*place, _SUM.account, func.sum(_SUM.fen))
+        .where(now.kept(_SUM, asked.first, asked.last))
+        .group_by(*columns, _SUM.account)
+    )
+    yield from ((site, day, lane, account, int(fen)) for site, day, lane, account, fen in rows)
+    for first, last, some in now.open(asked.first, asked.last):
+        found = counted(connection, some, first, last, by_lane=by == "gate")
+        yield from ((site, day, lane, account, fen) for (site, day, lane, account), fen in found.items())
 
 
 def _summed(by: str, key: str, accounts: Counter[str], role: str) -> Document:
@@ -74,7 +97,8 @@ def unpaid(connection: Connection, allowed: Sites, asked: Period) -> list[Docume
             _STAY.site_id.in_(sorted(sites)),
             _STAY.exit_at >= asked.start,
             _STAY.exit_at < asked.end,
-            _STAY.state == "left",
+            # In the words of the index of those few.
+            literal_column(LET_GO),
             _STAY.exit_reason.in_(_LEFT_OWING),
         )
         .group_by(_STAY.site_id, _STAY.exit_reason)

@@ -1,158 +1,193 @@
-"""Flow, occupancy, turnover and how long vehicles stay."""
+"""Flow, occupancy, turnover and how long vehicles stay: of days that are over by their sums, of others by their stays."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, case, func, literal_column, select
-from sqlalchemy import cast as sql_cast
-from sqlalchemy.types import BigInteger
+from sqlalchemy import Connection, func, select
 
+from gateway.flows.posting import day_bounds
 from gateway.flows.reading import Sites
-from gateway.flows.reports.asking import By, Period, gates_of, instant_of, place, quarter, sites_of
-from gateway.store.tables import Stay
+from gateway.flows.reports.asking import By, Period, gates_of, sites_of
+from gateway.flows.sums.counting import LENGTHS, QUARTER, Days, lengths_of, quarters_of, slots_of
+from gateway.flows.sums.standing import Standing, standing
+from gateway.store.tables import DaySum, LaneSum, Stay
 
-_STAY = Stay.__table__.c
-_GONE = ("void", "inside")
-# Upper ends in minutes, not included; the last has none.
-LENGTHS = (30, 60, 120, 240, 480, 1440, None)
+_STAY, _DAY, _LANE = Stay.__table__.c, DaySum.__table__.c, LaneSum.__table__.c
+_HOUR, _A_DAY = timedelta(hours=1), timedelta(days=1)
+_UTC = ZoneInfo("UTC")
+_AN_EVEN_DAY = date(2026, 1, 1)
 
 Document = dict[str, Any]
-_What = Literal["place", "time", "both"]
+
+
+class _Asked:
+    """A question put to both: what is kept, and what is counted for it."""
+
+    def __init__(self, connection: Connection, sites: Iterable[str], asked: Period) -> None:
+        self.connection, self.asked = connection, asked
+        self.standing: Standing = standing(connection, sites, asked.zone)
+        self.days: Days = self.standing.live(connection, asked.first, asked.last)
+
+    def rows(self, *columns: Any, by: Sequence[Any] = ()) -> Any:
+        """Of the sums that stand in these days."""
+        query = select(*columns).where(self.standing.kept(columns[0].table.c, self.asked.first, self.asked.last))
+        return self.connection.execute(query.group_by(*by))
+
+    def by_lane(self) -> Iterator[tuple[str, str, int, int]]:
+        """Site, lane, entries and exits; some lanes more than once."""
+        yield from self.rows(
+            _LANE.site_id, _LANE.lane, func.sum(_LANE.entries), func.sum(_LANE.exits), by=(_LANE.site_id, _LANE.lane)
+        )
+        for (site, _), day in self.days.items():
+            yield from ((site, lane, both[0], both[1]) for lane, both in day.lanes.items())
+
+    def by_day(self) -> Iterator[tuple[date, int, int]]:
+        """Day, entries and exits; some days more than once."""
+        yield from self.rows(_LANE.day, func.sum(_LANE.entries), func.sum(_LANE.exits), by=(_LANE.day,))
+        yield from (
+            (day, sum(found.quarters[0]), sum(found.quarters[1]))
+            for (_, day), found in self.days.items()
+            if found.lanes
+        )
+
+    def by_quarter(self) -> Iterator[tuple[str, date, Sequence[int]]]:
+        """Site, day, and by quarter of an hour its entries, then its exits."""
+        for site, day, packed in self.rows(_DAY.site_id, _DAY.day, _DAY.quarters):
+            yield site, day, quarters_of(packed)
+        for (site, day), found in self.days.items():
+            yield site, day, (*found.quarters[0], *found.quarters[1])
+
+    def by_length(self) -> Iterator[tuple[str, Sequence[int]]]:
+        """Site, and of a day by band how many stays, and their minutes."""
+        for site, packed in self.rows(_DAY.site_id, _DAY.lengths):
+            yield site, lengths_of(packed)
+        yield from ((site, day.lengths) for (site, _), day in self.days.items())
 
 
 def flow(connection: Connection, allowed: Sites, asked: Period, by: By) -> list[Document]:
     """Entries and exits. Void stays are not in it; a stay whose exit nobody saw has an entry alone."""
     sites = sites_of(connection, allowed)
-    gates = gates_of(connection, sites) if by == "gate" else {}
+    found = _Asked(connection, sites, asked)
     counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    what: _What = "place" if by in {"site", "gate", "lane"} else "time"
-    for way, number, (site, lane, at, passages) in _counted(connection, sites, asked, what):
-        del way
-        counts[place(by, site, lane, at, gates, asked.zone)][number] += passages
     if by == "site":
         for site in sites:
             counts[site]
-    return [{by: key, "entries": found[0], "exits": found[1]} for key, found in sorted(counts.items())]
+    for key, entries, exits in _flows(connection, found, sites, by):
+        counts[key][0] += entries
+        counts[key][1] += exits
+    return [{by: key, "entries": both[0], "exits": both[1]} for key, both in sorted(counts.items())]
+
+
+def _flows(connection: Connection, found: _Asked, sites: Mapping[str, Any], by: By) -> Iterator[tuple[str, int, int]]:
+    """The name under which passages are counted, and how many. A lane and a gate are `{site}.{…}`; an hour is its beginning in local time."""
+    match by:
+        case "site":
+            yield from ((site, entries, exits) for site, _, entries, exits in found.by_lane())
+        case "lane" | "gate":
+            gates = gates_of(connection, sites) if by == "gate" else {}
+            for site, lane, entries, exits in found.by_lane():
+                at = gates.get((site, lane)) if by == "gate" else lane
+                yield f"{site}.{at}" if at else site, entries, exits
+        case "day" | "month":
+            size = len("2026-03-02" if by == "day" else "2026-03")
+            yield from ((day.isoformat()[:size], entries, exits) for day, entries, exits in found.by_day())
+        case "hour" | "hour_of_day":
+            yield from _by_hour(found, by)
+
+
+def _by_hour(found: _Asked, by: By) -> Iterator[tuple[str, int, int]]:
+    """Days on which the clocks stay as they are have the same hours: by the hour of the day all of them are one."""
+    zone = found.asked.zone
+    alike: defaultdict[date | None, list[Sequence[int]]] = defaultdict(list)
+    names: dict[date, date | None] = {}
+    for _, day, quarters in found.by_quarter():
+        if day not in names:
+            names[day] = None if by == "hour_of_day" and _even(day, zone) else day
+        alike[names[day]].append(quarters)
+    for one, rows in alike.items():
+        start = day_bounds(one or _AN_EVEN_DAY, zone if one else _UTC)[0]
+        both = [sum(slot) for slot in zip(*rows, strict=True)]
+        slots = len(both) // 2
+        for slot, (entries, exits) in enumerate(zip(both[:slots], both[slots:], strict=True)):
+            if entries or exits:
+                hour = (start + slot * QUARTER).astimezone(zone if one else _UTC).replace(minute=0)
+                yield hour.isoformat() if by == "hour" else f"{hour:%H}", entries, exits
+
+
+def _even(day: date, zone: ZoneInfo) -> bool:
+    """Whether its 24 hours follow one another."""
+    start, end = day_bounds(day, zone)
+    return end - start == _A_DAY and start.astimezone(zone).utcoffset() == end.astimezone(zone).utcoffset()
 
 
 def occupancy(connection: Connection, allowed: Sites, asked: Period) -> list[Document]:
     """For each site and hour: how many were inside when it began and at most, and how many spaces there are."""
     sites = sites_of(connection, allowed)
-    changes: defaultdict[str, defaultdict[datetime, int]] = defaultdict(lambda: defaultdict(int))
-    for _, number, (site, _, at, passages) in _counted(connection, sites, asked):
-        changes[site][at] += -passages if number else passages
+    found = _Asked(connection, sites, asked)
+    inside = found.standing.inside_at(connection, asked.first)
+    began_at: dict[date, int] = {}
+    slots = 0
+    for day in asked:
+        began_at[day], slots = slots, slots + slots_of(day, asked.zone)
+    changes: dict[str, list[int]] = {site: [0] * (slots + 3) for site in sites}
+    for site, day, quarters in found.by_quarter():
+        half, at = len(quarters) // 2, began_at[day]
+        changes[site][at : at + half] = [
+            entries - exits for entries, exits in zip(quarters[:half], quarters[half:], strict=True)
+        ]
+    hours = [
+        (number * 4, (asked.start + number * _HOUR).astimezone(asked.zone).isoformat())
+        for number in range(-(-slots // 4))
+    ]
     rows = []
     for site, row in sites.items():
-        inside = _inside_at(connection, site, asked.start)
-        at = asked.start
-        while at < asked.end:
-            began = most = inside
-            for step in range(4):
-                inside += changes[site][at + step * timedelta(minutes=15)]
-                most = max(most, inside)
-            rows.append(
-                {
-                    "site": site,
-                    "hour": at.astimezone(asked.zone).isoformat(),
-                    "inside": began,
-                    "most": most,
-                    "capacity": row.capacity,
-                }
-            )
-            at += timedelta(hours=1)
+        now = inside[site] if site in inside else _inside_at(connection, site, asked.start)
+        for at, hour in hours:
+            began = most = now
+            for change in changes[site][at : at + 4]:
+                now += change
+                most = max(most, now)
+            rows.append({"site": site, "hour": hour, "inside": began, "most": most, "capacity": row.capacity})
     return rows
 
 
 def turnover(connection: Connection, allowed: Sites, asked: Period) -> list[Document]:
     """车位周转率: vehicles that came in, for each space and day. Null for a site without spaces."""
     sites = sites_of(connection, allowed)
-    came: defaultdict[str, int] = defaultdict(int)
-    for _, number, (site, _, _, passages) in _counted(connection, sites, asked, "place"):
-        came[site] += 0 if number else passages
     return [
         {
-            "site": site,
-            "entries": came[site],
-            "capacity": row.capacity,
+            "site": one["site"],
+            "entries": one["entries"],
+            "capacity": (capacity := sites[one["site"]].capacity),
             "days": asked.days,
-            "turnover": round(came[site] / row.capacity / asked.days, 3) if row.capacity else None,
+            "turnover": round(one["entries"] / capacity / asked.days, 3) if capacity else None,
         }
-        for site, row in sites.items()
+        for one in flow(connection, allowed, asked, "site")
     ]
 
 
 def lengths(connection: Connection, allowed: Sites, asked: Period) -> list[Document]:
     """How long those stayed who left in the period: a row a site and band, `up_to_minutes` null for all that is longer."""
     sites = sites_of(connection, allowed)
-    minutes = _minutes(connection)
-    bands = [*((minutes < end, number) for number, end in enumerate(LENGTHS) if end is not None)]
-    band = case(*bands, else_=len(LENGTHS) - 1)
-    rows = connection.execute(
-        select(_STAY.site_id, band, func.count(), func.sum(minutes))
-        .where(_left(sites, asked), _STAY.entry_at.is_not(None))
-        .group_by(_STAY.site_id, band)
-    )
-    found = {(site, number): (count, int(total)) for site, number, count, total in rows}
+    of_sites: defaultdict[str, list[Sequence[int]]] = defaultdict(lambda: [[0] * (2 * len(LENGTHS))])
+    for site, bands in _Asked(connection, sites, asked).by_length():
+        of_sites[site].append(bands)
+    found = {site: [sum(column) for column in zip(*of_sites[site], strict=True)] for site in sites}
     return [
         {
             "site": site,
             "up_to_minutes": end,
-            "stays": found.get((site, number), (0, 0))[0],
-            "minutes": found.get((site, number), (0, 0))[1],
+            "stays": found[site][2 * number],
+            "minutes": found[site][2 * number + 1],
         }
         for site in sites
         for number, end in enumerate(LENGTHS)
     ]
-
-
-def _minutes(connection: Connection) -> Any:
-    """Whole minutes of a stay, as the database counts them."""
-    if connection.dialect.name == "postgresql":
-        return sql_cast(func.floor(func.extract("epoch", _STAY.exit_at - _STAY.entry_at) / 60), BigInteger)
-    exit_at, entry_at = sql_cast(_STAY.exit_at, BigInteger), sql_cast(_STAY.entry_at, BigInteger)
-    return (exit_at - entry_at) // 60_000_000
-
-
-def _left(sites: Iterable[str], asked: Period) -> Any:
-    return and_(
-        _STAY.site_id.in_(sorted(sites)),
-        _STAY.exit_at >= asked.start,
-        _STAY.exit_at < asked.end,
-        _STAY.state.not_in(_GONE),
-    )
-
-
-def _counted(
-    connection: Connection, sites: Iterable[str], asked: Period, what: _What = "both"
-) -> Iterator[tuple[str, int, tuple[str, str | None, datetime, int]]]:
-    """Entries (0) and exits (1) by lane and quarter of an hour; of what nobody asks, one stands for all.
-
-    A year of a street has a million lanes' quarters, and 35,000 quarters.
-    """
-    one_place: Any = literal_column("''")
-    one_time: Any = literal_column("0")
-    came = and_(
-        _STAY.site_id.in_(sorted(sites)),
-        _STAY.started_at >= asked.start,
-        _STAY.started_at < asked.end,
-        _STAY.entry_at.is_not(None),
-        _STAY.state != "void",
-    )
-    for way, number, at, lane, condition in (
-        ("entries", 0, _STAY.entry_at, _STAY.entry_lane, came),
-        ("exits", 1, _STAY.exit_at, _STAY.exit_lane, _left(sites, asked)),
-    ):
-        when = quarter(connection, at)
-        of_place: list[Any] = [_STAY.site_id, lane] if what != "time" else []
-        of_time: list[Any] = [when] if what != "place" else []
-        columns: list[Any] = [*(of_place or (one_place, one_place)), *(of_time or (one_time,)), func.count()]
-        rows = connection.execute(select(*columns).where(condition).group_by(*of_place, *of_time))
-        for site, name, slot, count in rows:
-            yield way, number, (site, name, instant_of(int(slot)), count)
 
 
 def _inside_at(connection: Connection, site: str, at: datetime) -> int:

@@ -70,6 +70,7 @@ from gateway.store.tables.registers import (
 )
 from gateway.store.tables.shifts import Shift, ShiftStep
 from gateway.store.tables.statements import ChannelStatement, ChannelStatementRow
+from gateway.store.tables.sums import DaySum, IncomeSum, LaneSum, LateChange, Summed
 from gateway.store.tables.vouchers import (
     Voucher,
     VoucherBook,
@@ -99,6 +100,7 @@ __all__ = [
     "ChargePayment",
     "CommandRow",
     "DayClose",
+    "DaySum",
     "Device",
     "DeviceSpell",
     "DeviceState",
@@ -113,6 +115,7 @@ __all__ = [
     "Gate",
     "Household",
     "Image",
+    "IncomeSum",
     "Instant",
     "Invoice",
     "InvoiceFile",
@@ -120,6 +123,8 @@ __all__ = [
     "JobRun",
     "Lane",
     "LaneCode",
+    "LaneSum",
+    "LateChange",
     "LedgerTransaction",
     "LoginAttempt",
     "Merchant",
@@ -158,6 +163,7 @@ __all__ = [
     "Stay",
     "StayCorrection",
     "StayCorrectionRead",
+    "Summed",
     "UserAccount",
     "Voucher",
     "VoucherBook",
