@@ -16,7 +16,7 @@ from simulators.agenda import PLANNED, Action, Agenda, Weight
 from simulators.clock import monotonic
 from simulators.journeys import DayPlan, Direction, Journey, Outage
 from simulators.manners import Manners, StreetManners
-from simulators.traffic import Payer, Traffic
+from simulators.traffic import Booth, Payer, Traffic
 from simulators.transport import Key
 from simulators.yard import Unanswered, Yard
 
@@ -48,7 +48,8 @@ class Conductor:
     answered. Zero answers each at its own instant.
 
     `seen_online(site, device)` is what the service believes of a device; where it is given, the conductor waits until
-    the service knows of a connection made or lost, otherwise it gives the news half a second of real time.
+    the service knows of a connection made or lost, otherwise it gives the news half a second of real time. `booth`: where other
+    vendors' devices are.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Conductor:
         seen_online: Callable[[str, str], bool] | None = None,
         manners: Callable[[Journey, Direction], Manners] | None = None,
         progress: Callable[[datetime], None] | None = None,
+        booth: Booth | None = None,
     ) -> None:
         self._yard, self._steps, self._speed = yard, steps, speed
         self._stop = stop or threading.Event()
@@ -72,7 +74,11 @@ class Conductor:
         self._seen_online, self._progress = seen_online, progress
         self._agenda = Agenda()
         self.traffic = Traffic(
-            yard, self._agenda, payer, manners or (lambda journey, direction: StreetManners(seed, journey, direction))
+            yard,
+            self._agenda,
+            payer,
+            manners or (lambda journey, direction: StreetManners(seed, journey, direction)),
+            booth,
         )
         self.truth = self.traffic.truth
         self.windows = 0
@@ -82,7 +88,8 @@ class Conductor:
     def open(self) -> None:
         """Connect every gate and wait until the service knows. Raises `Unanswered`."""
         self._yard.open()
-        self._until_seen(list(self._yard.gates), online=True)
+        self._until_seen(self._yard.present(), online=True)
+        self._yard.keep_time()
 
     def add(self, plan: DayPlan) -> None:
         """Put a day's plan on the agenda."""

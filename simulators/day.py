@@ -216,7 +216,8 @@ class DayPlanner:
 
     def _outages(self, day: date) -> tuple[Outage, ...]:
         random = Random(f"{self._seed}:{day}:outages")
-        devices = [(site.id, device.id) for site in self._sites.values() for device in site.device]
+        # Of other vendors' devices the service hears only by their silence that they are away.
+        devices = [(site.id, one.id) for site in self._sites.values() for one in site.device if one.vendor == "native"]
         outages = []
         for site, device in random.sample(devices, min(OUTAGES, len(devices))):
             cut_at = self._at(day, random.uniform(8, 21))

@@ -9,15 +9,24 @@ from random import Random
 from simulators.journeys import Journey, Vehicle
 from simulators.manners import seconds
 from simulators.street import SiteSpec
+from simulators.traffic import Turn
 from simulators.vehicles import Plates
+from simulators.yard import Yard
 
 LAST_LEAVES_BEFORE_END = timedelta(seconds=20)
 
 
 def errands(
-    sites: Iterable[SiteSpec], seed: int, start: datetime, end: datetime, *, per_hour: float, stay: timedelta
+    sites: Iterable[SiteSpec],
+    seed: int,
+    start: datetime,
+    end: datetime,
+    *,
+    per_hour: float,
+    stay: timedelta,
+    twice: float = 0.0,
 ) -> list[Journey]:
-    """Visits to each site with an entry and an exit, `per_hour` on average; all have left before `end`. In order."""
+    """Visits to each site with an entry and an exit, `per_hour` on average; all have left before `end`. In order. `twice`: the share whose reads are sent twice."""
     found: list[Journey] = []
     plates = Plates()
     for site in sites:
@@ -38,7 +47,19 @@ def errands(
                     leave_at=at + stay * random.uniform(0.5, 1.5),
                     read_in=plate,
                     read_out=plate,
+                    sent_twice=random.random() < twice,
                 )
             )
             at += seconds(random.expovariate(per_hour / 3600))
     return sorted(found, key=lambda one: (one.enter_at or start, one.id))
+
+
+class Mishaps:
+    """`share` of the reads find a camera that is busy when it is asked to open."""
+
+    def __init__(self, yard: Yard, seed: int, share: float) -> None:
+        self._yard, self._share, self._random = yard, share, Random(f"{seed}:mishaps")
+
+    def read(self, turn: Turn) -> None:
+        if self._random.random() < self._share and (link := self._yard.links.get(turn.key)) is not None:
+            link.camera.busy = 1

@@ -38,10 +38,15 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """`address`, `login`, `login_password`: of what is asked by HTTP; the password may be known from elsewhere."""
+
     id: str
     vendor: str = "native"
     serial: str = ""
     features: tuple[str, ...] = ()
+    address: str = ""
+    login: str = "admin"
+    login_password: str = ""
 
 
 class SiteSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,6 +44,21 @@ class Payer(Protocol):
         ...
 
 
+class Booth(Protocol):
+    """At a gate whose device shows no sums and tells nobody what a hand has done: what the driver's phone and the guard's console are there for.
+
+    `event`: as the service has it, None for what nobody could read.
+    """
+
+    def asked(self, key: Key, event: str) -> int:
+        """The fen that stand behind the code at the lane; 0: nothing is asked for."""
+        ...
+
+    def opens(self, key: Key, lane: str, event: str | None, at: datetime) -> bool:
+        """A guard opens at the console; True if an open command will follow at the lane."""
+        ...
+
+
 class Turn:
     """One vehicle's turn at one lane."""
 
@@ -70,8 +85,10 @@ class Traffic:
         agenda: Agenda,
         payer: Payer | None,
         manners: Callable[[Journey, Direction], Manners],
+        booth: Booth | None = None,
     ) -> None:
         self.truth = Truth()
+        self._booth = booth
         self._yard, self._agenda, self._payer, self._manners = yard, agenda, payer, manners
         self._devices = {(key.site, lane): key for key, gate in yard.gates.items() for lane in gate.lanes}
         self._turns: dict[tuple[str, str], Turn] = {}
@@ -99,7 +116,7 @@ class Traffic:
                 for watcher in self.watchers:
                     watcher(key, answered)
             gate.answered.clear()
-            if key not in self._results_planned:
+            if key not in self._results_planned and key not in self._yard.names:
                 self._results_planned.add(key)
                 self._write(now + RESULT_AFTER, key, self._results_of(key), weight=Weight.HELD)
             for lane in gate.lanes:
@@ -210,6 +227,8 @@ class Traffic:
 
     def _shown(self, key: Key, command: Command) -> None:
         turn = self._turns.get((key.site, command.lane))
+        if key in self._yard.names:
+            return  # lines of text: see `_scanned`
         if turn is not None and command.action is CommandAction.SHOW and command.event is not None:
             turn.shown, turn.fen = command.reason, command.pay.fen if command.pay is not None else 0
 
@@ -235,6 +254,8 @@ class Traffic:
 
     def _plan_for_closed_barrier(self, turn: Turn, now: datetime) -> None:
         manners = turn.manners
+        if turn.direction == "out" and turn.shown is not Reason.PAYMENT_DUE and (fen := self._scanned(turn)) > 0:
+            turn.shown, turn.fen = Reason.PAYMENT_DUE, fen
         if turn.shown is Reason.PAYMENT_DUE and self._payer is not None:
             channel = manners.pays_by()
             if manners.phone_fails():
@@ -250,7 +271,15 @@ class Traffic:
         ):
             self._follow(turn, now + manners.gives_up_after(), self._reverse_if_closed)
         else:
-            self._follow(turn, now + manners.guard_comes_after(), self._by_hand)
+            self._follow(turn, now + manners.guard_comes_after(), self._by_hand, self._weight_of_hand(turn))
+
+    def _scanned(self, turn: Turn) -> int:
+        """Other vendors' boards show lines of text: what they ask for stands behind the code at the lane."""
+        newest = self._gate(turn).lanes[turn.lane].newest
+        if newest is None or self._booth is None or turn.key not in self._yard.names:
+            return 0
+        name = self._yard.names.of(turn.key, newest.id)
+        return 0 if name is None else self._booth.asked(turn.key, name)
 
     def _follow(
         self, turn: Turn, at: datetime, act: Callable[[Turn, datetime], None], weight: Weight = Weight.PLATE
@@ -268,23 +297,36 @@ class Traffic:
             state = self._gate(turn).lanes[turn.lane]
             if turn.leaving or state.opened or state.newest is None or self._payer is None:
                 return
-            online = self._gate(turn).online
-            if online and self._payer.pay(turn.key.site, turn.key.device, state.newest.id, turn.fen, channel, at):
+            turn.fen = self._scanned(turn) or turn.fen
+            online, name = self._gate(turn).online, self._yard.names.of(turn.key, state.newest.id)
+            if online and name and self._payer.pay(turn.key.site, turn.key.device, name, turn.fen, channel, at):
                 turn.paid_fen = turn.fen
                 self._yard.expect_open(turn.key, state.newest.id)
             elif channel != "cash":
                 self._follow(turn, at + turn.manners.fumbles_after(), self._pay("cash"), Weight.ALONE)
             else:
-                self._follow(turn, at + turn.manners.guard_comes_after(), self._by_hand)
+                self._follow(turn, at + turn.manners.guard_comes_after(), self._by_hand, self._weight_of_hand(turn))
 
         return act
 
     def _read_again(self, turn: Turn, at: datetime) -> None:
         self._gate(turn).tick(at)
 
+    def _at_console(self, turn: Turn) -> bool:
+        """What a hand does at its barrier is done at the console, since its device would tell nobody."""
+        return self._booth is not None and turn.key in self._yard.names
+
+    def _weight_of_hand(self, turn: Turn) -> Weight:
+        return Weight.ALONE if self._at_console(turn) else Weight.PLATE
+
     def _by_hand(self, turn: Turn, at: datetime) -> None:
-        if not self._gate(turn).lanes[turn.lane].opened:
+        state = self._gate(turn).lanes[turn.lane]
+        if state.opened:
+            return
+        if self._booth is None or not self._at_console(turn) or state.newest is None:
             self._gate(turn).opened_by_hand(turn.lane, at)
+        elif self._booth.opens(turn.key, turn.lane, self._yard.names.of(turn.key, state.newest.id), at):
+            self._yard.expect_open(turn.key, state.newest.id)
 
     def _reverse_if_closed(self, turn: Turn, at: datetime) -> None:
         if not turn.leaving and not self._gate(turn).lanes[turn.lane].opened:

@@ -19,7 +19,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from simulators.clock import monotonic
-from simulators.devices.dialect import Dialect, NativeDialect, Turned
+from simulators.devices.dialect import Dialect, NativeDialect, Turned, Wire
 from simulators.gate import Message
 from wire.client import JoinedClient
 
@@ -47,6 +47,8 @@ class Listener(NamedTuple):
     connected: Callable[[Key], None]
     disconnected: Callable[[Key], None]
     message: Callable[[Key, str, bytes], None]
+    said: Callable[[Key, Message, tuple[Wire, ...]], None] = lambda *_: None
+    heard: Callable[[bytes], None] = lambda _: None
 
 
 class TransportError(Exception):
@@ -194,7 +196,9 @@ class Transport:
         connection = self._connections[key]
         if connection.client is None or not connection.ready:
             return
-        self._turned(connection, connection.dialect.says(message))
+        turned = connection.dialect.says(message)
+        self._listener.said(key, message, turned.out)
+        self._turned(connection, turned)
 
     def _turned(self, connection: _Connection, turned: Turned) -> None:
         """What a dialect makes of a message: some leaves, some is for its own gate."""
@@ -308,6 +312,7 @@ class Transport:
 
         def on_message(_client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
             if connection.client is client:
+                listener.heard(bytes(message.payload))
                 self._turned(connection, dialect.told(message.topic, bytes(message.payload)))
 
         client.on_socket_open, client.on_socket_close = on_socket_open, on_socket_close

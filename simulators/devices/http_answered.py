@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from controllers.events import PlateColour
+from simulators.devices.colours import COLOUR_NUMBERS, COLOUR_WORDS
 from simulators.devices.http_camera import HttpCamera, Push
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -20,11 +22,19 @@ class Vzenith(HttpCamera):
 
     serial = "5e1f0a2b-7c3d4e5f"
 
-    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
+    def read(
+        self,
+        plate: str | None,
+        at: datetime,
+        number: int,
+        *,
+        history: bool,
+        colour: PlateColour | None = PlateColour.BLUE,
+    ) -> Push:
         result = {
             "license": plate or "_无_",
             "plateid": number,
-            "colorType": 1,
+            "colorType": 0 if colour is None else COLOUR_NUMBERS[colour],
             "confidence": 97,
             "isoffline": int(history),
             "triggerType": 1,
@@ -49,13 +59,21 @@ class Huaxia(HttpCamera):
 
     serial = "aabbccddeeff"
 
-    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
+    def read(
+        self,
+        plate: str | None,
+        at: datetime,
+        number: int,
+        *,
+        history: bool,
+        colour: PlateColour | None = PlateColour.BLUE,
+    ) -> Push:
         del number
         fields = {
             "type": "offline" if history else "online",
             "cam_id": self.serial,
             "plate_num": plate or "无牌车",
-            "plate_color": "蓝色",
+            "plate_color": "" if colour is None else COLOUR_WORDS[colour],
             "start_time": int(at.timestamp()),
             "confidence": 97,
         }

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from controllers.events import BarrierState
+from controllers.commands import Action
+from controllers.events import BarrierState, PlateColour
 from simulators.barrier import Barrier
 from simulators.devices.digest import Digest
 
@@ -56,14 +57,21 @@ class Answer(NamedTuple):
 
 
 class HttpCamera(ABC):
-    """One camera with one barrier. `now`: its clock. `openings`: when its barrier was told to rise, and rose or was up.
+    """One camera with one barrier. `now`: its clock. `openings`: when its barrier was told to rise, and rose or was up. `serial`: how it calls itself.
+
+    `moves`: told of what it does, where the barrier is another's (a virtual gate's), which `barrier_is` then looks at. `hears`: told of every payload that comes from the service.
 
     It can be made to be `locked` (takes every order, moves nothing), to say no (`refuses`), `busy` (so many orders are answered so) or `mute` (hears, and answers nobody).
     """
 
+    serial = ""
+
     def __init__(self, now: Callable[[], datetime], place: Place | None = None) -> None:
         self.now, self.place = now, place
         self.barrier = Barrier()
+        self.barrier_is: Callable[[], BarrierState] = lambda: self.barrier.state(self.now())
+        self.moves: Callable[[Action], None] = self._moves
+        self.hears: Callable[[bytes], None] = lambda _: None
         self.openings: list[datetime] = []
         self.told: list[Asked] = []
         self.locked = False
@@ -71,14 +79,23 @@ class HttpCamera(ABC):
         self.busy = 0
         self.mute = False
         self.kept: deque[Push] = deque(maxlen=_KEPT_MAX)
-        self._numbers = 0
+        self.numbers = 0
         self._lock = threading.RLock()
+        self._client: httpx.Client | None = None
 
     def sees(self, plate: str | None, *, at: datetime | None = None) -> None:
         """A vehicle stands there. `at`: another moment than this: it kept the read since."""
+        self.keep(plate, at or self.now(), history=at is not None)
+
+    def keep(
+        self, plate: str | None, at: datetime, *, history: bool = False, colour: PlateColour | None = PlateColour.BLUE
+    ) -> Push:
+        """The message of a read, which it keeps until it is taken. `history`: it happened while it was offline."""
         with self._lock:
-            self._numbers += 1
-            self.kept.append(self.read(plate, at or self.now(), self._numbers, history=at is not None))
+            self.numbers += 1
+            push = self.read(plate, at, self.numbers, history=history, colour=colour)
+            self.kept.append(push)
+        return push
 
     def deliver(self) -> int:
         """Push what is kept, the oldest first, until something is not taken. Returns how many were."""
@@ -90,21 +107,48 @@ class HttpCamera(ABC):
 
     def _push(self, push: Push) -> bool:
         assert self.place is not None
+        if self._client is None:
+            self._client = httpx.Client(timeout=_PUSH_SECONDS, trust_env=False)
+        account = (self.place.username, self.place.password)
         try:
-            answer = httpx.post(
-                self.place.url + push.path,
-                content=push.body,
-                headers=push.headers,
-                auth=(self.place.username, self.place.password),
-                timeout=_PUSH_SECONDS,
-                trust_env=False,
+            answer = self._client.post(
+                self.place.url + push.path, content=push.body, headers=push.headers, auth=account
             )
         except httpx.HTTPError:
             return False
+        self.hears(answer.content)
         return answer.status_code == 200 and self.taken(answer.content)
 
+    def polls(self) -> bool:
+        """Ask what there is to do, where it is told in answers. Whether anything answered."""
+        return True
+
+    def open(self) -> None:  # noqa: B027 - who only pushes has nothing to open
+        """It is switched on."""
+
+    def close(self) -> None:
+        """It is switched off."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @abstractmethod
-    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
+    def read(
+        self,
+        plate: str | None,
+        at: datetime,
+        number: int,
+        *,
+        history: bool,
+        colour: PlateColour | None = PlateColour.BLUE,
+    ) -> Push:
         """The message of a read."""
 
     def taken(self, answer: bytes) -> bool:
@@ -115,23 +159,27 @@ class HttpCamera(ABC):
     def up(self) -> None:
         if not self.locked:
             self.openings.append(self.now())
-            self.barrier.rise(self.now())
+            self.moves(Action.OPEN)
 
     def down(self) -> None:
         if not self.locked:
-            self.barrier.fall(self.now())
+            self.moves(Action.CLOSE)
 
     def state(self) -> BarrierState:
-        return self.barrier.state(self.now())
+        return self.barrier_is()
+
+    def _moves(self, action: Action) -> None:
+        (self.barrier.fall if action is Action.CLOSE else self.barrier.rise)(self.now())
 
 
 class AskedCamera(HttpCamera):
     """A camera that is told by requests, with digest; `url`: where. `listed`: the vehicles of its own list, until when.
 
-    `lost`: what it answers to an order that it has carried out does not arrive. `fast`: by how much its clock is ahead.
+    `lost`: what it answers to an order that it has carried out does not arrive. `fast`: by how much its clock is ahead; `tells_time`: whether it says.
     """
 
     fast = timedelta(0)
+    tells_time = True
 
     def __init__(
         self,
@@ -139,13 +187,15 @@ class AskedCamera(HttpCamera):
         place: Place | None = None,
         *,
         account: tuple[str, str] = ("admin", "secret-1"),
+        listens: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
+        """Raises `OSError` where it cannot listen there."""
         super().__init__(now, place)
         self.digest = Digest(*account)
         self.lost = False
         self.listed: dict[str, str] = {}
         self.listeners: list[queue.Queue[bytes | None]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(listens, _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
@@ -153,15 +203,16 @@ class AskedCamera(HttpCamera):
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        super().close()
         self.hang_up()
-        self._server.shutdown()
+        if self._thread.ident is not None:
+            self._server.shutdown()
+            self._thread.join(5)
         self._server.server_close()
-        self._thread.join(5)
 
     @abstractmethod
     def asked(self, asked: Asked) -> Answer:
@@ -202,6 +253,7 @@ def _handler(camera: AskedCamera) -> type[BaseHTTPRequestHandler]:
             path, _, query = self.path.partition("?")
             asked = Asked(self.command, path, query, body)
             camera.told.append(asked)
+            camera.hears(f"{self.path} ".encode() + body)
             answer = camera.asked(asked)
             if not (camera.lost and self.command == "PUT"):
                 self._send(answer, {})

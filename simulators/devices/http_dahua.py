@@ -6,10 +6,12 @@ import json
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs
 
+from controllers.events import PlateColour
 from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push
 
 BOUNDARY = "myboundary"
 _ZONE = timezone(timedelta(hours=8))
+_COLOURS = {one: one.value.title().replace("_", "") for one in PlateColour}
 _OK = Answer(body=b"OK\r\n")
 
 
@@ -18,14 +20,22 @@ class Dahua(AskedCamera):
 
     serial = "ITC-IN-01"
 
-    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
+    def read(
+        self,
+        plate: str | None,
+        at: datetime,
+        number: int,
+        *,
+        history: bool,
+        colour: PlateColour | None = PlateColour.BLUE,
+    ) -> Push:
         del history  # it does not say so: the instant alone tells
         local = at.astimezone(_ZONE)
         document = {
             "Picture": {
                 "Plate": {
                     "PlateNumber": plate or "",
-                    "PlateColor": "Blue",
+                    "PlateColor": "" if colour is None else _COLOURS[colour],
                     "Confidence": 93,
                     "IsExist": plate is not None,
                 },
@@ -69,7 +79,7 @@ class Dahua(AskedCamera):
             return Answer(
                 kind=f"multipart/x-mixed-replace; boundary={BOUNDARY}", stream=self.stream(_part("Heartbeat"))
             )
-        if asked.path == "/cgi-bin/global.cgi":
+        if asked.path == "/cgi-bin/global.cgi" and self.tells_time:
             return self._clock(given.get("time"))
         if asked.path == "/cgi-bin/trafficSnap.cgi" and action in {"openStrobe", "closeStrobe"}:
             if self.refuses:

@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from controllers.events import BarrierState
+from controllers.events import BarrierState, PlateColour
 from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push
 
 BOUNDARY = "boundary"
@@ -19,24 +19,41 @@ _HEARTBEAT = "<eventType>videoloss</eventType><eventState>inactive</eventState>"
 
 
 class Hikvision(AskedCamera):
-    """Locked, it stays where it is, and answers well to everything. `mac`: how it calls itself. `signal`: whether it knows where its barrier is."""
+    """Locked, it stays where it is, and answers well to everything. `signal`: whether it knows where its barrier is."""
 
-    mac = "44:a6:42:00:00:01"
+    serial = "44:a6:42:00:00:01"
     signal = True
 
-    def read(self, plate: str | None, at: datetime, number: int, *, history: bool) -> Push:
-        return Push("/", self.alert(plate, at, number, history=history), {"Content-Type": "application/xml"})
+    def read(
+        self,
+        plate: str | None,
+        at: datetime,
+        number: int,
+        *,
+        history: bool,
+        colour: PlateColour | None = PlateColour.BLUE,
+    ) -> Push:
+        return Push(
+            "/", self.alert(plate, at, number, history=history, colour=colour), {"Content-Type": "application/xml"}
+        )
 
     def alert(
-        self, plate: str | None, at: datetime, number: int, *, history: bool = False, more: bool = False
+        self,
+        plate: str | None,
+        at: datetime,
+        number: int,
+        *,
+        history: bool = False,
+        more: bool = False,
+        colour: PlateColour | None = PlateColour.BLUE,
     ) -> bytes:
         """`more`: a fuller message of the same read follows."""
         anpr = (
             f"<eventType>ANPR</eventType><eventState>active</eventState><ANPR><licensePlate>{plate or 'noPlate'}</licensePlate>"
-            f"<line>1</line><confidenceLevel>97</confidenceLevel><plateColor>blue</plateColor>"
+            f"<line>1</line><confidenceLevel>97</confidenceLevel><plateColor>{colour or 'unknown'}</plateColor>"
             f"<barrierGateCtrlType>1</barrierGateCtrlType><alarmDataType>{int(history)}</alarmDataType>"
             f"<hasMoreData>{str(more).lower()}</hasMoreData></ANPR>"
-            f"<UUID>{self.mac.replace(':', '')}-{at:%Y%m%d}-{number}</UUID>"
+            f"<UUID>{self.serial.replace(':', '')}-{at:%Y%m%d%H%M%S}-{number}</UUID>"
         )
         return self._event(anpr, at)
 
@@ -44,7 +61,7 @@ class Hikvision(AskedCamera):
         local = at.astimezone(_ZONE)
         return (
             '<?xml version="1.0" encoding="UTF-8"?><EventNotificationAlert version="2.0" xmlns="http://www.isapi.org/ver20/XMLSchema">'
-            f"<macAddress>{self.mac}</macAddress><channelID>1</channelID>"
+            f"<macAddress>{self.serial}</macAddress><channelID>1</channelID>"
             f"<dateTime>{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond // 1000:03}+08:00</dateTime>{inside}</EventNotificationAlert>"
         ).encode()
 
@@ -60,7 +77,7 @@ class Hikvision(AskedCamera):
             beginning = _part(self._event(_HEARTBEAT, self.now()))
             kind = f"multipart/mixed; boundary={BOUNDARY}"
             return Answer(kind=kind, stream=self.stream(beginning))
-        if asked.path == "/ISAPI/System/time":
+        if asked.path == "/ISAPI/System/time" and self.tells_time:
             return self._clock(_LOCAL.search(asked.body))
         if asked.path.endswith("/barrierGateStatus"):
             where = 0 if not self.signal else 2 if self.state() is BarrierState.OPEN else 1

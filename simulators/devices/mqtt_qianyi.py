@@ -11,20 +11,13 @@ import msgspec
 
 from controllers.adapters import native
 from controllers.commands import Action
-from controllers.events import Kind, Outcome, PlateColour, PlateEvent
+from controllers.events import Kind, Outcome, PlateEvent
+from simulators.devices.colours import COLOUR_WORDS
 from simulators.devices.dialect import Inward, Turned, Wire, ordered, receipted
 from simulators.gate import Message
 from simulators.street import DeviceSpec, LaneSpec
 
 REGISTRATION = "/serverAll"
-_COLOURS = {
-    PlateColour.BLUE: "蓝色",
-    PlateColour.YELLOW: "黄色",
-    PlateColour.WHITE: "白色",
-    PlateColour.BLACK: "黑色",
-    PlateColour.GREEN: "绿色",
-    PlateColour.YELLOW_GREEN: "黄绿色",
-}
 _json = msgspec.json.Encoder().encode
 
 
@@ -80,7 +73,7 @@ class QianyiDialect:
             event.id,
             type="offline" if event.buffered else "online",
             plate_num=event.plate_raw or "null",
-            plate_color="" if event.plate_colour is None else _COLOURS[event.plate_colour],
+            plate_color="" if event.plate_colour is None else COLOUR_WORDS[event.plate_colour],
             confidence=28,
             utc_ts=int(event.at.timestamp()),
             inout=lane.direction,

@@ -21,21 +21,13 @@ from controllers.events import (
     Kind,
     Opening,
     Outcome,
-    PlateColour,
     PlateEvent,
 )
+from simulators.devices.colours import COLOUR_NUMBERS
 from simulators.devices.dialect import Inward, Turned, Wire, ordered, receipted
 from simulators.gate import Message
 from simulators.street import DeviceSpec, LaneSpec
 
-_COLOURS = {
-    PlateColour.BLUE: 1,
-    PlateColour.YELLOW: 2,
-    PlateColour.WHITE: 3,
-    PlateColour.BLACK: 4,
-    PlateColour.GREEN: 5,
-    PlateColour.YELLOW_GREEN: 6,
-}
 _BY_ITSELF, _BY_LIST = 1, 2
 _TURNED_BACK = 66
 _TAKEN, _BUSY = 200, 500
@@ -119,7 +111,7 @@ class VzenithDialect:
         return {
             "license": license_,
             "plateid": number,
-            "colorType": 0 if event.plate_colour is None else _COLOURS[event.plate_colour],
+            "colorType": 0 if event.plate_colour is None else COLOUR_NUMBERS[event.plate_colour],
             "confidence": round((event.confidence or 0) * 100),
             "isoffline": int(event.buffered),
             "triggerType": _TURNED_BACK if event.kind is Kind.REVERSED else 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from simulators.devices.dialect import Dialect, NativeDialect
+from simulators.devices.mqtt_frigate import FrigateDialect
 from simulators.devices.mqtt_qianyi import QianyiDialect
 from simulators.devices.mqtt_vzenith import VzenithDialect
 from simulators.devices.mqtt_xinlutong import XinlutongDialect
@@ -12,7 +13,7 @@ from simulators.street import DeviceSpec, SiteSpec
 
 
 def dialect_of(site: SiteSpec, device: DeviceSpec, zone: tzinfo) -> Dialect | None:
-    """None: it is none of these, or has no name for itself, or no lane. Vzenith and Xinlutong cameras stand at one lane each."""
+    """None: it is none of these, or has no name for itself, or no lane. Vzenith, Xinlutong and Frigate cameras stand at one lane each."""
     lanes = site.lanes_of(device.id)
     if device.vendor == "native":
         return NativeDialect(site.id, device.id)
@@ -25,4 +26,6 @@ def dialect_of(site: SiteSpec, device: DeviceSpec, zone: tzinfo) -> Dialect | No
             return QianyiDialect(site.id, device, lanes)
         case "xinlutong":
             return XinlutongDialect(site.id, device, lanes[0], zone)
+        case "frigate" if "shelly_relay" in device.features:
+            return FrigateDialect(site.id, device, lanes[0])
     return None

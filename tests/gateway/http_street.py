@@ -18,39 +18,12 @@ from gateway.flows import estate
 from gateway.flows.credentials import DeviceName
 from gateway.wiring import Parts
 from simulators.devices.http_camera import AskedCamera, HttpCamera, Place
+from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
 from tests.servers import free_port
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
-PASSWORD = "not a secret"
 ACCOUNT = ("admin", "secret-1")
-_HEAD = """
-[[merchant]]
-id = "hushu"
-name = "湖墅"
-[[site]]
-id = "xinyi"
-name = "信义坊"
-capacity = 100
-policy = "hushu-residential"
-merchant = "hushu"
-  [[site.gate]]
-  id = "east"
-"""
-_LANE = """
-    [[site.gate.lane]]
-    id = "{lane}"
-    direction = "{direction}"
-    device = "{device}"
-    passage_sensor = false
-"""
-_DEVICE = """
-  [[site.device]]
-  id = "{device}"
-  vendor = "{vendor}"
-  password = "not a secret"
-  {more}
-"""
 
 
 class Fit:
@@ -81,10 +54,9 @@ class HttpStreet:
         self.cameras: dict[str, Any] = {}
         self._upkeep: list[Upkeep] = []
         for fit in fits:
-            camera = self.cameras[fit.lane] = fit.kind(self.clock.now)
-            if isinstance(camera, AskedCamera):
-                stack.enter_context(camera)
-        estate.apply(self.parts, _HEAD + "".join(self._words(fit, password) for fit in fits))
+            self.cameras[fit.lane] = stack.enter_context(fit.kind(self.clock.now))
+        lanes = {fit.lane: fit.device for fit in fits}
+        estate.apply(self.parts, site_of(lanes, {fit.device: self._words(fit, password) for fit in fits}))
         self.bridge = Bridge(self.parts)
         self.bridge.asked._moves_within = 0.3
         self.bridge.start()
@@ -103,10 +75,7 @@ class HttpStreet:
             more = "" if fit.address == "none" else more
         if fit.features:
             more += f'\n  features = ["{fit.features}"]'
-        direction = fit.lane.partition("-")[0]
-        return _LANE.format(lane=fit.lane, direction=direction, device=fit.device) + _DEVICE.format(
-            device=fit.device, vendor=fit.vendor, more=more
-        )
+        return f"{fit.vendor}\n{more}"
 
     def upkeep(self, lists: Mapping[str, WholeList]) -> None:
         """Begin to look after the only device, quicker than at work."""

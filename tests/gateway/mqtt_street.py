@@ -20,50 +20,20 @@ from simulators.gate import Gate
 from simulators.street import parse_street
 from simulators.transport import Key
 from simulators.yard import Yard
+from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
 from tests.servers import free_port
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
-_HEAD = """
-[[merchant]]
-id = "hushu"
-name = "湖墅"
-[[site]]
-id = "xinyi"
-name = "信义坊"
-capacity = 100
-policy = "hushu-residential"
-merchant = "hushu"
-  [[site.gate]]
-  id = "east"
-"""
-_LANE = """
-    [[site.gate.lane]]
-    id = "{lane}"
-    direction = "{direction}"
-    device = "cam-{lane}"
-    passage_sensor = false
-"""
-_CAMERA = """
-  [[site.device]]
-  id = "cam-{lane}"
-  vendor = "{vendor}"
-  serial = "SN-{lane}"
-  features = [{features}]
-  password = "not a secret"
-"""
 LANES = ("in-1", "out-1")
 
 
-def site_of(vendor: str, *features: str) -> str:
+def cameras_of(vendor: str, *features: str) -> str:
     """The site file: a camera at each lane."""
     words = ", ".join(f'"{one}"' for one in features)
-    return "".join(
-        [
-            _HEAD,
-            *(_LANE.format(lane=lane, direction=lane.partition("-")[0]) for lane in LANES),
-            *(_CAMERA.format(lane=lane, vendor=vendor, features=words) for lane in LANES),
-        ]
+    return site_of(
+        {lane: f"cam-{lane}" for lane in LANES},
+        {f"cam-{lane}": f'{vendor}\nserial = "SN-{lane}"\n  features = [{words}]' for lane in LANES},
     )
 
 
@@ -87,7 +57,7 @@ class MqttStreet:
         self.street = Street(self.parts)
         self.clock = self.street.clock
         self.clock.set(NOW)
-        text = site_of(vendor, *features)
+        text = cameras_of(vendor, *features)
         estate.apply(self.parts, text)
         self.broker = settings.broker if mosquitto else self._embedded(stack)
         for number in range(2 if mosquitto else 1):
@@ -103,7 +73,7 @@ class MqttStreet:
             self.broker.host,
             self.broker.port,
             boot="b1",
-            passwords={f"xinyi.cam-{lane}": "not a secret" for lane in LANES},
+            passwords={f"xinyi.cam-{lane}": PASSWORD for lane in LANES},
             live=True,
         )
         stack.callback(self.yard.close)

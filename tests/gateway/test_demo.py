@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 import threading
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.cli.demo import house, run
+from gateway.cli.demo import house, mixed, run
 from gateway.cli.main import main
+from gateway.flows.estate_file import ASKED, parse
 from simulators.gate import Gate, Message
 
 HOUSEHOLDS = 200
@@ -55,6 +58,33 @@ def test_all_ten_invariants_hold(fast: Lived) -> None:
     assert fast.found["invariants"] == {str(number): "ok" for number in range(1, 11)}
     assert fast.found["stays"] > 20
     assert fast.found["received_fen"] > 0
+
+
+@pytest.mark.slow
+def test_other_vendors_cameras_let_everybody_in_and_out_who_comes(fast: Lived) -> None:
+    with closing(sqlite3.connect(fast.out / "parkgate.db")) as connection:
+        came = connection.execute("SELECT DISTINCT site_id, device_id FROM plate_event WHERE device_id LIKE 'cam-%'")
+        opened = connection.execute(
+            "SELECT DISTINCT site_id, device_id FROM command WHERE action = 'open' AND state IN ('done', 'accepted')"
+        )
+        there, raised = set(came), set(opened)
+    assert there <= raised
+    assert len({mixed.MAKES[site].vendor for site, _ in there}) >= 5  # so few households do not come everywhere
+
+
+def test_the_mixed_street_is_the_street_with_other_devices() -> None:
+    street = house.rule_file("hushu-street.toml")
+    before, after = parse(street), parse(mixed.site_file(street, house.free_port))
+    assert (after.sites, after.gates, after.merchants) == (before.sites, before.gates, before.merchants)
+    assert len(after.gates) == 26
+    assert [(one.site, one.id, one.direction) for one in after.lanes] == [
+        (one.site, one.id, one.direction) for one in before.lanes
+    ]
+    built = {one.site: one.vendor for one in after.devices if one.vendor != "native"}
+    assert built == {site: make.vendor for site, make in mixed.MAKES.items()}
+    assert {one.vendor for one in after.devices if one.address} == ASKED
+    with pytest.raises(ValueError, match="xiawan"):
+        mixed.site_file(street.replace('vendor = "native"', 'vendor = "dahua"'), house.free_port)
 
 
 @pytest.mark.slow

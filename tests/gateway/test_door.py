@@ -30,6 +30,7 @@ from tests.controllers.adapters.dahua import cases as dahua
 from tests.controllers.adapters.hikvision import cases as hikvision
 from tests.controllers.adapters.vzenith import cases as vzenith
 from tests.controllers.conformance.cases import a_command, as_json
+from tests.gateway.one_gate import site_of
 from tests.gateway.test_worker import WireTap
 from tests.gateway.trade import Street
 from tests.servers import free_port
@@ -43,36 +44,7 @@ LANES = {
     "in-3": ("dah", "dahua"),
     "in-4": ("ours", "native"),
 }
-SITE = """
-[[merchant]]
-id = "hushu"
-name = "湖墅"
-[[site]]
-id = "xinyi"
-name = "信义坊"
-capacity = 100
-policy = "hushu-residential"
-merchant = "hushu"
-  [[site.gate]]
-  id = "east"
-""" + "".join(
-    f"""
-    [[site.gate.lane]]
-    id = "{lane}"
-    direction = "{lane.partition("-")[0]}"
-    device = "{device}"
-    passage_sensor = false
-"""
-    for lane, (device, _) in LANES.items()
-) + "".join(
-    f"""
-  [[site.device]]
-  id = "{device}"
-  vendor = "{vendor}"
-  password = "not a secret"
-"""
-    for device, vendor in LANES.values()
-)  # fmt: skip
+SITE = site_of({lane: device for lane, (device, _) in LANES.items()}, dict(LANES.values()))
 
 
 # What the database has to do with it is tried on both; the rest once.

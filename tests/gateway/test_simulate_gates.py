@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.cli.main import main
-from gateway.cli.simulate.gates import Tally
+from gateway.cli.simulate.gates import Tally, said
 from gateway.wiring import Parts
 from simulators.errands import errands
 from simulators.manners import StreetManners
@@ -59,7 +59,7 @@ def test_errands_are_over_before_the_end() -> None:
 def test_each_read_is_counted_once(parts: Parts) -> None:
     """At cameras of Xinlutong, which nobody can tell that a vehicle must wait."""
     with mqtt_street(parts, "xinlutong") as street:
-        tally, now = Tally(street.yard), street.clock.now()
+        tally, now = Tally(street.yard, street.sites), street.clock.now()
         (journey, *_) = errands(
             street.sites, 1, now, now + timedelta(minutes=2), per_hour=600, stay=timedelta(seconds=20)
         )
@@ -76,6 +76,9 @@ def test_each_read_is_counted_once(parts: Parts) -> None:
         tally.read(lost)
         assert tally.figures(now)["silent"] == 0
         found = tally.figures(now + timedelta(seconds=13))
-        assert found | {"answer_ms": None} == {
-            "gates": 2, "reads": 2, "raised": 1, "shown": 0, "not_done": 0, "silent": 1, "unanswered": 0, "answer_ms": None,
-        }  # fmt: skip
+        devices = found.pop("devices")
+        counted = {"reads": 2, "raised": 1, "shown": 0, "not_done": 0, "silent": 1, "unanswered": 0, "answer_ms": None}
+        assert found | {"answer_ms": None} == {"gates": 2, **counted}
+        assert devices["xinyi.cam-in-1"] | {"answer_ms": None} == {"vendor": "xinlutong", **counted}
+        assert devices["xinyi.cam-out-1"]["reads"] == 0
+        assert "xinyi.cam-in-1 (xinlutong): 2 reads: 1 openings" in said(found | {"devices": devices})

@@ -21,7 +21,7 @@ from gateway.flows import emergencies, estate, staff_commands
 from gateway.flows.charges_books import By
 from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.mqtt_street import NOW, site_of
+from tests.gateway.mqtt_street import NOW, cameras_of
 from tests.gateway.test_worker import WireTap
 from tests.gateway.trade import Street
 
@@ -55,7 +55,7 @@ class Thread:
 
     def __init__(self, parts: Parts, vendor: str, *features: str) -> None:
         self.parts, self.street = parts, Street(parts)
-        estate.apply(parts, site_of(vendor, *features))
+        estate.apply(parts, cameras_of(vendor, *features))
         self.clock = self.street.clock
         self.clock.set(NOW)
         inbox: Inbox[Any] = Inbox(1_000)
@@ -234,10 +234,10 @@ def test_what_has_no_display_has_shown_it_and_what_cannot_hold_opens_in_an_emerg
 def test_topics_follow_the_site_file(parts: Parts) -> None:
     thread = Thread(parts, "xinlutong")
     assert thread.tap.topics == {"upload/SN-in-1", "upload/SN-out-1"}
-    estate.apply(parts, site_of("qianyi"))
+    estate.apply(parts, cameras_of("qianyi"))
     thread.vendors.look()
     assert thread.tap.topics == {"/serverAll", "aiot/plate/SN-in-1", "aiot/plate/SN-out-1"}
-    estate.apply(parts, site_of("native"))
+    estate.apply(parts, cameras_of("native"))
     thread.vendors.look()
     assert thread.tap.topics == frozenset()
 

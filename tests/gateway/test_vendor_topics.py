@@ -24,6 +24,7 @@ KINDS = {
     "vzenith, legacy": ("vzenith", "legacy"),
     "qianyi": ("qianyi",),
     "xinlutong": ("xinlutong",),
+    "frigate and a relay": ("frigate", "shelly_relay"),
 }
 SEES_ITS_BARRIER = ("vzenith", "position_1_open")
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

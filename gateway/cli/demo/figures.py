@@ -34,7 +34,7 @@ def of_day(parts: Parts, day: date) -> dict[str, Any]:
                     command.planned_at >= start,
                     command.planned_at < end,
                     command.action == "open",
-                    command.state == "done",
+                    command.state.in_(("done", "accepted")),  # which is the last that most vendors' devices say
                 ),
             ),
             **_money(sums),

@@ -78,12 +78,18 @@ def _remove(entry: Path) -> None:
 
 
 def settings_file(
-    out: Path, *, http_port: int, broker_port: int, channels: dict[str, dict[str, dict[str, str]]] | None = None
+    out: Path,
+    *,
+    http_port: int,
+    broker_port: int,
+    devices_http: str = "",
+    channels: dict[str, dict[str, dict[str, str]]] | None = None,
 ) -> Settings:
     """Write a complete `parkgate.toml`, readable by its owner only, and load it. `channels`: payment accounts by merchant."""
     values: dict[str, Any] = {
         "database_url": f"sqlite:///{(out / 'parkgate.db').resolve()}",
         "broker_url": f"embedded://127.0.0.1:{broker_port}",
+        "devices_http": devices_http,
         "http_host": "127.0.0.1",
         "http_port": http_port,
         "secret_key": random_token(32),

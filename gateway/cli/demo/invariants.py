@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import func, select
 
+from controllers.commands import Action
 from gateway.cli.demo import figures
 from gateway.cli.demo.wire import SECRET_WORDS, Wire
 from gateway.flows.export import export_day
@@ -18,7 +19,9 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.barrier import Cause
 from simulators.conductor import Conductor
-from simulators.gate import Gate
+from simulators.journeys import Passage
+from simulators.transport import Key
+from simulators.yard import Yard
 
 REASONS_OF_LEAVING = frozenset(
     {
@@ -33,10 +36,11 @@ class Check:
     """One run's evidence. Each check yields what does not hold."""
 
     def __init__(
-        self, parts: Parts, conductor: Conductor, gates: list[Gate], day: date, wire: Wire, said: Mapping[str, int]
+        self, parts: Parts, conductor: Conductor, yard: Yard, day: date, wire: Wire, said: Mapping[str, int]
     ) -> None:
         """`said`: what each channel took on the day, less what it gave back, in fen."""
-        self.parts, self.conductor, self.gates, self.day, self.wire = parts, conductor, gates, day, wire
+        self.parts, self.conductor, self.day, self.wire = parts, conductor, day, wire
+        self.gates, self.names, self.links = list(yard.gates.values()), yard.names, yard.links
         self.said = said
         self.verified = verify(parts)
 
@@ -60,7 +64,8 @@ class Check:
                 for row in connection.execute(select(event.site_id, event.device_id, event.event_id))
             }
         for passage in self.conductor.truth.passages:
-            for name in (passage.event, passage.last_event):
+            for event_id in (passage.event, passage.last_event):
+                name = self._name(passage, event_id)
                 if name is not None and (passage.site, passage.device, name) not in stored:
                     yield f"event {name} of {passage.site}.{passage.device} was receipted and is not stored"
 
@@ -76,28 +81,43 @@ class Check:
                 held.setdefault((site, plate), Counter())[entered, gone] += 1
         for true in self.conductor.truth.stays:
             entry, left = true.entry, true.exit
-            if left is None or entry.event is None or left.event is None:
+            if left is None:
+                continue
+            came, went = self._name(entry, entry.event), self._name(left, left.event)
+            if came is None or went is None:
                 continue
             if entry.read != entry.vehicle or left.read != left.vehicle:
                 continue
-            count = held.get((entry.site, entry.vehicle), Counter())[entry.event, left.event]
+            count = held.get((entry.site, entry.vehicle), Counter())[came, went]
             if count != 1:
                 yield f"the stay of journey {entry.journey} at {entry.site} is held {count} times"
 
     def _no_stale_command(self) -> Iterator[str]:
         """No barrier rose for an expired command, and none came down on a vehicle."""
         command = t.CommandRow
+        by_id: dict[tuple[str, str], list[tuple[datetime, datetime]]] = {}
+        by_device: dict[tuple[str, str], list[tuple[datetime, datetime]]] = {}
         with self.parts.store.reading() as connection:
-            limits = {
-                (row[0], row[1]): row[2]
-                for row in connection.execute(select(command.site_id, command.id, command.expires_at))
-            }
+            rows = connection.execute(
+                select(command.site_id, command.device_id, command.id, command.planned_at, command.expires_at).where(
+                    command.action != Action.SHOW
+                )
+            )
+            for site, device, name, planned_at, expires_at in rows:
+                by_id.setdefault((site, name), []).append((planned_at, expires_at))
+                by_device.setdefault((site, device), []).append((planned_at, expires_at))
         for gate in self.gates:
             for movement in gate.movements:
                 if movement.command is not None and movement.cause is Cause.COMMAND:
-                    limit = limits.get((gate.site, movement.command))
-                    if limit is None or movement.at > limit:
-                        yield f"{gate.site}.{gate.device} acted on {movement.command} at {movement.at}, allowed until {limit}"
+                    # A device that speaks HTTP is told no id: it may only ever move while an order for it is fresh.
+                    nameless = Key(gate.site, gate.device) in self.links
+                    fresh = (
+                        by_device.get((gate.site, gate.device), [])
+                        if nameless
+                        else by_id.get((gate.site, movement.command), [])
+                    )
+                    if not any(planned <= movement.at <= expires for planned, expires in fresh):
+                        yield f"{gate.site}.{gate.device} acted on {movement.command} at {movement.at}, allowed {fresh[-1:]}"
                 if not movement.up and movement.occupied and gate.lanes[movement.lane].spec.loop:
                     yield f"{gate.site}.{movement.lane}: a barrier came down on a vehicle at {movement.at}"
 
@@ -152,7 +172,7 @@ class Check:
     def _outlived(self) -> Iterator[str]:
         """Vehicles that passed a gate without a network are in the books like any other."""
         offline = {
-            (passage.site, passage.device, passage.event)
+            (passage.site, passage.device, self._name(passage, passage.event))
             for passage in self.conductor.truth.passages
             if passage.raised_by in {"list", "offline_exit"} and passage.event is not None
         }
@@ -174,6 +194,10 @@ class Check:
         for name, content in export_day(self.parts, self.day, "csv", audience="auditor"):
             if any(word in content for word in SECRET_WORDS):
                 yield f"the export {name} for an auditor names a low-income status"
+
+    def _name(self, passage: Passage, event: str | None) -> str | None:
+        """As the service has it; None where nobody told it."""
+        return None if event is None else self.names.of(Key(passage.site, passage.device), event)
 
     def _verify(self, *kinds: str) -> Iterator[str]:
         """The one failure that `verify` names belongs to its kind; whatever it is called, it is not passed over."""

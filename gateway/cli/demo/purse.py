@@ -6,7 +6,10 @@ from datetime import date, datetime
 
 from sqlalchemy import bindparam, select
 
-from gateway.flows import payment, quote
+from controllers.adapters import native
+from controllers.commands import Action
+from gateway.flows import payment, quote, staff_commands
+from gateway.flows.charges_books import By
 from gateway.flows.refusals import Invalid, Refused
 from gateway.runtime.ids import derive
 from gateway.store import tables as t
@@ -14,8 +17,21 @@ from gateway.store.prepared import find
 from gateway.wiring import Parts
 from simulators.statement_day import fee_of
 from simulators.statements import Deal
+from simulators.transport import Key
 
-_EVENT, _STAY = t.PlateEventRow, t.Stay
+_GUARD = By(operator="demo-guard", origin="simulation", role="guard")
+_EVENT, _STAY, _COMMAND = t.PlateEventRow, t.Stay, t.CommandRow
+_ASKED = (
+    select(_COMMAND.payload)
+    .where(
+        _COMMAND.site_id == bindparam("site"),
+        _COMMAND.device_id == bindparam("device"),
+        _COMMAND.event_id == bindparam("event"),
+        _COMMAND.reason == "payment_due",
+    )
+    .order_by(_COMMAND.planned_at.desc())
+    .limit(1)
+)
 _INSIDE = select(_STAY.id).where(
     _STAY.site_id == bindparam("site"), _STAY.plate == bindparam("plate"), _STAY.state == "inside"
 )
@@ -44,6 +60,23 @@ class Purse:
                 found.setdefault(deal.attach, []).append(deal)
         self._deals = {name: deal for name, deal in self._deals.items() if deal.local.date() > day}
         return found
+
+    def asked(self, key: Key, event: str) -> int:
+        """As a read was answered, whether its device could show it or not."""
+        with self._parts.store.reading() as connection:
+            told = find(connection, _ASKED, site=key.site, device=key.device, event=event)
+        pay = native.decode_command(told[0].payload).pay if told else None
+        return 0 if pay is None else pay.fen
+
+    def opens(self, key: Key, lane: str, event: str | None, at: datetime) -> bool:
+        """For whoever stands there: what it owes is a receivable."""
+        given = derive("staff", key.site, lane, event or "", at.isoformat())
+        asked = staff_commands.Asked(action=Action.OPEN, reason="抬杆放行")
+        try:
+            staff_commands.command(self._parts, f"{key.site}.{lane}", asked, _GUARD, given)
+        except Refused:
+            return False
+        return True
 
     def pay(self, site: str, device: str, event_id: str, fen: int, channel: str, at: datetime) -> bool:
         """Pay what a display asks. True: an open command follows at the lane."""

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.cli.demo import figures, house, morning
+from sqlalchemy import bindparam, select, text
+
+from gateway.cli.demo import figures, house, mixed, morning
 from gateway.cli.demo.invariants import Check
 from gateway.cli.demo.purse import Purse
 from gateway.cli.demo.service_process import ServiceProcess, SharedClock
@@ -21,17 +23,35 @@ from gateway.flows.orders.tending import tend as tend_orders
 from gateway.flows.posting import day_bounds
 from gateway.flows.sweep import sweep
 from gateway.runtime import collector
+from gateway.store import tables as t
+from gateway.store.prepared import find
 from simulators.channels.provider import Provider
 from simulators.clock import monotonic
 from simulators.conductor import Conductor
 from simulators.population import HOUSEHOLDS
 from simulators.street import parse_street
+from simulators.transport import Key
 from simulators.world import FIRST_DAY, World
 from simulators.yard import Yard
 
 _STATUS_AT_MOST_EVERY_SECONDS = 0.2
 _SWEEP_EVERY = timedelta(minutes=15)
 _CLOSE_AFTER_MIDNIGHT = timedelta(hours=2)
+# With less than a whole second left nobody tells a device of another vendor.
+_STILL_TOLD = timedelta(seconds=1)
+_EVENT, _COMMAND = t.PlateEventRow, t.CommandRow
+_STORED = select(_EVENT.event_id).where(
+    _EVENT.site_id == bindparam("site"),
+    _EVENT.device_id == bindparam("device"),
+    _EVENT.event_id == bindparam("event"),
+)
+_UNDER_WAY = select(_COMMAND.id).where(
+    text("state IN ('planned', 'sent')"),  # as the index of what is unfinished has it
+    _COMMAND.site_id == bindparam("site"),
+    _COMMAND.device_id == bindparam("device"),
+    _COMMAND.action != "show",
+    _COMMAND.expires_at > bindparam("at"),
+)
 _ZONE_NAME = "Asia/Shanghai"
 
 
@@ -50,7 +70,8 @@ class Street:
     ) -> None:
         """`households` scales the street and its traffic."""
         house.clear(out)
-        site_file = house.rule_file("hushu-street.toml")
+        site_file = mixed.site_file(house.rule_file("hushu-street.toml"), house.free_port)
+        house.write_private(out / "street.toml", site_file)
         street = parse_street(site_file)
         self.seed = seed
         self.stop = stop
@@ -60,7 +81,13 @@ class Street:
         # Whoever watches can play the driver who pays; the street's own drivers pay without a network between.
         self.channels = Provider(self.clock.now, wallets=True) if speed is not None else None
         accounts = self.channels.accounts(out / "keys") if self.channels else None
-        settings = house.settings_file(out, http_port=port, broker_port=house.free_port(), channels=accounts)
+        settings = house.settings_file(
+            out,
+            http_port=port,
+            broker_port=house.free_port(),
+            devices_http=f"127.0.0.1:{house.free_port()}",
+            channels=accounts,
+        )
         self.house = house.furnish(
             out, settings, self.clock, site_file, house.rule_file("hushu.toml"), self.world.registers()
         )
@@ -81,6 +108,8 @@ class Street:
             passwords=self.house.passwords,
             offsets=self.world.clock_offsets(),
             heard=self.wire.heard,
+            door=f"http://{settings.devices_http}",
+            stored=self._stored,
         )
         self.purse = Purse(self.parts)
         self.conductor = Conductor(
@@ -91,6 +120,7 @@ class Street:
             stop=stop,
             speed=speed,
             seen_online=self._online,
+            booth=self.purse,
         )
 
     def open(self) -> None:
@@ -136,8 +166,7 @@ class Street:
         }
 
     def invariants(self, day: date) -> dict[str, str]:
-        gates = list(self.yard.gates.values())
-        return Check(self.parts, self.conductor, gates, day, self.wire, self.said).all()
+        return Check(self.parts, self.conductor, self.yard, day, self.wire, self.said).all()
 
     # ------------------------------------------------------------------ what the conductor calls
 
@@ -159,11 +188,15 @@ class Street:
             gate.want_status()
             self.yard.send(key)
 
+    def _stored(self, key: Key, events: frozenset[str]) -> bool:
+        """Whether these are in the books, and nothing that could still open for them is under way. What only shows something changes no day."""
+        at = self.clock.now() + _STILL_TOLD
+        with self.parts.store.reading() as connection:
+            return all(
+                find(connection, _STORED, site=key.site, device=key.device, event=event) for event in events
+            ) and not find(connection, _UNDER_WAY, site=key.site, device=key.device, at=at)
+
     def _online(self, site: str, device: str) -> bool:
-        from sqlalchemy import select
-
-        from gateway.store import tables as t
-
         state = t.DeviceState
         with self.parts.store.reading() as connection:
             return bool(

@@ -6,6 +6,7 @@ import json
 import signal
 import ssl
 import threading
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gateway.cli.plain import read_text
 from gateway.runtime.settings import Broker
 from simulators.clock import WallClock
 from simulators.conductor import Conductor
-from simulators.errands import errands
+from simulators.errands import Mishaps, errands
 from simulators.gate import Answered
 from simulators.street import SiteSpec, parse_street
 from simulators.traffic import Turn
@@ -38,31 +39,43 @@ ANSWERED_WITHIN = timedelta(seconds=12)
     "--credentials",
     type=click.Path(path_type=Path),
     required=True,
-    help='JSON: {"broker": URL, "devices": {"site.device": password}}, as `demo` writes it.',
+    help='JSON: {"broker": URL, "devices": {"site.device": password}}, as `demo` writes it; "logins": passwords with which devices are asked.',
 )
 @click.option("--broker", help="mqtt://host:port or mqtts://host:port; default: what the credentials name.")
+@click.option(
+    "--devices-http", help="http://host:port where devices that speak HTTP come in; without it they are left out."
+)
 @click.option("--minutes", type=click.FloatRange(1, 1440), default=5.0, show_default=True, help="How long, in all.")
 @click.option("--per-hour", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Vehicles a site.")
 @click.option(
     "--stay", type=click.FloatRange(5, 3600), default=30.0, show_default=True, help="Seconds inside, on average."
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed, the same vehicles.")
+@click.option(
+    "--mishaps",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of the vehicles whose read is sent twice; a Hikvision camera is busy when it is asked for one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def gates(
     *,
     site_file: Path,
     credentials: Path,
     broker: str | None,
+    devices_http: str | None,
     minutes: float,
     per_hour: float,
     stay: float,
     seed: int,
+    mishaps: float,
     as_json: bool,
 ) -> None:
-    """Virtual gates that connect to a deployment as its devices, each in its vendor's bytes over MQTT, and let invented vehicles through.
+    """Virtual gates that connect to a deployment as its devices, each in its vendor's bytes over MQTT and HTTP, and let invented vehicles through.
 
-    Every device of the site file whose password the credentials have; devices that speak HTTP are left out. Nobody pays: who stays beyond the free
-    minutes is let out by hand. What the vehicles did is in that deployment's books afterwards: point it at one that is for trying.
+    Every device of the site file whose password the credentials have. One that is asked by HTTP listens at its address, which has to be this
+    computer's. Nobody pays: who stays beyond the free minutes is let out by hand. What the vehicles did is in that deployment's books afterwards: point it at one that is for trying.
     Exit 1 if a read was not answered within 12 s.
     """
     known = _credentials(credentials)
@@ -74,25 +87,32 @@ def gates(
     clock = WallClock()
     start = clock.now()
     end = start + timedelta(minutes=minutes)
-    yard = Yard(
-        sites,
-        clock,
-        where.host,
-        where.port,
-        boot=f"{start:%y%m%d%H%M%S}",
-        passwords=known.devices,
-        tls=ssl.create_default_context() if where.tls else None,
-        live=True,
-    )
-    tally = Tally(yard)
+    try:
+        yard = Yard(
+            sites,
+            clock,
+            where.host,
+            where.port,
+            boot=f"{start:%y%m%d%H%M%S}",
+            passwords=known.devices,
+            tls=ssl.create_default_context() if where.tls else None,
+            live=True,
+            door=(devices_http or "").rstrip("/"),
+            logins=known.logins,
+        )
+    except OSError as problem:
+        raise Refusal(f"{site_file}: a device that is asked cannot listen at its address: {problem}") from None
+    tally = Tally(yard, sites)
     conductor = Conductor(yard, seed=str(seed), payer=None, stop=stop)
     conductor.traffic.listeners.append(tally.read)
     conductor.traffic.watchers.append(tally.answered)
-    for journey in errands(sites, seed, start, end, per_hour=per_hour, stay=timedelta(seconds=stay)):
+    conductor.traffic.listeners.append(Mishaps(yard, seed, mishaps).read)
+    stays = timedelta(seconds=stay)
+    for journey in errands(_played(sites, yard), seed, start, end, per_hour=per_hour, stay=stays, twice=mishaps):
         conductor.add_journey(journey)
     try:
         if not yard.gates:
-            raise Refusal(f"{credentials} has no password of any device in {site_file} that speaks over MQTT")
+            raise Refusal(f"{credentials} has no password of any device in {site_file} that can be played")
         yard.open()
         conductor.run_live(end)
     except Unanswered as problem:
@@ -100,71 +120,107 @@ def gates(
     finally:
         yard.close()
     found = tally.figures(clock.now())
-    click.echo(json.dumps(found) if as_json else _line(found))
+    click.echo(json.dumps(found) if as_json else said(found))
     if found["unanswered"]:
         raise CheckFailed(f"{found['unanswered']} of {found['reads']} reads were not answered within 12 s")
 
 
 class _Credentials(msgspec.Struct, frozen=True):
-    """Where the broker is, and the devices' passwords by user name."""
+    """Where the broker is, the devices' passwords by user name, and those with which they are asked."""
 
     devices: dict[str, str]
     broker: str = ""
+    logins: dict[str, str] = {}
+
+
+class Count:
+    """What became of each vehicle's first read at one device."""
+
+    def __init__(self, vendor: str) -> None:
+        self.vendor = vendor
+        self.reads = self.raised = self.shown = self.not_done = 0
+        self.waiting: dict[str, datetime] = {}
+        self.milliseconds: list[float] = []
 
 
 class Tally:
-    """What became of each vehicle's first read at a lane."""
+    """By device. `silent`: reads at gates without a display, which are told nothing where they must not open."""
 
-    def __init__(self, yard: Yard) -> None:
+    def __init__(self, yard: Yard, sites: Iterable[SiteSpec]) -> None:
         self._yard = yard
-        self._waiting: dict[tuple[Key, str], datetime] = {}
-        self._milliseconds: list[float] = []
-        self._reads = self._silent = self._raised = self._shown = self._not_done = 0
+        vendors = {Key(site.id, one.id): one.vendor for site in sites for one in site.device}
+        self._of = {key: Count(vendors[key]) for key in yard.gates}
 
     def read(self, turn: Turn) -> None:
         assert turn.first is not None
         assert turn.read_at is not None
-        self._reads += 1
-        self._waiting[turn.key, turn.first.id] = turn.read_at
+        self._of[turn.key].reads += 1
+        self._of[turn.key].waiting[turn.first.id] = turn.read_at
 
     def answered(self, key: Key, one: Answered) -> None:
+        count = self._of[key]
         if one.outcome is not Outcome.DONE:
-            self._not_done += 1
+            count.not_done += 1
         elif one.command.action is Action.OPEN:
-            self._raised += 1
+            count.raised += 1
         else:
-            self._shown += 1
-        if (read_at := self._waiting.pop((key, one.command.event or ""), None)) is not None:
-            self._milliseconds.append((one.at - read_at) / timedelta(milliseconds=1))
+            count.shown += 1
+        if (read_at := count.waiting.pop(one.command.event or "", None)) is not None:
+            count.milliseconds.append((one.at - read_at) / timedelta(milliseconds=1))
 
     def figures(self, now: datetime) -> dict[str, Any]:
-        """`silent`: reads at gates without a display, which are told nothing where they must not open."""
-        late = [key for (key, _), read_at in self._waiting.items() if read_at + ANSWERED_WITHIN < now]
-        silent = sum(not self._yard.dialects[key].shows for key in late)
-        ordered = sorted(self._milliseconds)
+        devices = {key.username: self._device(key, count, now) for key, count in sorted(self._of.items())}
+        summed = ("reads", "raised", "shown", "not_done", "silent", "unanswered")
+        spread = sorted(one for count in self._of.values() for one in count.milliseconds)
         return {
-            "gates": len(self._yard.gates),
-            "reads": self._reads,
-            "raised": self._raised,
-            "shown": self._shown,
-            "not_done": self._not_done,
+            "gates": len(devices),
+            **{name: sum(one[name] for one in devices.values()) for name in summed},
+            "answer_ms": _spread(spread),
+            "devices": devices,
+        }
+
+    def _device(self, key: Key, count: Count, now: datetime) -> dict[str, Any]:
+        late = [event for event, read_at in count.waiting.items() if read_at + ANSWERED_WITHIN < now]
+        silent = 0 if self._yard.shows(key) else sum(not self._yard.waits(key, event) for event in late)
+        return {
+            "vendor": count.vendor,
+            "reads": count.reads,
+            "raised": count.raised,
+            "shown": count.shown,
+            "not_done": count.not_done,
             "silent": silent,
             "unanswered": len(late) - silent,
-            "answer_ms": {"p50": _at(ordered, 0.5), "p99": _at(ordered, 0.99)},
+            "answer_ms": _spread(sorted(count.milliseconds)),
         }
+
+
+def _spread(ordered: list[float]) -> dict[str, float | None]:
+    return {"p50": _at(ordered, 0.5), "p99": _at(ordered, 0.99)}
 
 
 def _at(ordered: list[float], share: float) -> float | None:
     return round(ordered[min(int(len(ordered) * share), len(ordered) - 1)], 1) if ordered else None
 
 
-def _line(found: dict[str, Any]) -> str:
+def said(found: dict[str, Any]) -> str:
+    """A line a device, and one for all."""
+    devices = [f"{name} ({one['vendor']}): {_counted(one)}" for name, one in found["devices"].items()]
+    return "\n".join([*devices, f"{found['gates']} gates, {_counted(found)}"])
+
+
+def _counted(found: dict[str, Any]) -> str:
     spread = found["answer_ms"]
+    answered = "" if spread["p50"] is None else f"; answered in {spread['p50']} ms (p50), {spread['p99']} ms (p99)"
     return (
-        f"{found['gates']} gates, {found['reads']} reads: {found['raised']} openings, {found['shown']} shown, "
-        f"{found['not_done']} not carried out, {found['silent']} without a display; unanswered {found['unanswered']}; "
-        f"answered in {spread['p50']} ms (p50), {spread['p99']} ms (p99)"
+        f"{found['reads']} reads: {found['raised']} openings, {found['shown']} shown, "
+        f"{found['not_done']} not carried out, {found['silent']} without a display; unanswered {found['unanswered']}{answered}"
     )
+
+
+def _played(sites: Iterable[SiteSpec], yard: Yard) -> list[SiteSpec]:
+    return [
+        replace(site, device=tuple(one for one in site.device if Key(site.id, one.id) in yard.gates)) for site in sites
+    ]
 
 
 def _credentials(path: Path) -> _Credentials:
