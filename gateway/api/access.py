@@ -248,6 +248,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/days/{day}/reconcile"): frozenset({FINANCE}),
     ("GET", "/api/v1/reports/trial-balance"): _BOOKS,
     ("GET", "/api/v1/jobs"): frozenset({MANAGER, AUDITOR}),
+    ("POST", "/api/v1/jobs/{name}/run"): frozenset({MANAGER}),
     ("GET", "/api/v1/days/{day}/breaks"): _BREAKS,
     ("GET", "/api/v1/breaks"): _BREAKS,
     ("GET", "/api/v1/breaks/{break_id}"): _BREAKS,

@@ -1,10 +1,10 @@
-"""Administration that only looks: sites with their devices, jobs, the audit trail, the settings. Devices' passwords: `admin_devices`."""
+"""Jobs, the audit trail, the settings. Sites and devices: `admin_devices`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from gateway.api.administration import all_sites, trail_page
@@ -12,15 +12,19 @@ from gateway.api.answers import instant
 from gateway.api.context import With
 from gateway.api.lists import ByTime
 from gateway.api.live import in_zone
-from gateway.console.desk import door
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Said
 from gateway.flows import job_runs, reading, settings_shown
 from gateway.flows.audit_trail import TrailFilter
+from gateway.flows.charges_books import By
 from gateway.flows.refusals import Refused
 
 router = APIRouter(include_in_schema=False)
 
 _SITES = reading.Slice(None, 200)
+_JOBS = "/admin/jobs"
 Text = Annotated[str, Query(max_length=64)]
+JobName = Annotated[str, Path(max_length=40)]
 
 
 @router.get("/admin/jobs")
@@ -37,6 +41,20 @@ def jobs(request: Request, context: With) -> Response:
         found = job_runs.runs(connection, context.parts.clock.now())
     zone = context.parts.settings.zone
     return door.page(request, staff, "admin_jobs.html", here="admin.jobs", found=in_zone(found, zone))
+
+
+@router.post("/admin/jobs/{name}/run")
+def run(request: Request, context: With, name: JobName, said: Said) -> Response:
+    """Have a job done now."""
+    staff = door.staff_at(request, context, ("POST", "/jobs/{name}/run"))
+    if isinstance(staff, Response):
+        return staff
+
+    def work(who: By) -> None:
+        all_sites(staff)
+        job_runs.ask(context.parts, name, who)
+
+    return forms.step(staff, said, work, lambda why: door.refused(request, staff, why, _JOBS), _JOBS, "job-asked")
 
 
 @router.get("/admin/audit")
