@@ -10,6 +10,7 @@ from gateway.flows.registers_entries import Filter
 from gateway.flows.users import ROLES
 from gateway.store import tables as t
 from gateway.wiring import Parts
+from tests.browser.street_doors import a_small_gate
 from tests.browser.street_money import a_cafe, papers
 from tests.gateway.house import PASSWORD, an_exception, heard
 from tests.gateway.people import JPEG, OWN, a_household, put, visit
@@ -36,6 +37,7 @@ class Console(Street):
         wanted = Wanted(site="xinyi", plate=OWN, offer="resident-monthly")
         sold = passes.sell(parts, wanted, None, By(operator="registrar", role="registrar"))
         self.sold_pass = f"/passes/{sold.id}"
+        self.door_member = a_small_gate(self)
         visit(self, "沪C24680", "2026-03-02")
         self.passes("in-1", "浙B67890", "2026-03-02 12:00")
         self.arrives("out-1", "浙D44444", "2026-03-02 12:30")

@@ -98,6 +98,7 @@ def test_the_console_shows_a_code_once_and_never_a_card(house: House, parts: Par
     for where in ("/doors", "/doors/members", f"/doors/members/{member}"):
         shown = chen.get(where)
         assert (shown.status_code, code[1] in shown.text, "3F:9C" in shown.text) == (200, False, False)
+    assert "2026-12-30" in chen.get("/doors/members").text
     # The page that was sent twice is one member; a card that is taken is said at its field.
     again = chen.request("POST", "/doors/members", data=sent)
     assert again.status_code == 303

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from gateway.flows import audit_trail, reading, zombies
+from gateway.flows import audit_trail, doors_reading, reading, zombies
 from gateway.flows.reading import Slice, StayFilter
 from gateway.wiring import Parts
 from tests.gateway.house import MORNING, a_house, a_stay
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PAGE = Slice((MORNING, "9"), 50)
-GROWING = "stay|audit_entry|zombie_vehicle"
+GROWING = "stay|audit_entry|zombie_vehicle|door_passage"
 
 
 def plan(parts: Parts, asked: Callable[[Connection], Any]) -> str:
@@ -45,6 +45,7 @@ ASKED: dict[str, Callable[[Connection], Any]] = {
     "what one person did": lambda c: audit_trail.search(
         c, None, audit_trail.TrailFilter(operator="kim"), PAGE, truly=False
     ),
+    "who passed a small gate": lambda c: doors_reading.passages(c, frozenset({"xinyi"}), PAGE),
     "vehicles that stand": lambda c: zombies.listed(c, frozenset({"xinyi"}), PAGE, state="open", now=MORNING),
 }
 

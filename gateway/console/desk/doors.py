@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -69,7 +70,7 @@ def members(request: Request, context: With, part: ByName, ended: Text = "") -> 
         staff,
         "doors_members.html",
         here="door_members",
-        found=in_zone(sliced(found, part.limit), context.parts.settings.zone),
+        found=in_zone(sliced([(key, _to_the_day(one)) for key, one in found], part.limit), context.parts.settings.zone),
         asked={"ended": ended},
         now=in_zone(now, context.parts.settings.zone),
     )
@@ -197,6 +198,11 @@ def _hours(said: forms.Entered) -> dict[str, list[list[str]]] | None:
 # --------------------------------------------------------------------- pages
 
 
+def _to_the_day(member: dict[str, Any]) -> dict[str, Any]:
+    """With the last day on which a door opens, as the form asks for it: an end at midnight is of the day before."""
+    return {**member, "last_day": member["valid_to"] - timedelta(microseconds=1)}
+
+
 def _kept(request: Request, context: Context, staff: Staff, said: forms.Entered, work: Any, shown: Any) -> Response:
     """As `forms.step`, but that a code which was made is on the page that answers: it cannot be asked for again."""
     if door.from_elsewhere(staff, said["csrf"]):
@@ -256,7 +262,7 @@ def _member(
         said=said,
         why=why,
         fields=_FIELDS,
-        member=in_zone(found, context.parts.settings.zone),
+        member=in_zone(_to_the_day(found), context.parts.settings.zone),
         new_code=code,
     )
     if code is not None:
