@@ -1,4 +1,4 @@
-"""The words of arrears and of paying later, in Chinese and English: key, Chinese, English."""
+"""The words of arrears, of paying later and of the till, in Chinese and English: key, Chinese, English."""
 
 from __future__ import annotations
 
@@ -97,4 +97,26 @@ _AGREEMENTS: Final = (
     ("wrong.evidence", "请写明依据。", "Say what says so."),
 )
 
-OWING: Final = (_ARREARS, _AGREEMENTS)
+_TILL: Final = (
+    ("till", "收费", "Till"),
+    ("till.nothing", "现在没有应付款项。", "Nothing is due at this moment."),
+    ("till.voucher", "停车券", "Vouchers"),
+    ("till.code", "券码", "Code"),
+    ("till.code.how", "券面上的字母和数字。", "The letters and digits on it."),
+    ("till.present", "出示停车券", "Present it"),
+    ("till.withdraw", "收回", "Take it back"),
+    (
+        "said.till_payment",
+        "已收款；不再欠费时道闸自动升起。",
+        "Taken; where nothing is due any more, the barrier opens.",
+    ),
+    ("said.till_voucher", "停车券已出示。", "The voucher is presented."),
+    ("said.till_withdrawal", "停车券已收回。", "The voucher is taken back."),
+    ("wrong.code", "请填写券码。", "Fill in the code."),
+    ("refused.voucher-not-valid", "不是本小区的券码，或录错。", "No code of this site, or mistyped."),
+    ("refused.voucher-used", "这张券已经用过。", "The voucher was used already."),
+    ("refused.voucher-not-issued", "这张券没有发放。", "The voucher was not handed out."),
+    ("refused.voucher-over", "这张券已作废，或不在有效期内。", "The voucher is void, or not valid now."),
+)
+
+OWING: Final = (_ARREARS, _AGREEMENTS, _TILL)

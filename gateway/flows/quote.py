@@ -24,6 +24,14 @@ from gateway.store.records import StayRecord
 from gateway.wiring import Parts
 
 
+class Due(NamedTuple):
+    """Of a stay, in fen: its bill, what was paid of it, and what is still to be paid."""
+
+    payable_fen: int
+    paid_fen: int
+    due_fen: int
+
+
 def bill_document(parts: Parts, stay_id: str, at: datetime | None = None) -> dict[str, Any]:
     """The answer of `parkgate bill --batch`, with `policy` and `version`.
 
@@ -32,6 +40,12 @@ def bill_document(parts: Parts, stay_id: str, at: datetime | None = None) -> dic
     """
     bill = _bill(parts, stay_id, at).bill
     return {"policy": bill.policy, "version": bill.version, **bill.document()}
+
+
+def due_now(parts: Parts, stay_id: str) -> Due:
+    """What a payment at this moment would have to be. Raises as `bill_document` does."""
+    found = _bill(parts, stay_id, None)
+    return Due(payable_fen=found.bill.payable_fen, paid_fen=found.stay.paid_fen, due_fen=_due(found))
 
 
 def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
@@ -54,7 +68,7 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
         zh.insert(0, CORRECTED["zh"])
         en.insert(0, CORRECTED["en"])
     if stay.paid_fen:
-        due = yuan(max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen))
+        due = yuan(_due(found))
         zh.append(f"已付 {yuan(stay.paid_fen)} 元，还应付 {due} 元。")
         en.append(f"Paid before {yuan(stay.paid_fen)} yuan, still to pay {due} yuan.")
     return {
@@ -65,7 +79,7 @@ def bill_by_token(parts: Parts, token: str) -> dict[str, Any] | None:
         "gross_fen": bill.gross_fen,
         "payable_fen": bill.payable_fen,
         "paid_fen": stay.paid_fen,
-        "due_fen": max(0, bill.payable_fen - stay.paid_fen - stay.posted.written_off_fen),
+        "due_fen": _due(found),
         "allowance": None if found.left is None else _allowance(parts, stay, bill, found.left),
         "zh": zh,
         "en": en,
@@ -102,6 +116,10 @@ class _Found(NamedTuple):
     facts: dict[str, Any]
     left: _Left | None
     policy: Policy | None
+
+
+def _due(found: _Found) -> int:
+    return max(0, found.bill.payable_fen - found.stay.paid_fen - found.stay.posted.written_off_fen)
 
 
 def _bill(parts: Parts, stay_id: str, at: datetime | None) -> _Found:

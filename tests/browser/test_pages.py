@@ -55,6 +55,7 @@ def _further(console: Console) -> dict[str, tuple[str, str | None]]:
         "asking for an invoice": (f"/money/invoices/new?stay={stay}", "cashier"),
         "one charge": (console.money.charge, "finance"),
         "charging a month": ("/money/charges/run", "finance"),
+        "till": (f"/stays/{inside}/till", "cashier"),
         "taking what is owed": (f"{console.money.owing}/payment", "cashier"),
         "giving it up": (f"{console.money.owing}/write-off", "finance"),
         "what was given up": ("/money/write-offs", "finance"),

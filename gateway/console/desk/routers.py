@@ -34,6 +34,7 @@ from gateway.console.desk import (
     report_pages,
     report_zombies,
     stays,
+    till,
     voucher_buyers,
     voucher_offline,
     vouchers,
@@ -42,6 +43,7 @@ from gateway.console.desk import (
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     queue.router,
     stays.router,
+    till.router,
     lanes.router,
     doors.router,
     registers_soon.router,

@@ -24,7 +24,7 @@ from gateway.flows.refusals import NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
 from gateway.flows.vehicle import Vehicle
-from gateway.flows.vouchers.moving import signing_key
+from gateway.flows.vouchers.moving import signing_key, words
 from gateway.flows.vouchers.refusals import (
     VoucherNotIssued,
     VoucherNotNow,
@@ -96,7 +96,8 @@ def present(parts: Parts, *, stay_id: str, code: str, operator: str | None = Non
 
 
 def withdraw(parts: Parts, *, stay_id: str, serial: int, reason: str, operator: str, origin: str = "") -> None:
-    """Give a voucher back that was presented for the wrong stay, as long as no bill used it. Raises `VoucherNotNow`, `NotFound`."""
+    """Give a voucher back that was presented for the wrong stay, as long as no bill used it. Raises `VoucherNotNow`, `NotFound`, `Invalid`."""
+    reason = words("reason", reason, 300, needed=True)
     site = stay_id.split(".", 1)[0]
     now = parts.clock.now()
     with parts.store.writing() as connection:
