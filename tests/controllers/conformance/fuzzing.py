@@ -22,9 +22,12 @@ _SPLICES = (
 )  # fmt: skip
 
 
-def try_damaged(adapter: Adapter, cases: Cases, random: Random) -> None:
+def try_damaged(adapter: Adapter, cases: Cases, random: Random) -> bool:
+    """False: what was done to it left it as it was, which tries nothing."""
     sample = random.choice(cases.samples)
-    survives(adapter, damaged(sample, cases, random), sample.fitting)
+    message = damaged(sample, cases, random)
+    survives(adapter, message, sample.fitting)
+    return message != sample.message
 
 
 def damaged(sample: Sample, cases: Cases, random: Random) -> Message:
