@@ -325,6 +325,15 @@ class LookedAfter(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsTime(Protocol):
+    """What an adapter may offer beside `Adapter`, for devices that are told at the broker and say in their status what time they have."""
+
+    def tell_time(self, fitting: Fitting, now: datetime) -> tuple[Publish, ...]:
+        """Nothing where a device of this kind has no such order."""
+        ...
+
+
 class Adapter(Protocol):
     """One vendor. Stateless: everything that a call needs is handed to it. `now` is our clock, aware."""
 

@@ -27,7 +27,7 @@ _log = logger(__name__)
 CLOCK_EVERY_SECONDS = 60.0
 RIGHT_WITHIN = timedelta(seconds=2)
 """Clocks of devices count as right below it; they tell theirs in whole seconds."""
-_SET_AGAIN_SECONDS = 600.0
+SET_AGAIN_SECONDS = 600.0
 _QUICK_SECONDS = 1.0
 LIST_EVERY_SECONDS = 10.0
 _PAUSE_SECONDS = (10.0, 30.0, 60.0, 300.0)
@@ -85,7 +85,7 @@ class Upkeep:
         offset = await self._offset(adapter)
         if offset is None or abs(offset) < RIGHT_WITHIN or loop.time() < self._set_again:
             return
-        self._set_again = loop.time() + _SET_AGAIN_SECONDS
+        self._set_again = loop.time() + SET_AGAIN_SECONDS
         _log.warning(
             "a device's clock is put right",
             site=self._who.site,

@@ -41,6 +41,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
 from gateway.bridge.vendor_barriers import Barriers
+from gateway.bridge.vendor_clocks import FRESH_SECONDS, Clocks
 from gateway.bridge.vendor_debts import Debt, Debts
 from gateway.bridge.vendor_estate import Spoken, VendorEstate
 from gateway.bridge.vendor_lists import VendorLists
@@ -107,6 +108,7 @@ class VendorTopics:
         self._begun: dict[tuple[str, str], datetime] = {}
         self._due: deque[Debt] = deque()
         self._barriers = Barriers(parts)
+        self._clocks = Clocks()
         self._met: set[DeviceName] = set()
         self._bell = threading.Condition()
         self._stopping = False
@@ -377,11 +379,14 @@ class VendorTopics:
     def _hand_on(
         self, who: DeviceName, said: Sequence[Said], now: datetime, *, came: Raw | None = None, part: bool = False
     ) -> bool:
+        assert self._link is not None
         assert self._estate is not None
         by = self._estate.devices.get(who)
         handed = self._porch.put(who, said, now, came=came, part=part, moves=by is not None and by.moves)
         if by is not None:
             self._porch.put(who, self._barriers.heard(by, said, now), now)
+            for told in self._clocks.put_right(by, said, now, self._parts.clock.now()):
+                self._link.publish(told.topic, told.payload, fresh_seconds=FRESH_SECONDS)
         for one in said:
             if isinstance(one, ListTaken):
                 with contextlib.suppress(SQLAlchemyError):  # it is brought again

@@ -1,4 +1,4 @@
-"""What is done for devices that are asked, beside orders: their clock, and the whole of their list."""
+"""What is done for devices beside orders: their clock, and the whole of their list."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from controllers.adapters.dahua import Dahua
 from controllers.adapters.hikvision import Hikvision
-from controllers.adapters.port import Answered, ListTaken, LookedAfter
+from controllers.adapters.port import Answered, ListTaken, LookedAfter, Published, TellsTime
 from controllers.adapters.registry import ADAPTERS
+from controllers.adapters.vzenith import Vzenith
 from controllers.events import DeviceStatus, Undecodable
 from tests.controllers.conformance.cases import NOW, a_fitting
 
@@ -58,6 +59,25 @@ def test_dahua_is_told_the_time_of_its_place() -> None:
     ask = Dahua().set_time(FITTED, AT)
     assert ask.query == "action=setCurrentTime&time=2026-10-29%2016:00:07"
     assert Dahua().decode(Answered(ask=ask, status=200, body=b"OK"), FITTED, NOW).said == ()
+
+
+def test_vzenith_is_told_the_time_of_its_place_at_the_broker() -> None:
+    fitting = a_fitting(serial="SN1")
+    (told,) = Vzenith().tell_time(fitting, AT)
+    assert told.topic in Vzenith().listens(fitting).told
+    body = {"year": "2026", "month": "10", "day": "29", "hour": "16", "min": "00", "sec": "07"}
+    assert msgspec.json.decode(told.payload)["payload"] == {"type": "set_time", "body": body}
+    reply = Published(
+        topic=f"{told.topic}/reply", payload=b'{"id": "clock", "sn": "SN1", "name": "set_time", "code": 200}'
+    )
+    assert reply.topic in Vzenith().listens(fitting).topics
+    assert Vzenith().decode(reply, fitting, NOW).said == ()
+
+
+def test_who_has_no_order_for_it_is_told_no_time() -> None:
+    assert {name for name, one in ADAPTERS.items() if isinstance(one, TellsTime)} == {"vzenith"}
+    for feature in ("http", "legacy"):
+        assert Vzenith().tell_time(a_fitting(serial="SN1", features=frozenset({feature})), AT) == ()
 
 
 @pytest.mark.parametrize(("vendor", "body"), [("hikvision", b""), ("dahua", b"OK\r\n")])

@@ -263,3 +263,35 @@ def test_a_read_is_native_to_whoever_looks_at_the_quarantine(parts: Parts) -> No
     read = native.decode_event(native.Address("xinyi", "cam-in-1", "event"), bytes(kept.payload))
     assert isinstance(read, PlateEvent)
     assert (kept.code, read.plate) == ("other_content", "浙B77778")
+
+
+def test_a_clock_that_is_off_is_put_right_where_the_vendor_has_an_order_for_it(parts: Parts) -> None:
+    """In its own time zone, at once or not at all, and not again before it can have had an effect."""
+    thread = Thread(parts, "vzenith")
+
+    def beats(seconds: int) -> list[dict[str, Any]]:
+        before = len(thread.tap.published)
+        at = int(thread.clock.now().timestamp()) + seconds
+        said = {
+            "id": "k",
+            "sn": "SN-in-1",
+            "name": "keep_alive",
+            "timestamp": at,
+            "payload": {"body": {"timestamp": at}},
+        }
+        thread.comes("device/SN-in-1/message/up/keep_alive", said)
+        return thread.tap.told()[before:]
+
+    assert beats(0) == beats(-1) == []
+    (told,) = beats(-90)
+    local = thread.clock.now().astimezone(parts.settings.zone)
+    body = {name: f"{getattr(local, part):02}" for name, part in _PARTS.items()}
+    assert (told["name"], told["payload"]) == ("set_time", {"type": "set_time", "body": body})
+    assert thread.tap.published[-1][0] == "device/SN-in-1/message/down/set_time"
+    assert thread.tap.fresh[-1] == 5
+    assert beats(-90) == []
+    thread.clock.advance(minutes=10)
+    assert [one["name"] for one in beats(3)] == ["set_time"]
+
+
+_PARTS = {"year": "year", "month": "month", "day": "day", "hour": "hour", "min": "minute", "sec": "second"}

@@ -101,6 +101,9 @@ class Vzenith:
         fitting.lane_named(lane)
         return ()
 
+    def tell_time(self, fitting: Fitting, now: datetime) -> tuple[Publish, ...]:
+        return told.tell_time(fitting, now)
+
     def redacted(self, message: Message) -> bytes:
         if isinstance(message, Published):
             return message.payload

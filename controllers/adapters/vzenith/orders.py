@@ -83,6 +83,16 @@ def response(heard: Heard, orders: Sequence[Riding], fitting: Fitting, now: date
     return _reply({"Response_AlarmInfoPlate": told})
 
 
+def tell_time(fitting: Fitting, now: datetime) -> tuple[Publish, ...]:
+    """Local time, in text by its parts."""
+    if HTTP in fitting.features or LEGACY in fitting.features:
+        return ()
+    at = now.astimezone(fitting.zone)
+    parts = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "min": "%M", "sec": "%S"}
+    body = {name: at.strftime(part) for name, part in parts.items()}
+    return (_envelope("clock", "set_time", body, fitting, now),)
+
+
 def nothing_to_say() -> Reply:
     """Taken note of; it need not come again."""
     return _reply({"status": "ok"})

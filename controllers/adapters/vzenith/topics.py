@@ -17,7 +17,15 @@ LEGACY = "legacy"
 
 SHARED_TOPIC = "/device/push/result"
 UPWARD = ("ivs_result", "quick_ivs_result", "keep_alive", "gpio_in", "barr_gate_status")
-DOWNWARD = ("gpio_out", "gate_direct_open", "set_io_lock_status", "io_lock", "serial_data", "white_list_operator")
+DOWNWARD = (
+    "gpio_out",
+    "gate_direct_open",
+    "set_io_lock_status",
+    "io_lock",
+    "serial_data",
+    "white_list_operator",
+    "set_time",
+)
 
 _SERIAL = r"[0-9A-Za-z-]{1,40}"
 _TOPIC = re.compile(
