@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from gateway.flows.posting import day_bounds
 from gateway.flows.reading import Sites
 from gateway.flows.reports.asking import By, Period, gates_of, sites_of
-from gateway.flows.sums.counting import LENGTHS, QUARTER, Days, lengths_of, quarters_of, slots_of
+from gateway.flows.sums.counting import LENGTHS, QUARTER, Day, Days, added, lengths_of, quarters_of, slots_of
 from gateway.flows.sums.standing import Standing, standing
 from gateway.store.tables import DaySum, LaneSum, Stay
 
@@ -55,18 +55,15 @@ class _Asked:
             if found.lanes
         )
 
-    def by_quarter(self) -> Iterator[tuple[str, date, Sequence[int]]]:
-        """Site, day, and by quarter of an hour its entries, then its exits."""
-        for site, day, packed in self.rows(_DAY.site_id, _DAY.day, _DAY.quarters):
-            yield site, day, quarters_of(packed)
-        for (site, day), found in self.days.items():
-            yield site, day, (*found.quarters[0], *found.quarters[1])
+    def by_quarter(self) -> Iterator[tuple[str, date, bytes]]:
+        """Site, day, and by quarter of an hour its entries, then its exits, packed."""
+        yield from self.rows(_DAY.site_id, _DAY.day, _DAY.quarters)
+        yield from ((site, day, found.packed()[0]) for (site, day), found in self.days.items())
 
-    def by_length(self) -> Iterator[tuple[str, Sequence[int]]]:
-        """Site, and of a day by band how many stays, and their minutes."""
-        for site, packed in self.rows(_DAY.site_id, _DAY.lengths):
-            yield site, lengths_of(packed)
-        yield from ((site, day.lengths) for (site, _), day in self.days.items())
+    def by_length(self) -> Iterator[tuple[str, bytes]]:
+        """Site, and of a day by band how many stays, and their minutes, packed."""
+        yield from self.rows(_DAY.site_id, _DAY.lengths)
+        yield from ((site, found.packed()[1]) for (site, _), found in self.days.items())
 
 
 def flow(connection: Connection, allowed: Sites, asked: Period, by: By) -> list[Document]:
@@ -103,7 +100,7 @@ def _flows(connection: Connection, found: _Asked, sites: Mapping[str, Any], by: 
 def _by_hour(found: _Asked, by: By) -> Iterator[tuple[str, int, int]]:
     """Days on which the clocks stay as they are have the same hours: by the hour of the day all of them are one."""
     zone = found.asked.zone
-    alike: defaultdict[date | None, list[Sequence[int]]] = defaultdict(list)
+    alike: defaultdict[date | None, list[bytes]] = defaultdict(list)
     names: dict[date, date | None] = {}
     for _, day, quarters in found.by_quarter():
         if day not in names:
@@ -111,7 +108,7 @@ def _by_hour(found: _Asked, by: By) -> Iterator[tuple[str, int, int]]:
         alike[names[day]].append(quarters)
     for one, rows in alike.items():
         start = day_bounds(one or _AN_EVEN_DAY, zone if one else _UTC)[0]
-        both = [sum(slot) for slot in zip(*rows, strict=True)]
+        both = quarters_of(added(rows))
         slots = len(both) // 2
         for slot, (entries, exits) in enumerate(zip(both[:slots], both[slots:], strict=True)):
             if entries or exits:
@@ -135,7 +132,8 @@ def occupancy(connection: Connection, allowed: Sites, asked: Period) -> list[Doc
     for day in asked:
         began_at[day], slots = slots, slots + slots_of(day, asked.zone)
     changes: dict[str, list[int]] = {site: [0] * (slots + 3) for site in sites}
-    for site, day, quarters in found.by_quarter():
+    for site, day, packed in found.by_quarter():
+        quarters = quarters_of(packed)
         half, at = len(quarters) // 2, began_at[day]
         changes[site][at : at + half] = [
             entries - exits for entries, exits in zip(quarters[:half], quarters[half:], strict=True)
@@ -174,10 +172,10 @@ def turnover(connection: Connection, allowed: Sites, asked: Period) -> list[Docu
 def lengths(connection: Connection, allowed: Sites, asked: Period) -> list[Document]:
     """How long those stayed who left in the period: a row a site and band, `up_to_minutes` null for all that is longer."""
     sites = sites_of(connection, allowed)
-    of_sites: defaultdict[str, list[Sequence[int]]] = defaultdict(lambda: [[0] * (2 * len(LENGTHS))])
+    of_sites: defaultdict[str, list[bytes]] = defaultdict(lambda: [Day(0).packed()[1]])
     for site, bands in _Asked(connection, sites, asked).by_length():
         of_sites[site].append(bands)
-    found = {site: [sum(column) for column in zip(*of_sites[site], strict=True)] for site in sites}
+    found = {site: lengths_of(added(of_sites[site])) for site in sites}
     return [
         {
             "site": site,

@@ -54,17 +54,22 @@ class Day:
     def packed(self) -> tuple[bytes, bytes]:
         """`quarters` and `lengths` as they are kept."""
         slots = [*self.quarters[0], *self.quarters[1]]
-        return struct.pack(f"<{len(slots)}H", *slots), struct.pack(f"<{len(self.lengths)}Q", *self.lengths)
+        return struct.pack(f"<{len(slots)}I", *slots), struct.pack(f"<{len(self.lengths)}Q", *self.lengths)
 
 
 def quarters_of(packed: bytes) -> tuple[int, ...]:
     """Entries, then exits."""
-    return struct.unpack(f"<{len(packed) // 2}H", packed)
+    return struct.unpack(f"<{len(packed) // 4}I", packed)
 
 
 def lengths_of(packed: bytes) -> tuple[int, ...]:
     """Stays and minutes, by band."""
     return struct.unpack(f"<{len(packed) // 8}Q", packed)
+
+
+def added(rows: Sequence[bytes]) -> bytes:
+    """Rows of one length, added part by part: each is one number, of which no part ever flows over into the next."""
+    return sum(int.from_bytes(one, "little") for one in rows).to_bytes(len(rows[0]), "little")
 
 
 def slots_of(day: date, zone: ZoneInfo) -> int:

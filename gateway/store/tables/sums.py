@@ -24,7 +24,7 @@ class DaySum(Base):
     """A day of a site that is over; one in which nothing moved has no row.
 
     `came`, `went`: of the stays whose ends are both known or still to come, from which follows how many were inside. `quarters`: entries, then
-    exits, by quarter of an hour, two bytes each. `lengths`: of those who left, by band, how many and their minutes, eight bytes each.
+    exits, by quarter of an hour, four bytes each. `lengths`: of those who left, by band, how many and their minutes, eight bytes each.
     """
 
     __tablename__ = "day_sum"
