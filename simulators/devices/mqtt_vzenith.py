@@ -181,7 +181,7 @@ class VzenithDialect:
             told = said["Response_AlarmInfoPlate"]
             return Turned(inward=self._does(told.get("msgId", "legacy"), Action.OPEN))
         id_, name = said["id"], said["name"]
-        if topic != f"{self._base}/down/{name}":
+        if topic != f"{self._base}/down/{name}" or name not in _ORDERS:
             return Turned()
         body: dict[str, Any] = (said.get("payload") or {}).get("body") or {}
         if name == "white_list_operator":
