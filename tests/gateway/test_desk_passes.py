@@ -23,8 +23,8 @@ WANTED = {"site": "xinyi", "plate": "浙A10101", "offer": "resident-monthly", "m
 
 
 class Counter(Office):
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts)
+    def __init__(self, parts: Parts, **more: Any) -> None:
+        super().__init__(parts, **more)
         self.app = create_app(parts, wall=parts.clock)
         for role in ROLES:
             users.add(parts, role, role, [], PASSWORD, operator="test")

@@ -8,14 +8,12 @@ from datetime import timedelta
 import pytest
 
 from gateway.api import access
-from gateway.api.app import create_app
 from gateway.flows import users
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.arrears_office import PLATE, leaves_owing, owed
-from tests.gateway.house import PASSWORD, Client
-from tests.gateway.pass_office import Office
-from tests.gateway.test_console import signed_in
+from tests.gateway.house import PASSWORD
+from tests.gateway.test_desk_passes import Counter
 from tests.gateway.test_money_pages import content_of, sends
 
 pytestmark = [
@@ -27,20 +25,9 @@ REMINDERS, AGREEMENTS = "/money/reminders", "/money/agreements"
 NEW = {"plate": "浙C33333", "site": "xinyi", "limit_fen": "50", "evidence": "申请书 3"}
 
 
-class Counter(Office):
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, mode="leave_first")
-        self.app = create_app(parts, wall=parts.clock)
-        for role in ROLES:
-            users.add(parts, role, role, [], PASSWORD, operator="test")
-
-    def person(self, name: str) -> Client:
-        return signed_in(self, name)  # type: ignore[arg-type]
-
-
 @pytest.fixture
 def counter(parts: Parts) -> Counter:
-    return Counter(parts)
+    return Counter(parts, mode="leave_first")
 
 
 def test_what_is_owed_is_taken_here(counter: Counter) -> None:

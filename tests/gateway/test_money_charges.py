@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.api import access
-from gateway.api.app import create_app
 from gateway.flows import users
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
-from tests.gateway.house import PASSWORD, Client
-from tests.gateway.pass_office import Office
+from tests.gateway.house import PASSWORD
 from tests.gateway.test_charges import FEE_101, charge_of, listed
-from tests.gateway.test_console import signed_in
+from tests.gateway.test_desk_passes import Counter
 from tests.gateway.test_money_pages import content_of, sends
 
 pytestmark = [
@@ -24,17 +22,6 @@ pytestmark = [
 ]
 WHERE = "/money/charges"
 RUN = f"{WHERE}/run"
-
-
-class Counter(Office):
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts)
-        self.app = create_app(parts, wall=parts.clock)
-        for role in ROLES:
-            users.add(parts, role, role, [], PASSWORD, operator="test")
-
-    def person(self, name: str) -> Client:
-        return signed_in(self, name)  # type: ignore[arg-type]
 
 
 @pytest.fixture

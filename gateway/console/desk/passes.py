@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from gateway.api.context import Context, Staff, With
@@ -14,22 +15,22 @@ from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
 from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
 from gateway.console.rendering import language_of
 from gateway.console.words import word
 from gateway.flows import passes, passes_changes, passes_reading, passes_refund, reading
-from gateway.flows.charges_books import Money
+from gateway.flows.charges_books import By, Money
 from gateway.flows.passes_reading import SoldFilter
 from gateway.flows.passes_terms import Wanted, plate_of
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import AmountNotDue, Invalid, NotFound, Refused
 from gateway.flows.registers_known import policies_in_force
 from gateway.flows.registers_rows import VEHICLE_WORDS
-from gateway.runtime.ids import random_token
+from gateway.wiring import Parts
 
 router = APIRouter(include_in_schema=False)
 
 Text = Annotated[str, Query(max_length=64)]
-Typed = Annotated[str, Form(max_length=2000)]
 PassId = Annotated[str, Path(max_length=64)]
 _SEE, _QUOTE, _SELL = ("GET", "/sold-passes"), ("POST", "/passes/quote"), ("POST", "/passes")
 _FIELDS: Final = ("site", "plate", "offer", "months", "first_day", "vehicle", "channel")
@@ -42,6 +43,8 @@ _ACTS: Final[dict[str, tuple[str, str]]] = {
     "refuse": ("POST", "/pass-refunds/{refund_id}/refusal"),
     "pay_out": ("POST", "/pass-refunds/{refund_id}/payout"),
 }
+_OF_REFUND: Final = frozenset({"approve", "refuse", "pay_out"})
+_NO_CALL: Final = ("POST", "")
 
 
 @router.get("/passes")
@@ -84,52 +87,43 @@ def form(request: Request, context: With, site: Text = "", plate: Text = "", off
     staff = door.staff_at(request, context, _QUOTE, _SELL)
     if isinstance(staff, Response):
         return staff
-    return _form(request, context, staff, {"site": site, "plate": plate, "offer": offer, "months": "1"})
+    begun = {"site": [site], "plate": [plate], "offer": [offer], "months": ["1"]}
+    return _form(request, context, staff, Entered(begun))
 
 
 @router.post("/passes/new")
-def sell(
-    request: Request,
-    context: With,
-    *,
-    what: Annotated[Literal["quote", "sell"], Form()] = "quote",
-    csrf: Typed = "",
-    once: Typed = "",
-    site: Typed = "",
-    plate: Typed = "",
-    offer: Typed = "",
-    months: Typed = "",
-    first_day: Typed = "",
-    vehicle: Typed = "",
-    channel: Typed = "",
-    amount_fen: Typed = "",
-) -> Response:
+def sell(request: Request, context: With, said: Said) -> Response:
     """What it costs; then, at that price, sold."""
     staff = door.staff_at(request, context, _QUOTE, _SELL)
     if isinstance(staff, Response):
         return staff
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/passes/new")
-    said = (site, plate, offer, months, first_day, vehicle, channel)
-    typed = dict(zip(_FIELDS, said, strict=True))
-    who, quoted = by(staff), None
-    try:
-        staff.only(site)
-        wanted = _wanted(typed)
-        quoted = passes.quote(context.parts, wanted, who)
-        if what == "quote":
-            return _form(request, context, staff, typed, quoted=quoted)
-        if amount_fen != str(quoted.amount_fen):
+    quoted: passes.Offered | None = None
+
+    def work(by: By) -> str:
+        nonlocal quoted
+        staff.only(said["site"])
+        wanted = _wanted(said)
+        quoted = passes.quote(context.parts, wanted, by)
+        if said["amount_fen"] != str(quoted.amount_fen):
             raise AmountNotDue("the price is another by now: look at it again")
-        money = Money(channel=channel, amount_fen=quoted.amount_fen) if quoted.amount_fen else None
+        money = Money(channel=said["channel"], amount_fen=quoted.amount_fen) if quoted.amount_fen else None
         if quoted.renews is not None:
-            done = passes.renew(context.parts, quoted.renews, wanted.months, money, who, once or None)
+            done = passes.renew(context.parts, quoted.renews, wanted.months, money, by, said.once)
         else:
-            done = passes.sell(context.parts, wanted, money, who, once or None)
+            done = passes.sell(context.parts, wanted, money, by, said.once)
+        return f"/passes/{done.id}" if door.may(staff, *_SEE) else "/passes/new"
+
+    def shown(why: Refused | None) -> Response:
+        return _form(request, context, staff, said, quoted=quoted, why=why)
+
+    if said["what"] == "sell" or door.from_elsewhere(staff, said["csrf"]):
+        return forms.step(staff, said, work, shown, "/passes/new", "pass-sold")
+    try:
+        staff.only(said["site"])
+        quoted = passes.quote(context.parts, _wanted(said), by(staff))
     except Refused as why:
-        return _form(request, context, staff, typed, quoted=quoted, why=why)
-    where = f"/passes/{done.id}" if door.may(staff, *_SEE) else "/passes/new"
-    return door.back_to(where, said="pass-sold")
+        return shown(why)
+    return shown(None)
 
 
 @router.get("/passes/{pass_id}")
@@ -140,57 +134,67 @@ def one(request: Request, context: With, pass_id: PassId) -> Response:
 
 
 @router.post("/passes/{pass_id}")
-def act(
-    request: Request,
-    context: With,
-    pass_id: PassId,
-    *,
-    what: Annotated[Literal["transfer", "share", "propose", "approve", "refuse", "pay_out"], Form()],
-    csrf: Typed = "",
-    refund: Typed = "",
-    plate: Typed = "",
-    from_plate: Typed = "",
-    day: Typed = "",
-    amount_fen: Typed = "",
-    channel: Typed = "",
-    reason: Typed = "",
-) -> Response:
+def act(request: Request, context: With, pass_id: PassId, said: Said) -> Response:
     """One step with it."""
-    staff = door.staff_at(request, context, ("GET", "/sold-passes/{pass_id}"), _ACTS[what])
+    what = said["what"]
+    staff = door.staff_at(request, context, ("GET", "/sold-passes/{pass_id}"), _ACTS.get(what, _NO_CALL))
     if isinstance(staff, Response):
         return staff
-    here, who = f"/passes/{pass_id}", by(staff)
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to(here)
-    try:
+
+    def work(by: By) -> None:
         staff.own(reading.site_of(pass_id))
-        with context.parts.store.reading() as connection:
-            known = passes_reading.sold_pass(context.parts, connection, staff.sites, pass_id)["refunds"]
-        if what in {"approve", "refuse", "pay_out"} and refund not in {one["id"] for one in known}:
-            raise NotFound
-        match what:
-            case "transfer":
-                passes_changes.transfer(context.parts, pass_id, plate, reason, who, from_plate or None)
-            case "share":
-                passes_changes.share(context.parts, pass_id, plate, reason, who)
-            case "propose":
-                passes_refund.propose(context.parts, pass_id, reason, who, _day("day", day))
-            case "approve":
-                passes_refund.approve(context.parts, refund, _whole("amount_fen", amount_fen), who)
-            case "refuse":
-                passes_refund.refuse(context.parts, refund, reason, who)
-            case "pay_out":
-                passes_refund.pay_out(context.parts, refund, channel, who)
-    except Refused as why:
+        if what in _OF_REFUND:
+            with context.parts.store.reading() as connection:
+                known = passes_reading.sold_pass(context.parts, connection, staff.sites, pass_id)["refunds"]
+            if said["refund"] not in {one["id"] for one in known}:
+                raise NotFound
+        _STEPS[what](context.parts, pass_id, said, by)
+
+    def shown(why: Refused) -> Response:
         return _one(request, context, staff, pass_id, why)
-    return door.back_to(here, said="done")
+
+    return forms.step(staff, said, work, shown, f"/passes/{pass_id}", "done")
+
+
+def _transfer(parts: Parts, pass_id: str, said: Entered, by: By) -> None:
+    passes_changes.transfer(parts, pass_id, said["plate"], said["reason"], by, said.or_none("from_plate"))
+
+
+def _share(parts: Parts, pass_id: str, said: Entered, by: By) -> None:
+    passes_changes.share(parts, pass_id, said["plate"], said["reason"], by)
+
+
+def _propose(parts: Parts, pass_id: str, said: Entered, by: By) -> None:
+    passes_refund.propose(parts, pass_id, said["reason"], by, _day("day", said["day"]))
+
+
+def _approve(parts: Parts, _pass_id: str, said: Entered, by: By) -> None:
+    passes_refund.approve(parts, said["refund"], forms.number("amount_fen", said["amount_fen"]), by)
+
+
+def _refuse(parts: Parts, _pass_id: str, said: Entered, by: By) -> None:
+    passes_refund.refuse(parts, said["refund"], said["reason"], by)
+
+
+def _pay_out(parts: Parts, _pass_id: str, said: Entered, by: By) -> None:
+    passes_refund.pay_out(parts, said["refund"], said["channel"], by)
+
+
+_STEPS: Final[dict[str, Callable[[Parts, str, Entered, By], None]]] = {
+    "transfer": _transfer,
+    "share": _share,
+    "propose": _propose,
+    "approve": _approve,
+    "refuse": _refuse,
+    "pay_out": _pay_out,
+}
 
 
 def _form(
     request: Request,
     context: Context,
     staff: Staff,
-    typed: dict[str, str],
+    said: Entered,
     *,
     quoted: passes.Offered | None = None,
     why: Refused | None = None,
@@ -201,20 +205,19 @@ def _form(
         rules = policies_in_force(connection, context.parts.clock.now())
     mine = {one["id"] for one in sites}
     offers = sorted({offer.id for site, policy in rules.items() if site in mine for offer in policy.passes})
-    return door.page(
+    return forms.form(
         request,
         staff,
         "passes_form.html",
-        200 if why is None else why.status,
         here="pass_counter",
-        typed={name: typed.get(name, "") for name in _FIELDS},
-        errors={} if why is None else door.at_fields(why, _FIELDS),
+        said=said,
+        why=why,
+        fields=_FIELDS,
         quoted=quoted,
         sites=[(one["id"], one["name"]) for one in sites],
         offers=[(one, one) for one in offers],
         vehicles=[(one, word(lang, "vehicle", one)) for one in VEHICLE_WORDS],
         channels=forms.channels(request),
-        once=random_token(18),
     )
 
 
@@ -237,28 +240,22 @@ def _one(request: Request, context: Context, staff: Staff, pass_id: str, why: Re
     )
 
 
-def _wanted(typed: dict[str, str]) -> Wanted:
+def _wanted(said: Entered) -> Wanted:
     """Raises `Invalid`."""
-    vehicle = typed["vehicle"] or None
+    vehicle = said.or_none("vehicle")
     if vehicle is not None and vehicle not in VEHICLE_WORDS:
         raise Invalid("vehicle: not one of the list")
-    months = _whole("months", typed["months"])
+    months = forms.number("months", said["months"])
     if not 1 <= months <= 24:
         raise Invalid("months: from 1 to 24")
     return Wanted(
-        site=typed["site"],
-        plate=typed["plate"],
-        offer=typed["offer"],
+        site=said["site"],
+        plate=said["plate"],
+        offer=said["offer"],
         months=months,
-        first_day=_day("first_day", typed["first_day"]),
+        first_day=_day("first_day", said["first_day"]),
         vehicle=vehicle,
     )
-
-
-def _whole(name: str, text: str) -> int:
-    if not text.strip().isdecimal() or len(text.strip()) > 12:
-        raise Invalid(f"{name}: a whole number")
-    return int(text)
 
 
 def _day(name: str, text: str) -> date | None:
