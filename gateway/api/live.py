@@ -153,7 +153,7 @@ class Hub:
                 _log.warning("live look failed", error=type(error).__name__)
                 self._tell_all(b": waiting for the database\n\n")
             spent = time.monotonic() - began
-            await asyncio.sleep(max(COALESCE_SECONDS, spent * 5))
+            await asyncio.sleep(max(COALESCE_SECONDS - spent, spent * 2))
         self._shown.clear()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -54,6 +55,22 @@ def test_a_page_of_the_navigation_is_for_whoever_may_make_its_call(staff: dict[s
             # Who signs in begins at "/": whoever does not watch gates is led on from there.
             wanted = 200 if access.allowed(role, *page.call) else 303 if page.where == "/" else 403
             assert staff[role].get(page.where).status_code == wanted, (role, page.where)
+
+
+def test_no_link_leads_where_the_role_may_not_go(staff: dict[str, Client]) -> None:
+    # Who sees least, who works at a gate, and who reads without working.
+    for role in ("committee", "guard", "auditor"):
+        first = staff[role].get("/")
+        assert staff[role].get(first.headers.get("location", "/")).status_code == 200, role
+        pages = {page.where for page in PAGES if page.where != "/" and access.allowed(role, *page.call)}
+        links = {
+            link.partition("#")[0]
+            for where in {first.headers.get("location", "/"), *pages}
+            for link in re.findall(r'<a [^>]*href="(/[^"?]*)', staff[role].get(where).text)
+        }
+        assert "/" in links, role
+        for link in links - pages:
+            assert staff[role].get(link).status_code != 403, (role, link)
 
 
 def test_every_other_page_is_shown_or_refused(staff: dict[str, Client]) -> None:

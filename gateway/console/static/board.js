@@ -4,12 +4,25 @@ import { watch } from "./live.js";
 const { words, exceptions, icons, language } = JSON.parse(document.getElementById("words").textContent);
 
 const looks = document.getElementById("content").dataset.looks; // what a picture is called, for who may see them
-const SHOT_EVERY_MS = 400;
+const SHOT_EVERY_MS = 600;
 
 const named = (group, key) => (key == null ? "" : words[`${group}.${key}`] ?? key);
 const timeOfDay = (instant) => instant.slice(11, 19);
 const yuan = (fen) =>
   `${fen < 0 ? "−" : ""}¥${Math.floor(Math.abs(fen) / 100).toLocaleString("en")}.${String(Math.abs(fen) % 100).padStart(2, "0")}`;
+
+// What a place shows now: only what is new is written, for whatever is written is laid out and painted again.
+const shownAt = new WeakMap();
+
+function put(place, told, made) {
+  if (shownAt.get(place) === told) return;
+  shownAt.set(place, told);
+  place.replaceChildren(...made());
+}
+
+function mark(card, name, value) {
+  if (card.dataset[name] !== value) card.dataset[name] = value;
+}
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -34,21 +47,21 @@ function showLane(lane) {
   const card = document.getElementById(`lane-${lane.id}`);
   if (!card) return false;
   const part = (name) => card.querySelector(`[data-part="${name}"]`);
-  card.dataset.barrier = lane.barrier;
+  mark(card, "barrier", lane.barrier);
   const away = lane.stale || !lane.online; // what it last said is shown as what it is: old
-  card.dataset.stale = away ? "yes" : "no";
-  card.dataset.decision = lane.last?.decision ?? "";
+  mark(card, "stale", away ? "yes" : "no");
+  mark(card, "decision", lane.last?.decision ?? "");
   const health = lane.stale ? "stale" : lane.online ? "online" : "offline";
-  part("device").replaceChildren(icon({ stale: "◌", online: "●", offline: "○" }[health]), ` ${words[health]}`);
-  part("barrier").replaceChildren(icon(icons[lane.barrier] ?? "?", "icon"), ` ${named("barrier", lane.barrier)} `,
-    ...(away ? [element("small", words.before_away)] : []));
+  put(part("device"), health, () => [icon({ stale: "◌", online: "●", offline: "○" }[health]), ` ${words[health]}`]);
+  put(part("barrier"), `${lane.barrier} ${away}`, () => [icon(icons[lane.barrier] ?? "?", "icon"), ` ${named("barrier", lane.barrier)} `,
+    ...(away ? [element("small", words.before_away)] : [])]);
   if (lane.last) {
-    part("plate").replaceChildren(lane.last.plate ?? words.no_plate);
+    put(part("plate"), `read ${lane.last.plate}`, () => [lane.last.plate ?? words.no_plate]);
     const said = [named("decision", lane.last.decision), named("reason", lane.last.reason)].filter(Boolean).join(" · ");
-    part("decision").replaceChildren(`${said} `, timeElement(lane.last.at));
+    put(part("decision"), `${said} ${lane.last.at}`, () => [`${said} `, timeElement(lane.last.at)]);
   } else {
-    part("plate").replaceChildren(element("span", words.no_read, "quiet"));
-    part("decision").replaceChildren();
+    put(part("plate"), "", () => [element("span", words.no_read, "quiet")]);
+    put(part("decision"), "", () => []);
   }
   if (looks) showShot(part("shot"), lane);
   return true;
@@ -86,7 +99,7 @@ function bringShot() {
 }
 
 function showExceptions({ open, items }) {
-  document.getElementById("exceptions-open").textContent = open;
+  put(document.getElementById("exceptions-open"), open, () => [open]);
   document.getElementById("exceptions-none").hidden = open > 0;
   const list = document.getElementById("exceptions");
   const rows = [...list.children];
@@ -97,8 +110,8 @@ function showExceptions({ open, items }) {
   items.forEach((item, at) => {
     const row = rows[at] ?? list.appendChild(element("li"));
     const told = JSON.stringify(item);
-    if (row.dataset.told === told) return;
-    row.dataset.told = told;
+    if (shownAt.get(row) === told) return;
+    shownAt.set(row, told);
     row.dataset.exception = item.id;
     const way = row.querySelector("a") ?? row.appendChild(element("a"));
     way.textContent = named(item);
@@ -123,10 +136,10 @@ function show(board) {
   if (!fits || board.all) return location.reload();
   for (const site of board.sites ?? []) {
     const place = document.querySelector(`[data-inside="${CSS.escape(site.id)}"]`);
-    if (place) place.textContent = site.inside;
+    if (place) put(place, site.inside, () => [site.inside]);
   }
   if (board.exceptions) showExceptions(board.exceptions);
-  if (board.money) document.getElementById("received").textContent = yuan(board.money.received_fen);
+  if (board.money) put(document.getElementById("received"), board.money.received_fen, () => [yuan(board.money.received_fen)]);
 }
 
 function connection(state) {
