@@ -26,9 +26,10 @@ line ~ /^Sending SUBACK to / {
     if (asker != "" && asked > granted) refused(asker, "subscribe", asked - granted)
     asker = ""
 }
-line ~ /^Client .* disconnected, not authori[sz]ed/ { refused($3, "login", 1) }
-line ~ /^Client .* disconnected due to oversize packet/ { refused($3, "too_large", 1) }
-line ~ /^Client .* disconnected due to (malformed packet|protocol error)/ { refused($3, "malformed", 1) }
+# 2.1 says where from, and puts a colon before the reason.
+line ~ /^Client .* disconnected[,:] not authori[sz]ed/ { refused($3, "login", 1) }
+line ~ /^Client .* disconnected( due to|:) oversize packet/ { refused($3, "too_large", 1) }
+line ~ /^Client .* disconnected( due to|:) (malformed packet|protocol error)/ { refused($3, "malformed", 1) }
 waiting && at - told_at >= 10 { told(); told_at = at }
 line ~ /^(Received|Sending|Denied|No will|Will message|\t)/ { next }
 NF == 4 && $3 ~ /^[0-2]$/ { next }

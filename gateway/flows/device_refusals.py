@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.flows.outcome import Situation
 from gateway.flows.saving import OutcomeWriter
 from gateway.runtime.logs import logger
+from gateway.store import tables as t
 from gateway.wiring import Parts
 
 _log = logger(__name__)
@@ -22,6 +24,29 @@ _TOLD_EVERY: Final = timedelta(minutes=1)
 _WAITING_MAX: Final = 10_000
 # What a device has kept for hours comes faster than its allowance, too, and is no fault of its.
 _FLOOD_MIN: Final = 3_000
+
+
+class ToldLast(NamedTuple):
+    """What a device was refused in the last minute in which it was refused anything. `what`: each with how often."""
+
+    what: tuple[tuple[str, int], ...]
+    since: datetime
+    open: bool
+
+
+def told_last(connection: Connection, site: str, device: str) -> ToldLast | None:
+    """Of one device; None where nothing was ever refused."""
+    item = t.ExceptionItem
+    row = connection.execute(
+        select(item.detail, item.opened_at, item.state).where(
+            item.site_id == site, item.kind == KIND, item.subject == device
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    said = (one.rpartition(" ") for one in row.detail.split(", "))
+    what = tuple((name, int(times)) for name, _, times in said if times.isdecimal())
+    return ToldLast(what, row.opened_at, row.state == "open")
 
 
 class Refusals:

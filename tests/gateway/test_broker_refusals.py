@@ -27,6 +27,7 @@ LOG = """\
 104: \ta/b
 104: Sending UNSUBACK to x.d1
 105: Client x.d2 disconnected due to oversize packet.
+106: Client x.d2 [127.0.0.1:6] disconnected: malformed packet.
 111: Received PINGREQ from x.d1
 112: Denied PUBLISH from "a" (d0, q1, r0, m3, 'x', ... (1 bytes))
 122: Received PINGREQ from x.d1
@@ -41,12 +42,14 @@ def test_the_log_is_passed_on_without_its_debug_lines_and_what_was_refused_is_to
         "100: New connection from 127.0.0.1:5 on port 8883.",
         "100: Client <unknown> disconnected, not authorised.",
         "105: Client x.d2 disconnected due to oversize packet.",
+        "106: Client x.d2 [127.0.0.1:6] disconnected: malformed packet.",
     ]
     assert sorted(told.read_text().splitlines()) == [
         "- login 1",
         "- publish 1",
         "x.d1 publish 2",
         "x.d1 subscribe 1",
+        "x.d2 malformed 1",
         "x.d2 too_large 1",
     ]
 

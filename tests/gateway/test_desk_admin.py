@@ -12,6 +12,7 @@ from gateway.console.words_admin import ADMIN
 from gateway.flows import audit_trail, users, users_admin
 from gateway.flows.charges_books import By
 from gateway.flows.credentials import DeviceCredentials
+from gateway.flows.device_refusals import Refusals
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import Invalid, NotForRole, NotFound
 from gateway.flows.settings_shown import shown
@@ -139,6 +140,19 @@ class TestDevices:
         assert not known.verify("xinyi.d1", DEVICE_PASSWORD)
         assert post(mao, "/admin/devices/xinyi.d1/revocation", page, reason="被盗").status_code == 303
         assert not known.verify("xinyi.d1", made_in(answer.text))
+
+    def test_what_it_was_refused_stands_on_its_page(self, house: House) -> None:
+        mao, where = signed_in(house, "mao"), "/admin/devices/xinyi.d1"
+        assert "越权发布" not in mao.get(where).text
+        refusals = Refusals(house.parts)
+        for what, times in (("publish", 3), ("too_large", 1), ("rockets", 2)):
+            refusals.count("xinyi.d1", what, times)
+        refusals.count("xinyi.d2", "login")
+        refusals.tell()
+        page = mao.get(where).text
+        assert "越权发布 3 次 · rockets 2 次 · 报文过大 1 次" in page
+        assert "登录失败" not in page
+        assert "published elsewhere 3 times" in mao.get(f"{where}?lang=en").text
 
     def test_over_http_only_a_manager_and_only_of_their_sites(self, house: House) -> None:
         where = "/api/v1/devices/archive.d1/credentials"

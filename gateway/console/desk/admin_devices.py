@@ -16,6 +16,7 @@ from gateway.api.live import in_zone
 from gateway.api.passes import by
 from gateway.console.desk import door
 from gateway.flows import device_access, reading
+from gateway.flows.device_refusals import ToldLast, told_last
 from gateway.flows.refusals import NotFound, Refused
 
 router = APIRouter(include_in_schema=False)
@@ -134,7 +135,7 @@ def _one(request: Request, context: Context, staff: Staff, device_id: str) -> Re
     site, _, _ = device_id.partition(".")
     try:
         staff.own(site)
-        found, lanes = _read(context, site, device_id)
+        found, lanes, refused = _read(context, site, device_id)
         if found is None:
             raise NotFound("there is no such device, or not for you")
     except Refused as why:
@@ -147,17 +148,22 @@ def _one(request: Request, context: Context, staff: Staff, device_id: str) -> Re
         here="admin.devices",
         device=in_zone(found, zone),
         lanes=in_zone(lanes, zone),
+        refused=in_zone([refused._asdict()], zone)[0] if refused is not None else None,
         external=not context.parts.settings.broker.embedded,
     )
 
 
-def _read(context: Context, site: str, device_id: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The device and its lanes."""
+def _read(
+    context: Context, site: str, device_id: str
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]], ToldLast | None]:
+    """The device, its lanes, and what it was refused."""
     with context.parts.store.reading() as connection:
         now, here = context.parts.clock.now(), frozenset({site})
         found = reading.devices(connection, here, _ALL, now, disabled=True)
         lanes = reading.lanes(connection, here, _ALL, now, disabled=True)
+        refused = told_last(connection, site, device_id.partition(".")[2])
     return (
         next((one for one in found if one["id"] == device_id), None),
         [one for one in lanes if one["device"] == device_id],
+        refused,
     )
