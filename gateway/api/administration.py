@@ -155,6 +155,9 @@ def trail(
     action: Annotated[
         str | None, Query(max_length=60, description="its name, or the beginning of it and `*`: `registry.*`")
     ] = None,
+    subject: Annotated[
+        str | None, Query(max_length=200, description="what it was done to, or the beginning of that and `*`")
+    ] = None,
     since: Annotated[str | None, Query(alias="from", max_length=40)] = None,
     until: Annotated[str | None, Query(alias="to", max_length=40)] = None,
 ) -> Response:
@@ -164,6 +167,7 @@ def trail(
         site=site,
         operator=operator or None,
         action=action or None,
+        subject=subject or None,
         since=instant("from", since, zone),
         until=instant("to", until, zone, end=True),
     )

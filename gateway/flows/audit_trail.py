@@ -21,10 +21,13 @@ _SEALED_BEGINS: Final = ("pass.",)
 
 
 class TrailFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines. `action`: its name, or the beginning of it and `*`: `registry.*`; `since` and `until` bound the instant, `until` is outside."""
+    """Which lines. `action`, and `subject`, what it was done to: its name, or the beginning of it and `*`: `registry.*`; `since` and `until` bound
+    the instant, `until` is outside.
+    """
 
     operator: str | None = None
     action: str | None = None
+    subject: str | None = None
     site: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -40,11 +43,11 @@ def search(
     if wanted.operator is not None:
         conditions.append(_LINE.operator == wanted.operator)
     if wanted.action is not None:
-        family = wanted.action.endswith("*")
-        begins = _LINE.action.startswith(wanted.action[:-1], autoescape=True)
-        conditions.append(begins if family else _LINE.action == wanted.action)
-        if not truly:
-            conditions.append(not_(_sealed_lines()))
+        conditions.append(_named(_LINE.action, wanted.action))
+    if wanted.subject is not None:
+        conditions.append(_named(_LINE.subject, wanted.subject))
+    if (wanted.action is not None or wanted.subject is not None) and not truly:
+        conditions.append(not_(_sealed_lines()))
     if wanted.since is not None:
         conditions.append(_LINE.at >= wanted.since)
     if wanted.until is not None:
@@ -57,6 +60,10 @@ def search(
         select(*_LINE).where(*conditions).order_by(_LINE.at.desc(), _LINE.id.desc()).limit(page.limit + 1)
     )
     return [((row.at, str(row.id)), _document(row, truly)) for row in rows]
+
+
+def _named(column: ColumnElement[str], asked: str) -> ColumnElement[bool]:
+    return column.startswith(asked[:-1], autoescape=True) if asked.endswith("*") else column == asked
 
 
 def _sealed_lines() -> ColumnElement[bool]:

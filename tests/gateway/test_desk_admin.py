@@ -182,6 +182,10 @@ class TestTrail:
         assert (seen, cursor) == (["n4", "n3", "n2", "n1", "n0"], None)
         assert ann.get("/api/v1/audit", operator="zhou", action="lane").json()["items"] == []
         assert "n4" in signed_in(house, "ann").get("/admin/audit?operator=zhou").text
+        for subject, found in (("n3", ["n3"]), ("n*", ["n4", "n3", "n2", "n1", "n0"]), ("n", [])):
+            lines = ann.get("/api/v1/audit", subject=subject, action="lane.*").json()["items"]
+            assert [one["subject"] for one in lines] == found
+        assert "n4" not in signed_in(house, "ann").get("/admin/audit?subject=n3").text
         assert ann.get("/api/v1/audit", cursor="WzEsInoiXQ").status_code == 422
 
     def test_what_is_for_registrar_and_finance_is_neither_shown_nor_found(self, house: House) -> None:
@@ -197,6 +201,8 @@ class TestTrail:
                 for action in ("registry.*", "registry.import certificates", "pass.sell"):
                     narrow = audit_trail.TrailFilter(operator="reg", action=action)
                     assert bool(audit_trail.search(connection, None, narrow, page, truly=truly)) is truly
+                about = audit_trail.TrailFilter(subject="101")
+                assert bool(audit_trail.search(connection, None, about, page, truly=truly)) is truly
 
     def test_who_has_one_site_sees_no_other_and_nothing_of_the_street(self, house: House) -> None:
         self.line(house.parts, site_id="archive", subject="elsewhere")

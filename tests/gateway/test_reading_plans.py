@@ -45,6 +45,9 @@ ASKED: dict[str, Callable[[Connection], Any]] = {
     "what one person did": lambda c: audit_trail.search(
         c, None, audit_trail.TrailFilter(operator="kim"), PAGE, truly=False
     ),
+    "what became of one account": lambda c: audit_trail.search(
+        c, None, audit_trail.TrailFilter(subject="kim"), PAGE, truly=False
+    ),
     "who passed a small gate": lambda c: doors_reading.passages(c, frozenset({"xinyi"}), PAGE),
     "vehicles that stand": lambda c: zombies.listed(c, frozenset({"xinyi"}), PAGE, state="open", now=MORNING),
 }
@@ -64,6 +67,8 @@ def test_a_page_reads_its_own_rows(parts: Parts, name: str) -> None:
         assert "USING INDEX ix_stay_vehicle (site_id=? AND plate=?" in found, found
     if "did" in name:
         assert "ix_audit_entry_operator (operator=? AND at<?)" in found, found
+    if "became" in name:
+        assert "ix_audit_entry_subject (subject=? AND at<?)" in found, found
 
 
 def test_who_has_no_site_sees_no_stay(parts: Parts) -> None:

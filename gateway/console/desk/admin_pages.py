@@ -65,6 +65,7 @@ def trail(
     *,
     operator: Text = "",
     action: Text = "",
+    subject: Annotated[str, Query(max_length=200)] = "",
     site: Text = "",
     since: Annotated[str, Query(alias="from", max_length=40)] = "",
     until: Annotated[str, Query(alias="to", max_length=40)] = "",
@@ -79,6 +80,7 @@ def trail(
             site=site or None,
             operator=operator.strip() or None,
             action=action.strip() or None,
+            subject=subject.strip() or None,
             since=instant("from", since, zone),
             until=instant("to", until, zone, end=True),
         )
@@ -87,7 +89,7 @@ def trail(
         return door.refused(request, staff, why, "/admin/audit")
     with context.parts.store.reading() as connection:
         sites = reading.sites(connection, staff.sites, _SITES, disabled=True)
-    asked = {"operator": operator, "action": action, "site": site, "from": since, "to": until}
+    asked = {"operator": operator, "action": action, "subject": subject, "site": site, "from": since, "to": until}
     return door.page(
         request,
         staff,

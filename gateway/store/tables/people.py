@@ -64,7 +64,7 @@ class AuditEntry(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     __table_args__ = (
         Index(None, "at"),
-        *(Index(f"ix_audit_entry_{one}", one, "at", "id") for one in ("site_id", "operator", "action")),
+        *(Index(f"ix_audit_entry_{one}", one, "at", "id") for one in ("site_id", "operator", "action", "subject")),
     )
 
 
