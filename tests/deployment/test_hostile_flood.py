@@ -150,4 +150,6 @@ def test_a_flood_is_shut_out_at_the_broker_and_other_gates_go_on(running: Runnin
     assert 0 < shed <= sent
     assert caught.lost == flooded.lost == 0
     eventually(lambda: running.metric("parkgate_queue_depth") == 0, "nothing waits any more", 60)
+    # They came back without being let in, and the broker has said so.
+    eventually(lambda: running.metric("parkgate_device_refused_total", 'what="login"') > 0, "it is counted", 30)
     Reads(gate, "in-1", 1)
