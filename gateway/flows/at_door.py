@@ -19,6 +19,8 @@ from gateway.runtime.ids import derive
 from gateway.store.facts import EventKey, FactLoader, Facts
 from gateway.store.records import DoorPassed, Estate, EventRecord, LaneFacts
 
+_BUTTON = "door"
+
 
 def at_doors(estate: Estate, events: Sequence[EventIn]) -> list[EventIn]:
     """Those of small gates."""
@@ -44,8 +46,19 @@ def ask(loader: FactLoader, facts: Facts, estate: Estate, events: Sequence[Event
         facts.tries = loader.tries({(one.site, one.event.lane) for one in found}, now - doors.DAY)
 
 
-def decide_door(batch: Batch, read: EventRecord, lane: LaneFacts, credential: str | None) -> None:
-    """Decide, put on record, and order what is still fresh. `credential` is sealed."""
+def by_its_button(batch: Batch, read: EventRecord) -> bool:
+    """Whether it was a small gate that was opened by its button: whoever leaves presses it, and nobody has to look at that."""
+    if not batch.estate.lanes[read.site, read.lane].door:
+        return False
+    read.reason = _BUTTON
+    return True
+
+
+def decide_door(batch: Batch, read: EventRecord, credential: str | None) -> None:
+    """Decide, put on record, and order what is still fresh; nothing where it is no small gate. `credential` is sealed."""
+    lane = batch.estate.lanes[read.site, read.lane]
+    if not lane.door:
+        return
     member = _member(batch, lane, credential)
     tries = batch.facts.tries[read.site, read.lane]
     expires_at = decide.expiry(batch.now, read.at)

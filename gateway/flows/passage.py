@@ -18,7 +18,7 @@ from controllers.unlicensed import is_unlicensed
 from gateway.flows import corrected as corrected_passages
 from gateway.flows import unlicensed
 from gateway.flows.answer import plan
-from gateway.flows.at_door import decide_door
+from gateway.flows.at_door import by_its_button, decide_door
 from gateway.flows.batch import Batch
 from gateway.flows.gather import MARK_AFTER_READ_MAX, corrected
 from gateway.flows.inbound import FORGOTTEN, EventIn, Inbound, Rejected, ResultIn, StatusIn, digest
@@ -79,13 +79,12 @@ class Corridor:
             case Kind.PASSED | Kind.REVERSED:
                 self._mark(record)
             case Kind.OPENED_BY_HAND:
-                self._situation("opened_by_hand", record, record.event)
+                if not by_its_button(self.batch, record):
+                    self._situation("opened_by_hand", record, record.event)
             case Kind.ALARM:
                 self._situation("alarm", record, record.event)
             case Kind.DOOR:
-                lane = self.batch.estate.lanes[record.site, record.lane]
-                if lane.door:
-                    decide_door(self.batch, record, lane, message.event.credential)
+                decide_door(self.batch, record, message.event.credential)
 
     def _repeat(self, message: EventIn, *, same: bool) -> None:
         """A repeat changes nothing and is receipted again; the same id with other content: the first stands."""

@@ -96,7 +96,10 @@ def passages(connection: Connection, site: str, start: datetime, end: datetime) 
 
 
 def openings(connection: Connection, site: str, start: datetime, end: datetime) -> Openings:
-    """How often the barriers of a site rose in [start, end). Reasons as on the wire: a true reason is nobody's business."""
+    """How often the barriers of a site rose in [start, end). Reasons as on the wire: a true reason is nobody's business.
+
+    Small gates are no barriers: neither what opened one for whoever showed something counts, nor its button.
+    """
     commanded = connection.execute(
         select(_COMMAND.reason, func.count())
         .where(
@@ -105,6 +108,7 @@ def openings(connection: Connection, site: str, start: datetime, end: datetime) 
             _COMMAND.planned_at < end,
             _COMMAND.action.in_(["open", "hold_open"]),
             _COMMAND.state == "done",
+            _COMMAND.true_reason.not_like("door\\_%", escape="\\"),
         )
         .group_by(_COMMAND.reason)
     )
@@ -121,7 +125,7 @@ def openings(connection: Connection, site: str, start: datetime, end: datetime) 
             _EVENT.lane_id.in_(lanes),
             _EVENT.at >= start,
             _EVENT.at < end,
-            or_(_EVENT.opening.is_not(None), _EVENT.kind == "opened_by_hand"),
+            or_(_EVENT.opening.is_not(None), and_(_EVENT.kind == "opened_by_hand", _EVENT.reason.is_(None))),
         )
         .distinct()
         .subquery()

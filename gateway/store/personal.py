@@ -153,6 +153,8 @@ PERSONAL: dict[str, dict[str, Kind]] = {
         "image": Kind.PLATE,
         # It is a hash of what the event said, and there are few plates to try.
         "digest": Kind.PLATE,
+        # Of events from before revision 0025, which empties it.
+        "credential_digest": Kind.DOOR,
     },
     "presence": {"plate": Kind.PLATE},
     "quarantine": {"topic": Kind.PAYLOAD, "payload": Kind.PAYLOAD, "detail": Kind.PAYLOAD, "digest": Kind.PAYLOAD},

@@ -20,7 +20,11 @@ from gateway.flows.doors import CardTaken, Change, Kept, NewMember
 from gateway.flows.inbound import EventIn
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.reports import hands
+from gateway.flows.reports.asking import Period
+from gateway.flows.verify import verify
 from gateway.flows.verify_scope import Look, Scope
+from gateway.store import books
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.barrier import Cause
@@ -376,3 +380,25 @@ def test_verify_sees_what_was_changed(street: Doors, change: dict[str, Any], why
         connection.execute(t.DoorPassage.__table__.update().values(**change))
         connection.commit()
     assert street.holds() == [why]
+
+
+def test_a_door_is_no_barrier_in_queue_close_and_reports(street: Doors) -> None:
+    """Whoever leaves presses the button: nobody has to look at it, and no figure of barriers counts doors."""
+    street.joins()
+    street.passes("in-1", "浙A12345", "08:00")
+    street.passes("out-1", "浙A12345", "08:20")
+    opened = street.shows(CARD)
+    assert opened is not None
+    street.deliver(street.result(opened))
+    for number in range(3):
+        street.deliver(street.mark("garden-out-2", Kind.OPENED_BY_HAND, local(f"09:0{number}"), None))
+    assert street._all(select(t.ExceptionItem.__table__)) == []
+    start, end = local("00:00"), local("2026-03-03 00:00")
+    with street.parts.store.reading() as connection:
+        rose = books.openings(connection, "xinyi", start, end)
+        assert "resident" not in rose.commanded
+        assert rose.by_device == {}
+        assert hands.openings(connection, None, Period(start.date(), start.date(), street.parts.settings.zone)) == []
+    report = verify(street.parts)
+    assert report.ok, report.first_failure
+    assert report.checked["doors"] == 1

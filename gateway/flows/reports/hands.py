@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, literal_column, select
+from sqlalchemy import Connection, and_, func, literal_column, or_, select
 
 from gateway.flows.reading import Sites
 from gateway.flows.reports.asking import Period, sites_of
@@ -56,6 +56,8 @@ def openings(connection: Connection, allowed: Sites, asked: Period) -> list[dict
             _EVENT.at < asked.end,
             # In the words of the index of those few.
             literal_column(BY_HAND),
+            # Whoever leaves by a small gate presses its button.
+            or_(_EVENT.kind != "opened_by_hand", _EVENT.reason.is_(None)),
         )
         .group_by(_EVENT.site_id, _EVENT.lane_id)
     )

@@ -25,7 +25,7 @@ class PlateEventRow(Base):
     completes. `decision` is `open`, `refuse` or `failed` (the barrier did not obey); null where nothing was decided.
     `completed`: a passage or its end without one is on record, so nobody waits for it any more. `went`: on a lane without a
     passage sensor, the barrier reported that it opened. `certainties`: of each character of `plate_raw` in percent, a byte each; null where the
-    device does not say.
+    device does not say. `credential_digest`: null since revision 0025; a copy of an earlier one is restored with it, and emptied.
     """
 
     __tablename__ = "plate_event"
@@ -45,6 +45,7 @@ class PlateEventRow(Base):
     for_event: Mapped[str | None] = mapped_column(String(300))
     opening: Mapped[str | None] = mapped_column(String(12))
     image: Mapped[str | None] = mapped_column(String(300))
+    credential_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     buffered: Mapped[bool]
     digest: Mapped[bytes] = mapped_column(LargeBinary(16))
     decision: Mapped[str | None] = mapped_column(String(8))

@@ -22,8 +22,8 @@ UNKNOWN = sa.text("unknown")
 def upgrade() -> None:
     op.add_column("gate", sa.Column("hours", Json, nullable=True))
     # They were hashed without a key: a code can be found by trying, and so it can by the event's own digest.
-    op.drop_column("plate_event", "credential_digest")
-    op.execute(sa.text("UPDATE plate_event SET digest = :gone WHERE kind = 'door'").bindparams(gone=bytes(16)))
+    gone = "UPDATE plate_event SET credential_digest = NULL, digest = :gone WHERE credential_digest IS NOT NULL"
+    op.execute(sa.text(gone).bindparams(gone=bytes(16)))
     op.create_table(
         "door_member",
         sa.Column("site_id", sa.String(length=40), nullable=False),
@@ -83,5 +83,4 @@ def _passages() -> None:
 def downgrade() -> None:
     for table in ("door_passage", "door_credential", "door_member"):
         op.drop_table(table)
-    op.add_column("plate_event", sa.Column("credential_digest", sa.LargeBinary(length=32), nullable=True))
     op.drop_column("gate", "hours")
