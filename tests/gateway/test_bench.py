@@ -349,3 +349,6 @@ def test_the_console_is_measured_page_by_page(room: Path) -> None:
     if not found["paint_left_out"]:
         assert [(one["page"], one["cache"]) for one in found["paint"]][-2:] == [("board", "cold"), ("board", "warm")]
         assert all(one["p50_ms"] > one["response_ms"] > 0 for one in found["paint"])
+        assert [one["layout"] for one in found["live"]] == ["cards", "map", "list"]
+        # How soon is the machine's affair; that nothing moves is not.
+        assert all(one["seen"] > 0 and one["layout_shift"] == 0 for one in found["live"])

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from gateway.api import access
 from gateway.api.app import create_app
 from gateway.api.sessions import COOKIE, Tokens
-from gateway.cli.bench import paint
+from gateway.cli.bench import live, paint
 from gateway.cli.bench.fill import fill
 from gateway.cli.bench.fill import rows as rows_in
 from gateway.cli.bench.growth import visit
@@ -61,13 +61,13 @@ def console(*, stays: int | None, database: str, defer: bool, folder: Any, quick
     """
     databases_at_hand(database)
     with measuring(folder) as made:
-        found = _measure(made, database, stays or (_QUICK_STAYS if quick else _STAYS))
+        found = _measure(made, database, stays or (_QUICK_STAYS if quick else _STAYS), quick=quick)
     if not defer:
         click.echo(json.dumps(found) if as_json else text(found))
     return found
 
 
-def _measure(made: Databases, database: str, stays: int) -> dict[str, Any]:
+def _measure(made: Databases, database: str, stays: int, *, quick: bool) -> dict[str, Any]:
     values = settings_for(made.make(database))
     parts, _ = furnish(settings_of(values), _LAYOUT)
     try:
@@ -86,7 +86,9 @@ def _measure(made: Databases, database: str, stays: int) -> dict[str, Any]:
             users.add(parts, role, role, [], operator="bench")
         pages = [_timed(parts, name, where, role) for name, where, role in _asked(parts)]
         why = paint.absent()
-        painted = [] if why else paint.measure(values, _token(parts, "console"), made.folder)
+        token = _token(parts, "console")
+        painted = [] if why else paint.measure(values, token, made.folder)
+        watched = [] if why else live.measure(parts, _LAYOUT, values, token, made.folder, quick=quick)
         rows = sum(rows_in(parts).values())
         return {
             "database": database,
@@ -94,6 +96,7 @@ def _measure(made: Databases, database: str, stays: int) -> dict[str, Any]:
             "rows": rows,
             "pages": pages,
             "paint": painted,
+            "live": watched,
             "paint_left_out": why,
         }
     finally:
@@ -224,4 +227,5 @@ def text(found: dict[str, Any]) -> str:
     ]
     said = f"{found['database']}, {found['stays']:,} stays, {found['rows']:,} rows"
     painted = paint.text(found["paint"]) if found["paint"] else f"first paint left out: {found['paint_left_out']}"
-    return "\n".join([said, "", table(heads, rows), "", painted])
+    watched = ["", live.text(found["live"])] if found["live"] else []
+    return "\n".join([said, "", table(heads, rows), "", painted, *watched])

@@ -250,7 +250,8 @@ class Gateway(Server):
 
     def __init__(self, role: str, folder: Path, settings: Mapping[str, str], *, name: str) -> None:
         super().__init__(name, parkgate(role), folder, environment=environment(settings))
-        self.wait_until(lambda: "parkgate: serving" in self.said())
+        ready = ("parkgate: serving", "parkgate web: http")
+        self.wait_until(lambda: any(words in self.said() for words in ready))
         if "not connected to the broker yet" in self.said():
             self.close()
             raise DidNotStart(f"{name} does not reach its broker")
