@@ -15,7 +15,7 @@ from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
 from gateway.console.desk import door
-from gateway.flows import device_access, reading
+from gateway.flows import device_abilities, device_access, reading
 from gateway.flows.device_refusals import ToldLast, told_last
 from gateway.flows.refusals import NotFound, Refused
 
@@ -149,6 +149,7 @@ def _one(request: Request, context: Context, staff: Staff, device_id: str) -> Re
         device=in_zone(found, zone),
         lanes=in_zone(lanes, zone),
         refused=in_zone([refused._asdict()], zone)[0] if refused is not None else None,
+        abilities=_abilities(context, found),
         external=not context.parts.settings.broker.embedded,
     )
 
@@ -167,3 +168,9 @@ def _read(
         [one for one in lanes if one["device"] == device_id],
         refused,
     )
+
+
+def _abilities(context: Context, found: dict[str, Any]) -> device_abilities.Abilities | None:
+    zone = context.parts.settings.zone
+    with context.parts.store.reading() as connection:
+        return device_abilities.of(connection, found["site"], found["device"], found["vendor"], zone)
