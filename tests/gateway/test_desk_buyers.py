@@ -101,6 +101,7 @@ def test_codes_are_brought_and_those_that_fit_nothing_are_decided(street: Counte
     page = content_of(cashier.get(OFFLINE))
     for words in ("00000001", "已对上", "需人工处理", "无法识别的券码", "不是本小区的券码"):
         assert words in page, words
+    assert f'<a href="{OFFLINE}/xinyi/' in cashier.get("/queue").text
     assert page.count("<tr>") == 3, "a head, the voucher once, and what is none"
     # One for which no stay is found waits; it is held, and goes back to its holder.
     waits = bring(street.vouchers, second, at="10:00")

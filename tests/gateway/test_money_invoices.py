@@ -113,6 +113,7 @@ def test_what_was_refused_is_sent_again_once_it_is_put_right(counter: Counter) -
     where = f"{WHERE}/{made.id}"
     page = content_of(person.get(where))
     assert "未能开具" in page
+    assert f'href="{where}"' in person.get("/queue").text
     assert "未成功的原因" in page
     estate.apply(counter.parts, site_file())
     new = one_of(sends(person, f"{where}/again", where))
