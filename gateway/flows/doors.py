@@ -284,6 +284,6 @@ def _name(text: str) -> str:
 
 def _end(valid_to: datetime, now: datetime) -> datetime:
     """Raises `Invalid`."""
-    if valid_to > now + VALID_FOR_MAX:
-        raise Invalid("valid_to: at most two years ahead; whoever still lives here then is entered again")
+    if abs(valid_to - now) > VALID_FOR_MAX:
+        raise Invalid("valid_to: at most two years from now; whoever still lives here then is entered again")
     return valid_to
