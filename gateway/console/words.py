@@ -332,7 +332,22 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES)
+_AREAS: Final = (
+    REFUSED,
+    FRAME,
+    ACCOUNT,
+    DESK,
+    DRIVER,
+    MONEY,
+    OPEN,
+    REPORTS,
+    ADMIN,
+    REGISTERS,
+    VOUCHERS,
+    PASSES,
+    DOORS,
+    ABILITIES,
+)
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }
