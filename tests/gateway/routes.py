@@ -185,9 +185,14 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 
 
-# What only more than a street's first morning has: a closed day, a command given by hand, an account at a channel.
+# What only more than a street's first morning has: a closed day, a month that was charged, a command given by hand, an account at a channel.
 NOTHING_BEHIND = frozenset(
-    {("GET", "/exports"), ("GET", "/lanes/{lane_id}/commands/{command_id}"), ("POST", "/statements/fetch")}
+    {
+        ("GET", "/charges/{charge_id}"),
+        ("GET", "/exports"),
+        ("GET", "/lanes/{lane_id}/commands/{command_id}"),
+        ("POST", "/statements/fetch"),
+    }
 )
 
 # Rules are public and name every benefit that there is, settings every kind of data that is kept; whose it is they do not.
