@@ -38,7 +38,6 @@ async def next_of(stream: AsyncIterator[bytes], event: str) -> dict[str, Any]:
             return document
 
 
-@ON_ONE
 def test_a_viewer_gets_the_board_and_then_what_changes(parts: Parts) -> None:
     house = a_house(parts)
 
