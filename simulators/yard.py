@@ -14,6 +14,7 @@ from controllers.events import BarrierState
 from simulators.clock import Clock, monotonic
 from simulators.devices.dialect import Dialect, Wire, receipted
 from simulators.devices.http_camera import AskedCamera, Push
+from simulators.devices.http_dahua import Dahua
 from simulators.devices.http_link import HttpLink, Reach, camera_of, speaks_http
 from simulators.devices.mqtt_frigate import FrigateDialect
 from simulators.devices.naming import Names
@@ -157,8 +158,10 @@ class Yard:
         self.transport.close()
 
     def present(self) -> list[Key]:
-        """Who says by itself that it is there; a camera of Frigate's says what it reads, and nothing else."""
-        return [key for key in self.gates if not isinstance(self.dialects.get(key), FrigateDialect)]
+        """Who says by itself that it is there. A camera of Frigate's says what it reads, and nothing else; Dahua's is known to be there by a clock that is looked at once a minute."""
+        silent = {key for key, one in self.dialects.items() if isinstance(one, FrigateDialect)}
+        silent |= {key for key, link in self.links.items() if isinstance(link.camera, Dahua)}
+        return [key for key in self.gates if key not in silent]
 
     def keep_time(self) -> None:
         """From now on the clock moves by leaps: who asks a device what it shows would hear of another instant."""
