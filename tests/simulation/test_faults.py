@@ -121,10 +121,12 @@ def test_the_command_counts_what_it_did() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-def test_who_is_interrupted_is_told_what_is_done(signal: str) -> None:
+@pytest.mark.parametrize(("signal", "ignored"), [("SIGINT", "SIGUSR1"), ("SIGTERM", "SIGINT")])
+def test_who_is_interrupted_is_told_what_is_done(signal: str, ignored: str) -> None:
+    """A shell starts what is to run behind it with SIGINT ignored."""
     program = (
         "import os, signal\n"
+        f"signal.signal(signal.{ignored}, signal.SIG_IGN)\n"
         "from gateway.cli.main import main\n"
         "from gateway.cli.simulate.faults import many\n"
         "def interrupted(seeds, *given):\n"

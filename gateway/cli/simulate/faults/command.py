@@ -74,7 +74,7 @@ def faults(seeds: int, first: int, jobs: int, trace: bool, as_json: bool, **give
     began = time.monotonic()
     tally = many.Tally()
     found = many.results(range(first, first + seeds), set_to, min(jobs, seeds))
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     stopped = False
     try:
         with click.progressbar(
