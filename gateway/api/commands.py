@@ -134,14 +134,14 @@ def list_emergencies(
 @router.post("/emergencies", status_code=201, responses={201: {"model": Emergencies}})
 def declare(staff: Asking, context: With, asked: EmergencyAsked) -> Response:
     """应急放行: every barrier of a site, or of the street, opens and stays open until it is ended."""
-    found = emergencies.declare(context.parts, _sites(staff, context, asked.site), asked.reason, by(staff))
+    found = emergencies.declare(context.parts, sites_meant(staff, context, asked.site), asked.reason, by(staff))
     return json(context.parts, {"items": [plain(one) for one in found]}, 201)
 
 
 @router.post("/emergencies/end", responses={200: {"model": Emergencies}})
 def end(staff: Asking, context: With, asked: EmergencyAsked) -> Response:
     """It is over. Barriers without a loop are lowered by a person on the spot: they come into the queue."""
-    found = emergencies.end(context.parts, _sites(staff, context, asked.site), asked.reason, by(staff))
+    found = emergencies.end(context.parts, sites_meant(staff, context, asked.site), asked.reason, by(staff))
     return json(context.parts, {"items": [plain(one) for one in found]})
 
 
@@ -154,7 +154,7 @@ def own(staff: Staff, context: Context, lane_id: str) -> None:
                 raise NotFound("there is no such lane, or not for you")
 
 
-def _sites(staff: Staff, context: With, site: str | None) -> list[str]:
+def sites_meant(staff: Staff, context: Context, site: str | None) -> list[str]:
     """The sites in service that are meant, all of them the asker's. Raises `NotFound`."""
     if site is not None:
         staff.own(site)

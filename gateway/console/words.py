@@ -10,6 +10,7 @@ from gateway.console.words_admin import ADMIN
 from gateway.console.words_desk import DESK
 from gateway.console.words_doors import DOORS
 from gateway.console.words_driver import DRIVER
+from gateway.console.words_emergencies import EMERGENCIES
 from gateway.console.words_exceptions import EXCEPTION_WORDS
 from gateway.console.words_frame import FRAME
 from gateway.console.words_money import MONEY
@@ -332,7 +333,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES)  # fmt: skip
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, EMERGENCIES)  # fmt: skip
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

@@ -52,3 +52,10 @@ class AlreadyDeclared(Refused):
 
     status = 409
     slug = "already-declared"
+
+
+class OtherLanes(Refused):
+    """What would open is not what was shown: look at it again."""
+
+    status = 409
+    slug = "other-lanes"

@@ -16,7 +16,7 @@ from gateway.api.problems import NotSignedIn
 from gateway.api.sessions import same
 from gateway.console.desk import sections
 from gateway.console.rendering import render
-from gateway.flows import reading
+from gateway.flows import emergencies, reading
 from gateway.flows.refusals import Refused
 
 
@@ -49,7 +49,8 @@ def page(
 ) -> Response:
     """A working page. `here` is its name in `sections`, or that of the page to which it belongs.
 
-    Templates have `may(method, path)`, `site_name(id)`, and `said`: what `back_to(…, said=…)` has to say of the form before.
+    Templates have `may(method, path)`, `site_name(id)`, `alarms` (sites of the reader where an emergency stands, and since when), and `said`:
+    what `back_to(…, said=…)` has to say of the form before.
     """
 
     def this_may(method: str, path: str) -> bool:
@@ -63,9 +64,18 @@ def page(
     def site_name(site: str) -> str:
         return names().get(site, site)
 
+    parts = request.app.state.context.parts
+    with parts.store.reading() as connection:
+        alarms = emergencies.declared(connection, staff.sites)
     said = request.query_params.get("said", "") if request.method == "GET" else ""
-    menu = sections.menu(this_may, here)
-    shared = {"staff": staff, "menu": menu, "may": this_may, "site_name": site_name, "said": said}
+    shared = {
+        "staff": staff,
+        "menu": sections.menu(this_may, here),
+        "may": this_may,
+        "site_name": site_name,
+        "said": said,
+        "alarms": [(one.site, one.declared_at.astimezone(parts.settings.zone)) for one in alarms],
+    }
     return render(request, template, status, **shared, **values)
 
 

@@ -36,7 +36,10 @@ class Menu(NamedTuple):
 
 
 SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
-    "board": (Page("board", "/", ("GET", "/live")),),
+    "board": (
+        Page("board", "/", ("GET", "/live")),
+        Page("emergencies", "/emergencies", ("GET", "/emergencies")),
+    ),
     "queue": (Page("queue", "/queue", ("GET", "/exceptions")),),
     "stays": (Page("stays", "/stays", ("GET", "/stays")),),
     "doors": (
