@@ -66,7 +66,8 @@ class RetentionRun(BaseModel):
     finished_at: datetime
 
 
-def _asking(staff: Staff, wanted: Wanted) -> personal_data.Asking:
+def asking(staff: Staff, wanted: Wanted) -> personal_data.Asking:
+    """Who asks, as the flows take it."""
     return personal_data.Asking(
         operator=staff.name,
         origin=staff.origin,
@@ -86,7 +87,7 @@ def export(staff: Asking, context: With, wanted: Wanted) -> FileResponse:
     with making("personal-data") as folder:
         file = folder / "personal-data.zip"
         with context.reports.place():
-            made = personal_data.export(context.parts, subject, _asking(staff, wanted), file)
+            made = personal_data.export(context.parts, subject, asking(staff, wanted), file)
         name = f"personal-data-{made.id}.zip"
         own = {"Cache-Control": "no-store", "X-Request-Id": made.id}
         return handed_out(folder, file, name, "application/zip", **own)
@@ -96,14 +97,14 @@ def export(staff: Asking, context: With, wanted: Wanted) -> FileResponse:
 def propose(staff: Asking, context: With, wanted: Wanted) -> Response:
     """Propose an erasure. 409 `still-needed` while the vehicle is inside, owes, or a dispute is open, saying so."""
     subject = subject_of(wanted.plate, wanted.household)
-    return json(context.parts, _seen(staff, personal_data.propose(context.parts, subject, _asking(staff, wanted))), 201)
+    return json(context.parts, seen(staff, personal_data.propose(context.parts, subject, asking(staff, wanted))), 201)
 
 
 @router.post("/personal-data/erasures/{request_id}/approval", responses={200: {"model": PersonalDataRequest}})
 def approve(staff: Asking, context: With, request_id: RequestId) -> Response:
     """Erase, as a second member of staff. 409 `second-person-needed` for whoever proposed it."""
     done = personal_data.approve(context.parts, request_id, operator=staff.name, origin=staff.origin, sites=staff.sites)
-    return json(context.parts, _seen(staff, done))
+    return json(context.parts, seen(staff, done))
 
 
 @router.post("/personal-data/erasures/{request_id}/rejection", responses={200: {"model": PersonalDataRequest}})
@@ -112,7 +113,7 @@ def reject(staff: Asking, context: With, request_id: RequestId, why: Why) -> Res
     done = personal_data.reject(
         context.parts, request_id, operator=staff.name, origin=staff.origin, reason=why.reason, sites=staff.sites
     )
-    return json(context.parts, _seen(staff, done))
+    return json(context.parts, seen(staff, done))
 
 
 @router.get("/personal-data/requests", responses={200: {"model": ListOf[PersonalDataRequest]}})
@@ -120,11 +121,11 @@ def requests(staff: Asking, context: With, part: ByTime, *, state: Annotated[Sta
     """The register of requests, the newest first."""
     after = None if part.after is None else (part.after[0], str(part.after[1]))
     found = personal_data_requests.listed(context.parts, staff.sites, state, after, part.limit)
-    seen = [(key, _seen(staff, document)) for key, document in found]
-    return json(context.parts, page(seen, part.limit))
+    shown = [(key, seen(staff, document)) for key, document in found]
+    return json(context.parts, page(shown, part.limit))
 
 
-def _seen(staff: Staff, document: dict[str, Any]) -> dict[str, Any]:
+def seen(staff: Staff, document: dict[str, Any]) -> dict[str, Any]:
     """What was erased or handed over, by table, tells a certificate from a pass: not to a manager."""
     return document if staff.role in SEES_LOW_INCOME else {**document, "done": {}}
 

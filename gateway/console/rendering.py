@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from billing.explain import duration
 from gateway.console.words import WORDS, Language, exception_word, for_script, language, word
+from gateway.console.words_told import told
 
 LANGUAGE_COOKIE, THEME_COOKIE = "parkgate_language", "parkgate_theme"
 THEMES = ("auto", "light", "dark")
@@ -114,6 +115,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         words_of=words_of,
         word=named,
         duration=lambda minutes: duration(minutes, lang),
+        told=told if lang == "zh" else str,
         exception_word=lambda kind: exception_word(lang, kind),
         script_data=lambda: script_data(for_script(lang)),
         **values,

@@ -16,6 +16,7 @@ from gateway.console.words_frame import FRAME
 from gateway.console.words_money import MONEY
 from gateway.console.words_open import OPEN
 from gateway.console.words_passes import PASSES
+from gateway.console.words_personal import PERSONAL
 from gateway.console.words_refused import REFUSED
 from gateway.console.words_registers import REGISTERS
 from gateway.console.words_reports import REPORTS
@@ -333,7 +334,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, EMERGENCIES)  # fmt: skip
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, EMERGENCIES, PERSONAL)  # fmt: skip
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

@@ -18,7 +18,8 @@ from gateway.flows import audit
 from gateway.flows import personal_data_requests as requests
 from gateway.flows import personal_data_words as words
 from gateway.flows.personal_data_erase import Erasure, afterwards, take_out
-from gateway.flows.personal_data_holds import holds, refuse
+from gateway.flows.personal_data_gather import PICTURES, gather
+from gateway.flows.personal_data_holds import Hold, holds, refuse
 from gateway.flows.personal_data_subject import Person, Secrets, Subject, find
 from gateway.flows.refusals import Refused
 from gateway.runtime.ids import derive, random_token
@@ -57,6 +58,35 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     counts: dict[str, int]
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export would hold: (key, title, rows) of each kind that has any; and why it cannot be erased now."""
+
+    kinds: tuple[tuple[str, str, int], ...]
+    holds: tuple[Hold, ...]
+
+
+def held(parts: Parts, subject: Subject, asking: Asking) -> Held:
+    """How much is held of a subject, and nothing of what it says. Raises `NotFound`, `Invalid`.
+
+    What stands in an erasure's way tells of passes: only to who sees a low income.
+    """
+    asking, secrets = _checked(asking), Secrets(parts.settings.secret())
+    with parts.store.reading() as connection:
+        person = find(connection, subject, asking.sites, secrets)
+        found = gather(
+            connection,
+            person,
+            zone=parts.settings.zone,
+            numbers=secrets.numbers,
+            sees_low_income=asking.sees_low_income,
+        )
+        why = holds(connection, person, parts.clock.now()) if asking.sees_low_income else []
+    kinds = [(sheet.key, sheet.title, len(sheet.rows)) for sheet in found.sheets if sheet.rows]
+    if found.pictures:
+        kinds.append(("pictures", PICTURES, len(found.pictures)))
+    return Held(kinds=tuple(kinds), holds=tuple(why))
 
 
 def export(parts: Parts, subject: Subject, asking: Asking, out: Path) -> Exported:

@@ -20,7 +20,7 @@ from openpyxl.styles import Font
 from sqlalchemy import Connection
 
 from billing.exports import csv_bytes
-from gateway.flows.personal_data_gather import Gathered, Sheet, gather, jpeg
+from gateway.flows.personal_data_gather import PICTURES, Gathered, Sheet, gather, jpeg
 from gateway.flows.personal_data_subject import Person
 from gateway.flows.secrecy import CertificateNumbers
 
@@ -93,7 +93,7 @@ def _write(
             written += 1
     counts["pictures"] = written
     about_zh, about_en = _ABOUT[person.subject.about]
-    lines = [f"  {sheet.title}: {len(sheet.rows)}" for sheet in found.sheets] + [f"  图片: {written}"]
+    lines = [f"  {sheet.title}: {len(sheet.rows)}" for sheet in found.sheets] + [f"  {PICTURES}: {written}"]
     archive.writestr(
         "说明.txt",
         "\ufeff"

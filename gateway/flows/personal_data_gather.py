@@ -21,6 +21,7 @@ _ROWS_AT_A_TIME = 500
 RESIDENT = "resident"
 _ONE_WORD = frozenset({"low_income", "pass"})
 
+PICTURES = "图片"
 STAY = {
     "id": "停车记录号",
     "site_id": "小区",

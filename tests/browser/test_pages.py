@@ -66,6 +66,7 @@ def _further(console: Console) -> dict[str, tuple[str, str | None]]:
         "a buyer's month": (console.money.month, "finance"),
         "a buyer pays": (console.money.payment, "cashier"),
         "new buyer": ("/vouchers/buyers/new", "registrar"),
+        "a person asks": ("/personal-data/new", "registrar"),
         "bringing codes": ("/vouchers/redemptions/new", "cashier"),
         "a code that was brought": (console.money.late_code, "console"),
         "import": ("/registers/blocklist/import", "registrar"),

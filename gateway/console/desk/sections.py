@@ -60,6 +60,7 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("voucher_buyers", "/vouchers/buyers", ("GET", "/vouchers/buyers")),
         Page("voucher_offline", "/vouchers/redemptions", ("GET", "/vouchers/redemptions")),
         Page("soon", "/registers/soon", ("GET", "/households")),
+        Page("personal_data", "/personal-data", ("GET", "/personal-data/requests")),
     ),
     "money": (
         Page("shifts", "/money/shifts", ("GET", "/shifts")),
