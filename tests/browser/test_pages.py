@@ -41,6 +41,8 @@ def _further(console: Console) -> dict[str, tuple[str, str | None]]:
         "new member of small gates": ("/doors/members/new", "committee"),
         "hours of a small gate": ("/doors/xinyi.garden/hours", "committee"),
         "lane": ("/lanes/xinyi.out-1", "console"),
+        "code of a lane": ("/lane-codes/xinyi.in-1", "manager"),
+        "codes to print": ("/lane-codes/print?site=xinyi", "console"),
         "household": (console.entry("households", "3-502"), "registrar"),
         "certificate": (console.entry("certificates", "3-502"), "registrar"),
         "vehicle, as auditors see it": (console.entry("vehicles", "浙A12345"), "auditor"),

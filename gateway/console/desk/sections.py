@@ -39,6 +39,7 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
     "board": (
         Page("board", "/", ("GET", "/live")),
         Page("emergencies", "/emergencies", ("GET", "/emergencies")),
+        Page("lane_codes", "/lane-codes", ("GET", "/lanes/{lane_id}/code")),
     ),
     "queue": (Page("queue", "/queue", ("GET", "/exceptions")),),
     "stays": (Page("stays", "/stays", ("GET", "/stays")),),

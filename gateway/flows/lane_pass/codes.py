@@ -17,6 +17,8 @@ from sqlalchemy import insert, select, update
 
 from controllers.unlicensed import name_of
 from gateway.flows.charges_books import By, hold, reason_of
+from gateway.flows.lane_pass.refusals import Renewed
+from gateway.flows.reading import Sites, within
 from gateway.flows.refusals import NotFound
 from gateway.runtime.ids import random_token
 from gateway.store import tables as t
@@ -27,6 +29,11 @@ SCAN_FOR = timedelta(minutes=5)
 PHONE_FOR = timedelta(days=31)
 _LETTERS = 10
 _AHEAD_MAX = timedelta(seconds=5)
+_LANES = (
+    select(t.Lane.site_id, t.Lane.id, t.LaneCode.generation, t.LaneCode.rotated_at, t.LaneCode.rotated_by)
+    .outerjoin(t.LaneCode, (t.LaneCode.site_id == t.Lane.site_id) & (t.LaneCode.lane_id == t.Lane.id))
+    .where(t.Lane.enabled)
+)
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,19 +59,21 @@ def code_of(parts: Parts, lane_id: str) -> Code:
     row = _row(parts, site, lane)
     if row is None:
         raise NotFound("there is no such lane, or not for you")
-    generation = row.generation or 1
-    token = f"{lane_id}~{_signature(parts, 'lane', lane_id, str(generation))}"
-    return Code(
-        lane=lane_id,
-        url=f"{parts.settings.base_url}/lane/{token}",
-        generation=generation,
-        rotated_at=row.rotated_at,
-        rotated_by=row.rotated_by,
-    )
+    return _code(parts, row)
 
 
-def rotate(parts: Parts, lane_id: str, reason: str, by: By) -> Code:
-    """Make the printed code invalid; another has to be put up. Raises `NotFound`, `Invalid`."""
+def codes(parts: Parts, allowed: Sites) -> dict[str, Code]:
+    """The codes of all lanes in service at these sites, by `{site}.{lane}`."""
+    with parts.store.reading() as connection:
+        rows = connection.execute(_LANES.where(within(t.Lane.site_id, allowed)))
+        return {code.lane: code for code in (_code(parts, row) for row in rows)}
+
+
+def rotate(parts: Parts, lane_id: str, reason: str, by: By, seen: int | None = None) -> Code:
+    """Make the printed code invalid; another has to be put up. `seen`: the generation that is to be replaced, and no newer one.
+
+    Raises `NotFound`, `Invalid`, `Renewed`.
+    """
     words = reason_of(reason)
     site, _, lane = lane_id.partition(".")
     if _row(parts, site, lane) is None:
@@ -74,6 +83,8 @@ def rotate(parts: Parts, lane_id: str, reason: str, by: By) -> Code:
         code = t.LaneCode.__table__.c
         mine = (code.site_id == site, code.lane_id == lane)
         before = connection.execute(select(code.generation).where(*mine)).scalar()
+        if seen is not None and seen != (before or 1):
+            raise Renewed
         said = {"generation": (before or 1) + 1, "rotated_at": desk.now, "rotated_by": by.operator}
         if before is None:
             connection.execute(insert(t.LaneCode).values(site_id=site, lane_id=lane, **said))
@@ -131,13 +142,20 @@ def _lasts(parts: Parts, seconds: str, longest: timedelta) -> bool:
 
 def _row(parts: Parts, site: str, lane: str) -> Any:
     """A lane in service with its code; None if there is none."""
-    code = t.LaneCode
     with parts.store.reading() as connection:
-        return connection.execute(
-            select(t.Lane.id, code.generation, code.rotated_at, code.rotated_by)
-            .outerjoin(code, (code.site_id == t.Lane.site_id) & (code.lane_id == t.Lane.id))
-            .where(t.Lane.site_id == site, t.Lane.id == lane, t.Lane.enabled)
-        ).one_or_none()
+        return connection.execute(_LANES.where(t.Lane.site_id == site, t.Lane.id == lane)).one_or_none()
+
+
+def _code(parts: Parts, row: Any) -> Code:
+    lane_id, generation = f"{row.site_id}.{row.id}", row.generation or 1
+    token = f"{lane_id}~{_signature(parts, 'lane', lane_id, str(generation))}"
+    return Code(
+        lane=lane_id,
+        url=f"{parts.settings.base_url}/lane/{token}",
+        generation=generation,
+        rotated_at=row.rotated_at,
+        rotated_by=row.rotated_by,
+    )
 
 
 def _named(parts: Parts, site: str, lane: str, nonce: str) -> str:

@@ -1,4 +1,4 @@
-"""What is refused to whoever scans a lane's code. Every one of them opens nothing."""
+"""What is refused to whoever scans a lane's code, and to who renews it. Every one of them opens nothing."""
 
 from __future__ import annotations
 
@@ -31,3 +31,10 @@ class NoStay(Refused):
 
     status = 409
     slug = "no-stay"
+
+
+class Renewed(Refused):
+    """The code was renewed since it was shown: look at it again."""
+
+    status = 409
+    slug = "code-renewed"
