@@ -100,6 +100,13 @@ _AGREEMENTS: Final = (
 _TILL: Final = (
     ("till", "收费", "Till"),
     ("till.nothing", "现在没有应付款项。", "Nothing is due at this moment."),
+    ("till.scan", "扫码付款", "Paid by phone"),
+    ("till.scan.how", "选择渠道，出示二维码给司机扫。", "Choose the channel: the driver scans the code that is shown."),
+    ("till.until", "有效至", "until"),
+    ("till.query", "司机已付，查询结果", "The driver has paid: ask the channel"),
+    ("till.orders", "扫码订单", "Orders"),
+    ("said.till_order", "请司机扫码付款。", "Let the driver scan it."),
+    ("said.till_query", "已查询渠道，结果见下。", "The channel was asked: see below."),
     ("till.voucher", "停车券", "Vouchers"),
     ("till.code", "券码", "Code"),
     ("till.code.how", "券面上的字母和数字。", "The letters and digits on it."),

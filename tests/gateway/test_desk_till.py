@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.api import access
+from gateway.api.app import create_app
+from gateway.flows import users
+from gateway.flows.orders import records
+from gateway.flows.reading import Slice
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
+from tests.gateway.channel_house import PLATE as CALLER
+from tests.gateway.channel_house import Phones, channels
+from tests.gateway.house import PASSWORD, Client
+from tests.gateway.test_console import signed_in
 from tests.gateway.test_desk_vouchers import Counter
 from tests.gateway.test_money_pages import content_of, sends
 from tests.gateway.trade import local
@@ -18,6 +29,22 @@ pytestmark = [
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 PLATE = "浙B00001"
+
+
+class Scanned(Phones):
+    """A street with channels, and its staff at the console."""
+
+    def __init__(self, parts: Parts, provider: Any, folder: Path) -> None:
+        super().__init__(parts, provider, folder)
+        self.app = create_app(self.parts, wall=parts.clock)
+        users.add(parts, "cashier", "cashier", [], PASSWORD, operator="test")
+
+    def person(self, name: str) -> Client:
+        return signed_in(self, name)  # type: ignore[arg-type]
+
+    def orders_of(self, stay: str) -> list[records.Order]:
+        with self.parts.store.reading() as connection:
+            return [one for _, one in records.orders(connection, None, Slice(None, 10), stay=stay)]
 
 
 @pytest.fixture
@@ -92,3 +119,44 @@ def test_it_is_for_who_takes_money_at_a_gate(street: Counter) -> None:
         stay = person.get(where.removesuffix("/till"))
         assert (where in stay.text) is mine, role
     assert street.person("cashier").get("/stays/xinyi.none/till").status_code == 404
+
+
+@pytest.fixture
+def phones(parts: Parts, tmp_path: Path) -> Iterator[Scanned]:
+    with channels(parts.clock) as provider:
+        yield Scanned(parts, provider, tmp_path / "keys")
+
+
+def test_a_code_is_for_exactly_what_is_due_and_the_till_says_what_became_of_it(phones: Scanned) -> None:
+    phones.parks()
+    stay = phones.waits()
+    cashier, where = phones.person("cashier"), f"/stays/{stay}/till"
+    assert "<svg" not in content_of(cashier.get(where))
+    for _ in range(2):
+        asked = sends(cashier, f"{where}/order", where, channel="wechat")
+        assert asked.headers["location"] == f"{where}?said=till_order"
+    page = content_of(cashier.get(where))
+    assert "<svg" in page
+    assert "¥10.00" in page
+    (order,) = phones.orders_of(stay)
+    assert (order.amount_fen, order.state) == (1000, "open")
+    phones.pays(order)
+    assert sends(cashier, f"{where}/query", where, order=order.id).status_code == 303
+    page = content_of(cashier.get(where))
+    assert "现在没有应付款项" in page
+    assert "已支付" in page.split('id="orders"')[1]
+    assert "<svg" not in page
+    assert phones.stay(CALLER).paid_fen == 1000
+    phones.holds()
+
+
+def test_an_order_that_cannot_be_made_or_is_anothers_is_said(phones: Scanned) -> None:
+    phones.parks()
+    stay = phones.waits()
+    cashier, where = phones.person("cashier"), f"/stays/{stay}/till"
+    assert sends(cashier, f"{where}/order", where, channel="cash").status_code == 422
+    assert sends(cashier, f"{where}/query", where, order="none").status_code == 404
+    order = phones.orders(stay)
+    phones.passes("in-1", "浙B00009", "11:20")
+    other = f"/stays/{phones.stay('浙B00009').id}/till"
+    assert sends(cashier, f"{other}/query", other, order=order.id).status_code == 404

@@ -1,7 +1,8 @@
-"""收费: what a stay owes at this moment, taken at the counter; a voucher presented for it, or taken back."""
+"""收费: what a stay owes at this moment, taken at the counter or by a code that a phone scans; a voucher presented for it, or taken back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Request
@@ -10,10 +11,15 @@ from fastapi.responses import Response
 from gateway.api import shapes, voucher_shapes
 from gateway.api.context import Context, Staff, With
 from gateway.api.live import in_zone
+from gateway.api.orders_shapes import OrderAsked
+from gateway.api.passes import plain
 from gateway.console.desk import door, forms
 from gateway.console.desk.forms import Entered, Said
+from gateway.console.qr import qr_code
 from gateway.flows import quote, reading
 from gateway.flows.charges_books import By
+from gateway.flows.orders import looking, placing, records
+from gateway.flows.orders.refusals import NoSuchOrder
 from gateway.flows.reading import Slice, site_of
 from gateway.flows.refusals import Invalid, Refused
 from gateway.flows.vouchers import reading as vouchers
@@ -25,9 +31,13 @@ _CALLS: Final = {
     "payment": ("POST", "/stays/{stay_id}/payments"),
     "voucher": ("POST", "/stays/{stay_id}/vouchers"),
     "withdrawal": ("POST", "/stays/{stay_id}/vouchers/withdrawal"),
+    "order": ("POST", "/stays/{stay_id}/orders"),
+    "query": ("POST", "/orders/{order_id}/query"),
 }
+What = Literal["payment", "voucher", "withdrawal", "order", "query"]
 _FIELDS: Final = ("channel", "reference", "code", "serial", "reason")
 _VOUCHERS_MAX: Final = 20
+_ORDERS_MAX: Final = 10
 StayId = Annotated[str, Path(max_length=64)]
 
 
@@ -39,9 +49,7 @@ def till(request: Request, context: With, stay_id: StayId) -> Response:
 
 
 @router.post("/stays/{stay_id}/till/{what}")
-def do(
-    request: Request, context: With, stay_id: StayId, what: Literal["payment", "voucher", "withdrawal"], said: Said
-) -> Response:
+def do(request: Request, context: With, stay_id: StayId, what: What, said: Said) -> Response:
     """Where nothing is due any more, the barrier opens by itself."""
     staff = door.staff_at(request, context, _CALLS["payment"], _CALLS[what])
     if isinstance(staff, Response):
@@ -49,23 +57,7 @@ def do(
 
     def work(by: By) -> None:
         staff.own(site_of(stay_id))
-        if what == "payment":
-            _take(context, stay_id, said, by)
-        elif what == "voucher":
-            asked = forms.shaped(voucher_shapes.Code, code=said["code"])
-            redeem.present(context.parts, stay_id=stay_id, code=asked.code, operator=by.operator, origin=by.origin)
-        else:
-            taken_back = forms.shaped(
-                voucher_shapes.Withdrawal, serial=forms.number("serial", said["serial"]), reason=said["reason"]
-            )
-            redeem.withdraw(
-                context.parts,
-                stay_id=stay_id,
-                serial=taken_back.serial,
-                reason=taken_back.reason,
-                operator=by.operator,
-                origin=by.origin,
-            )
+        _STEPS[what](context, stay_id, said, by)
 
     def shown(why: Refused) -> Response:
         return _page(request, context, staff, stay_id, said, why, what)
@@ -94,6 +86,47 @@ def _take(context: Context, stay_id: str, said: Entered, by: By) -> None:
     )
 
 
+def _present(context: Context, stay_id: str, said: Entered, by: By) -> None:
+    asked = forms.shaped(voucher_shapes.Code, code=said["code"])
+    redeem.present(context.parts, stay_id=stay_id, code=asked.code, operator=by.operator, origin=by.origin)
+
+
+def _withdraw(context: Context, stay_id: str, said: Entered, by: By) -> None:
+    asked = forms.shaped(
+        voucher_shapes.Withdrawal, serial=forms.number("serial", said["serial"]), reason=said["reason"]
+    )
+    redeem.withdraw(
+        context.parts,
+        stay_id=stay_id,
+        serial=asked.serial,
+        reason=asked.reason,
+        operator=by.operator,
+        origin=by.origin,
+    )
+
+
+def _order(context: Context, stay_id: str, said: Entered, by: By) -> None:
+    """A code for exactly what is due; sent twice it is the same one."""
+    asked = forms.shaped(OrderAsked, channel=said["channel"])
+    placing.place(context.parts, stay_id, asked.channel, by)
+
+
+def _query(context: Context, stay_id: str, said: Entered, _: By) -> None:
+    """The channel is asked how an order of this stay stands."""
+    if records.order(context.parts, said["order"]).stay != stay_id:
+        raise NoSuchOrder
+    looking.look(context.parts, said["order"])
+
+
+_STEPS: Final[dict[str, Callable[[Context, str, Entered, By], None]]] = {
+    "payment": _take,
+    "voucher": _present,
+    "withdrawal": _withdraw,
+    "order": _order,
+    "query": _query,
+}
+
+
 def _page(
     request: Request,
     context: Context,
@@ -110,12 +143,14 @@ def _page(
             stay = reading.stay(connection, staff.sites, stay_id)
             wanted, site = vouchers.VoucherFilter(stay=stay_id), frozenset({stay["site"]})
             held = vouchers.vouchers(connection, site, wanted, Slice(None, _VOUCHERS_MAX))
+            orders = [one for _, one in records.orders(connection, site, Slice(None, _ORDERS_MAX), stay=stay_id)]
         due = quote.due_now(parts, stay_id)
     except Invalid as unpriced:
         why = why or unpriced
     except Refused as gone:
         return door.refused(request, staff, gone, "/stays")
     shown: dict[str, Any] = in_zone(stay, parts.settings.zone)
+    scan = looking.payable(parts, stay_id, due.due_fen) if due is not None and due.due_fen > 0 else None
     return forms.form(
         request,
         staff,
@@ -129,4 +164,8 @@ def _page(
         held=[one for _, one in held],
         tried=what,
         channels=forms.channels(request),
+        offered=placing.offered(parts, stay["site"]),
+        orders=[in_zone(plain(one), parts.settings.zone) for one in orders],
+        scan=in_zone(plain(scan), parts.settings.zone) if scan is not None else None,
+        qr=qr_code(scan.code) if scan is not None and scan.code else None,
     )
