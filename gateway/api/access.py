@@ -105,6 +105,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/invoices/{invoice_id}/file"): _TILL | {FINANCE, AUDITOR},
     ("POST", "/api/v1/invoices/{invoice_id}/reversal"): frozenset({FINANCE}),
     ("POST", "/api/v1/invoices/{invoice_id}/again"): _TILL | {FINANCE},
+    ("GET", "/api/v1/corrections"): frozenset({FINANCE, MANAGER, AUDITOR}),
     # Another plate may make a stay free: nobody who takes money at a gate, or opens one, corrects a record.
     ("POST", "/api/v1/stays/{stay_id}/corrections"): frozenset({FINANCE, MANAGER}),
     # Four eyes: the flow refuses whoever proposed it.

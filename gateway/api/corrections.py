@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from gateway.api import matching_shapes, shapes
-from gateway.api.answers import Key, instant, json
+from gateway.api.answers import Key, SiteName, instant, json
 from gateway.api.context import Asking, Staff, With
-from gateway.flows import corrections, matching, reading
+from gateway.api.lists import ByTime, ListOf, page
+from gateway.flows import corrections, corrections_listed, matching, reading
 from gateway.flows.charges_books import By
 from gateway.flows.refusals import NotFound
 
@@ -30,6 +31,22 @@ def candidates(staff: Asking, context: With, stay_id: StayId) -> Response:
     """
     staff.own(reading.site_of(stay_id))
     return json(context.parts, _plain(matching.ranked(context.parts, stay_id)))
+
+
+@router.get("/corrections", responses={200: {"model": ListOf[shapes.Correction]}})
+def listed(
+    staff: Asking,
+    context: With,
+    part: ByTime,
+    *,
+    site: SiteName = None,
+    state: Annotated[Literal["proposed", "made", "refused"] | None, Query()] = None,
+) -> Response:
+    """Corrections by when they were proposed or decided last, the newest first; `state=proposed` is what waits for a second person."""
+    allowed = staff.only(site)
+    with context.reports.reading() as connection:
+        found = corrections_listed.listed(connection, allowed, part, state=state)
+    return json(context.parts, page([(key, _plain(one)) for key, one in found], part.limit))
 
 
 @router.post("/stays/{stay_id}/corrections", status_code=201, responses={201: {"model": shapes.Correction}})
@@ -53,7 +70,7 @@ def correct(
 @router.post("/stays/{stay_id}/corrections/{correction_id}/approval", responses={200: {"model": shapes.Correction}})
 def approve(staff: Asking, context: With, stay_id: StayId, correction_id: CorrectionId) -> Response:
     """Make what was proposed. 409 for who proposed it."""
-    _own(staff, stay_id, correction_id)
+    own(staff, stay_id, correction_id)
     return json(context.parts, _plain(corrections.approve(context.parts, correction_id, _by(staff))))
 
 
@@ -62,11 +79,11 @@ def refuse(
     staff: Asking, context: With, stay_id: StayId, correction_id: CorrectionId, asked: shapes.Decision
 ) -> Response:
     """The record stays as it is. 409 for who proposed it."""
-    _own(staff, stay_id, correction_id)
+    own(staff, stay_id, correction_id)
     return json(context.parts, _plain(corrections.refuse(context.parts, correction_id, asked.reason, _by(staff))))
 
 
-def _own(staff: Staff, stay_id: str, correction_id: str) -> None:
+def own(staff: Staff, stay_id: str, correction_id: str) -> None:
     """Raises `NotFound` for another site's, and for a correction of another site than its stay."""
     staff.own(reading.site_of(stay_id))
     if reading.site_of(correction_id) != reading.site_of(stay_id):

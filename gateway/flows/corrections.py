@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select, update
@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from gateway.flows import audit
 from gateway.flows.charges_books import By, another, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided, AlreadyProposed
+from gateway.flows.corrections_preview import Preview, effect_of, refuse_other
 from gateway.flows.corrections_records import Correction, of_stay, one
 from gateway.flows.corrections_refusals import NotCorrectable
 from gateway.flows.corrections_work import MovedOn, Wanted, Work
@@ -31,7 +32,7 @@ from gateway.store import tables as t
 from gateway.store.records import CorrectedRead
 from gateway.wiring import Parts
 
-__all__ = ["Correction", "Wanted", "approve", "correct", "of_stay", "refuse"]
+__all__ = ["Correction", "Preview", "Wanted", "approve", "correct", "of_stay", "preview", "preview_of", "refuse"]
 
 PROPOSED_ITEM = "correction_proposed"
 _STEP = t.StayCorrection.__table__.c
@@ -40,6 +41,8 @@ _ITEM = t.ExceptionItem.__table__.c
 # Each time somebody else has moved the stay to another vehicle in between.
 _TRIES = 5
 _DEADLOCK = "40P01"
+_PREVIEWED = "preview"
+Done = TypeVar("Done")
 
 
 def correct(
@@ -51,19 +54,20 @@ def correct(
     idempotency_key: str | None = None,
     *,
     fen_max: int | None = None,
+    seen: str | None = None,
 ) -> Correction:
     """Put a stay right, or propose it where a bill would rise after the exit. One transaction.
 
-    `fen_max`: where no person asks for it, the highest bill; then nothing is proposed either, but refused (`NotCorrectable`). Raises `NotFound`, `Invalid`, `NotCorrectable`, `NothingToCorrect`, `StaysOverlap`, `AlreadyProposed`, `KeyReused`.
+    `seen`: what a preview was (`Preview.seen`); what comes to something else by now is refused (`EffectChanged`). `fen_max`: where no person asks for it, the highest bill; then nothing is proposed either, but refused (`NotCorrectable`). Raises `NotFound`, `Invalid`, `NotCorrectable`, `NothingToCorrect`, `StaysOverlap`, `AlreadyProposed`, `KeyReused`.
     """
     words, wanted = _reason(reason), _checked(wanted)
     key = f"key:{idempotency_key}" if idempotency_key else f"once:{random_token()}"
-    return _tried(lambda: _correct(parts, stay_id, wanted, words, by, key, fen_max))
+    return _tried(lambda: _correct(parts, stay_id, wanted, words, by, key, fen_max=fen_max, seen=seen))
 
 
-def approve(parts: Parts, correction_id: str, by: By) -> Correction:
+def approve(parts: Parts, correction_id: str, by: By, *, seen: str | None = None) -> Correction:
     """Make what was proposed. Raises as `correct` does, and `SecondPersonNeeded`, `AlreadyDecided`."""
-    return _tried(lambda: _approve(parts, correction_id, by))
+    return _tried(lambda: _approve(parts, correction_id, by, seen))
 
 
 def refuse(parts: Parts, correction_id: str, reason: str, by: By) -> Correction:
@@ -77,7 +81,34 @@ def refuse(parts: Parts, correction_id: str, reason: str, by: By) -> Correction:
         return one(connection, correction_id)
 
 
-def _tried(once: Callable[[], Correction]) -> Correction:
+def preview(parts: Parts, stay_id: str, wanted: Wanted) -> Preview:
+    """What would become of it at this moment. Writes nothing. Raises as `correct` does, but for `KeyReused`."""
+    wanted = _checked(wanted)
+
+    def once() -> Preview:
+        with parts.store.deciding() as connection:
+            work = Work(parts, connection, stay_id, wanted, parts.clock.now())
+            _refuse_proposed(connection, work.site, {stay_id})
+            work.make(work.reads(_PREVIEWED), _PREVIEWED)
+            return effect_of(work)
+
+    return _tried(once)
+
+
+def preview_of(parts: Parts, correction_id: str) -> Preview:
+    """What would become of a proposed one if it were approved at this moment. Writes nothing. Raises as `approve` does."""
+
+    def once() -> Preview:
+        with parts.store.deciding() as connection:
+            row = _waiting(connection, correction_id)
+            work = Work(parts, connection, row.stay_id, _wanted_of(connection, row), parts.clock.now())
+            work.make(work.reads(_PREVIEWED), _PREVIEWED)
+            return effect_of(work)
+
+    return _tried(once)
+
+
+def _tried(once: Callable[[], Done]) -> Done:
     """Again where somebody else was faster, or where the database parted us from a late event of the same passage."""
     for _ in range(_TRIES):
         try:
@@ -105,7 +136,7 @@ def _checked(wanted: Wanted) -> Wanted:
 
 
 def _correct(
-    parts: Parts, stay_id: str, wanted: Wanted, words: str, by: By, key: str, fen_max: int | None
+    parts: Parts, stay_id: str, wanted: Wanted, words: str, by: By, key: str, *, fen_max: int | None, seen: str | None
 ) -> Correction:
     with parts.store.deciding() as connection:
         now = parts.clock.now()
@@ -133,6 +164,7 @@ def _correct(
             "idempotency_key": key,
             **_made(work, reads, by),
         }
+        refuse_other(work, seen)
         if fen_max is not None:
             _refuse_dear(work, row["payable_after"], fen_max)
         if work.rises():
@@ -154,30 +186,33 @@ def _refuse_dear(work: Work, payable_fen: int | None, fen_max: int) -> None:
         raise NotCorrectable("what it costs is for a person to decide")
 
 
-def _approve(parts: Parts, correction_id: str, by: By) -> Correction:
+def _approve(parts: Parts, correction_id: str, by: By, seen: str | None) -> Correction:
     with parts.store.deciding() as connection:
         now = parts.clock.now()
         row = _undecided(connection, correction_id, by)
-        plates = connection.execute(
-            select(_READ.to_plate).where(_READ.site_id == row.site_id, _READ.correction_id == correction_id)
-        ).scalars()
-        plate = next(iter(plates), None)
-        if plate is None or plate.startswith("#"):
-            raise NotCorrectable("the reads that the stay follows from were deleted when their time was over")
-        moved = row.entry_after if row.entry_after != row.entry_before else None
-        wanted = Wanted(plate=plate if row.new_plate else None, entry_at=moved, part=row.part)
-        work = Work(parts, connection, row.stay_id, wanted, now)
+        work = Work(parts, connection, row.stay_id, _wanted_of(connection, row), now)
         row = _undecided(connection, correction_id, by)
         connection.execute(
             delete(t.StayCorrectionRead).where(_READ.site_id == row.site_id, _READ.correction_id == correction_id)
         )
         reads = work.reads(correction_id)
         made = _made(work, reads, by)
+        refuse_other(work, seen)
         _save(connection, work, by)
         changed = _decide(connection, row, by, now, {**made, "reason": ""})
         _audit(connection, "stay.correction.approve", changed, by)
         connection.commit()
         return one(connection, correction_id)
+
+
+def _wanted_of(connection: Connection, row: Any) -> Wanted:
+    """What a proposal asks for. Raises `NotCorrectable`."""
+    mine = _READ.site_id == row.site_id, _READ.correction_id == row.id
+    plate = connection.execute(select(_READ.to_plate).where(*mine).limit(1)).scalar()
+    if plate is None or plate.startswith("#"):
+        raise NotCorrectable("the reads that the stay follows from were deleted when their time was over")
+    moved = row.entry_after if row.entry_after != row.entry_before else None
+    return Wanted(plate=plate if row.new_plate else None, entry_at=moved, part=row.part)
 
 
 def _made(work: Work, reads: list[CorrectedRead], by: By) -> dict[str, Any]:
@@ -239,6 +274,13 @@ def _refuse_proposed(connection: Connection, site: str, stays: set[str]) -> None
 
 
 def _undecided(connection: Connection, correction_id: str, by: By) -> Any:
+    last = _waiting(connection, correction_id)
+    another(last.operator, by)
+    return last
+
+
+def _waiting(connection: Connection, correction_id: str) -> Any:
+    """The last step of one that nobody has decided. Raises `NotFound`, `AlreadyDecided`."""
     mine = and_(_STEP.site_id == site_of(correction_id), _STEP.id == correction_id)
     steps = connection.execute(select(*_STEP).where(mine).order_by(_STEP.step)).all()
     if not steps:
@@ -246,7 +288,6 @@ def _undecided(connection: Connection, correction_id: str, by: By) -> Any:
     last = steps[-1]
     if last.state != "proposed":
         raise AlreadyDecided(f"the correction was {last.state} by {last.operator}")
-    another(last.operator, by)
     return last
 
 

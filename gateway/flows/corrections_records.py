@@ -42,11 +42,11 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 def of_stay(connection: Connection, site: str, stay_id: str) -> list[Correction]:
     """The corrections that name a stay, the oldest first."""
     named = select(_STEP.id).where(_STEP.site_id == site, or_(_STEP.stay_id == stay_id, _STEP.stay_after == stay_id))
-    return _documents(connection, site, list(connection.execute(named.distinct()).scalars()))
+    return documents(connection, site, list(connection.execute(named.distinct()).scalars()))
 
 
 def one(connection: Connection, correction_id: str) -> Correction:
-    return _documents(connection, correction_id.partition(".")[0], [correction_id])[0]
+    return documents(connection, correction_id.partition(".")[0], [correction_id])[0]
 
 
 def read_at(connection: Connection, site: str, device: str, event: str) -> datetime | None:
@@ -56,7 +56,8 @@ def read_at(connection: Connection, site: str, device: str, event: str) -> datet
     return found
 
 
-def _documents(connection: Connection, site: str, ids: list[str]) -> list[Correction]:
+def documents(connection: Connection, site: str, ids: list[str]) -> list[Correction]:
+    """Those with these ids, the oldest first."""
     if not ids:
         return []
     mine = (_STEP.site_id == site, _STEP.id.in_(ids))

@@ -24,3 +24,10 @@ class StaysOverlap(Refused):
 
     status = 409
     slug = "stays-overlap"
+
+
+class EffectChanged(Refused):
+    """What comes of the correction has changed since you looked at it: look again."""
+
+    status = 409
+    slug = "effect-changed"

@@ -51,6 +51,7 @@ class MovedOn(Exception):
 class Was(NamedTuple):
     """A stay as it was before."""
 
+    plate: str
     state: str
     entry_at: datetime | None
     exit_at: datetime | None
@@ -245,18 +246,16 @@ class Work:
         for key in sorted(self.corrected.vehicles):
             yield from (stay for stay in self.batch.facts.stays.get(key, ()) if not stay.gone)
 
+    def changed(self) -> Iterator[tuple[str, Was | None, StayRecord | None]]:
+        """The id of every stay that is not what it was, with what it was and what it is: None where there was, or is, none."""
+        now = {stay.id: stay for stay in self._stays()}
+        for stay_id in dict.fromkeys((*self._were, *now)):
+            was, stay = self._were.get(stay_id), now.get(stay_id)
+            if stay is None or was != _as_it_stands(stay):
+                yield stay_id, was, stay
+
     def _snapshot(self) -> dict[str, Was]:
-        return {
-            stay.id: Was(
-                str(stay.state),
-                stay.entry_at,
-                stay.exit_at,
-                stay.payable_fen,
-                stay.posted.prepaid_fen,
-                (stay.entry_device, stay.entry_event),
-            )
-            for stay in self._stays()
-        }
+        return {stay.id: _as_it_stands(stay) for stay in self._stays()}
 
     def _refuse_damage(self, were: dict[str, Was], found: StayRecord, says: DerivedStay | None) -> None:
         """No other stay may lose an entry or exit that it had, unless it turns out to be the same one; nor may the corrected one come
@@ -301,3 +300,15 @@ class Work:
                         detail=f"{beyond} fen",
                     )
                 )
+
+
+def _as_it_stands(stay: StayRecord) -> Was:
+    return Was(
+        stay.plate,
+        str(stay.state),
+        stay.entry_at,
+        stay.exit_at,
+        stay.payable_fen,
+        stay.posted.prepaid_fen,
+        (stay.entry_device, stay.entry_event),
+    )

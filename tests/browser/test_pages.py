@@ -36,6 +36,8 @@ def _further(console: Console) -> dict[str, tuple[str, str | None]]:
         "no such page": ("/nothing/here", "guard"),
         "no such page, to whoever passes by": ("/nothing/here", None),
         "stay": (f"/stays/{stay}", "finance"),
+        "correcting a stay": (f"/stays/{stay}/correction", "finance"),
+        "corrections that were made": ("/corrections?state=any", "auditor"),
         "stay without an entry": (f"/stays/{missed}", "console"),
         "member of a small gate": (console.door_member, "committee"),
         "new member of small gates": ("/doors/members/new", "committee"),

@@ -114,7 +114,7 @@ def step(
 ) -> Response:
     """Do what a form asks, once: then to a page by GET that says so, or the form again with what was wrong at its field.
 
-    `work` may say where else it leads.
+    `work` may say where else it leads, and what else is said there.
     """
     if door.from_elsewhere(staff, said["csrf"]):
         return door.back_to(where)
@@ -123,7 +123,8 @@ def step(
     except Refused as why:
         return shown(why)
     path, _, query = (onward or where).partition("?")
-    return door.back_to(path, dict(parse_qsl(query)), said=done)
+    told = dict(parse_qsl(query))
+    return door.back_to(path, told | {"said": told.get("said", done)})
 
 
 def form(

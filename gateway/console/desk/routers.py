@@ -11,6 +11,7 @@ from gateway.console.desk import (
     admin_devices,
     admin_pages,
     admin_users,
+    corrections,
     doors,
     emergencies,
     lane_codes,
@@ -45,6 +46,7 @@ from gateway.console.desk import (
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     queue.router,
+    corrections.router,
     stays.router,
     till.router,
     lanes.router,

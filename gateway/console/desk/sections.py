@@ -42,7 +42,10 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("lane_codes", "/lane-codes", ("GET", "/lanes/{lane_id}/code")),
     ),
     "queue": (Page("queue", "/queue", ("GET", "/exceptions")),),
-    "stays": (Page("stays", "/stays", ("GET", "/stays")),),
+    "stays": (
+        Page("stays", "/stays", ("GET", "/stays")),
+        Page("corrections", "/corrections", ("GET", "/corrections")),
+    ),
     "doors": (
         Page("doors", "/doors", ("GET", "/doors")),
         Page("door_members", "/doors/members", ("GET", "/door-members")),

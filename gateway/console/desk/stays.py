@@ -96,7 +96,7 @@ def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_lengt
         "desk_stay.html",
         here="stays",
         stay=in_zone(found, zone),
-        told=in_zone(told, zone),
+        story=in_zone(told, zone),
         whose=in_zone(whose, zone),
     )
 
