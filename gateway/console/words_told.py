@@ -137,6 +137,7 @@ REFUSED: Final = (
         "{name} is not a user name of a-z, 0-9, '.', '_' and '-', at most 64",
         "用户名只能用小写字母、数字、点、下划线和连字符，最多 64 个",
     ),
+    ("there is a user {name} already; `parkgate user reset {again}` gives a new password", "用户 {name} 已存在"),
     ("a password has {n} to {n_most} characters", "密码须为 {n} 至 {n_most} 个字符"),
     ("there is no site {site}", "没有小区 {site}"),
     ("{until} is past; an entry ends now or later", "{until} 已过，只能从现在或以后终止"),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from gateway.api.administration import NO_STORE
 from gateway.api.context import Context, Staff, With
 from gateway.api.lists import AllByName
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
-from gateway.console.desk import door
+from gateway.console.desk import door, forms
+from gateway.console.desk.admin_users import with_password
+from gateway.console.desk.forms import Said
 from gateway.flows import device_abilities, device_access, reading
+from gateway.flows.charges_books import By
 from gateway.flows.device_refusals import ToldLast, told_last
 from gateway.flows.refusals import NotFound, Refused
 
@@ -26,7 +27,6 @@ _RENEW, _REVOKE = ("POST", "/devices/{device_id}/credentials"), ("POST", "/devic
 _ADMIN = ("GET", "/users")
 _ALL = reading.Slice(None, 200)
 DeviceId = Annotated[str, Path(max_length=81)]
-Text = Annotated[str, Form(max_length=2000)]
 
 
 @router.get("/admin/sites")
@@ -78,57 +78,35 @@ def device(request: Request, context: With, device_id: DeviceId) -> Response:
 
 
 @router.post("/admin/devices/{device_id}/credentials")
-def renew(request: Request, context: With, device_id: DeviceId, csrf: Text = "", reason: Text = "") -> Response:
+def renew(request: Request, context: With, device_id: DeviceId, said: Said) -> Response:
     """A new password, shown once; the one before ends with this."""
-
-    def done(staff: Staff) -> Response:
-        made = device_access.renew(context.parts, staff.sites, device_id, reason, by(staff))
-        answer = door.page(
-            request,
-            staff,
-            "admin_password.html",
-            here="admin.devices",
-            name=made.username,
-            password=made.password,
-            back=f"/admin/devices/{device_id}",
-            device=True,
-        )
-        answer.headers.update(NO_STORE)
-        return answer
-
-    return _changed(request, context, device_id, _RENEW, csrf, done)
-
-
-@router.post("/admin/devices/{device_id}/revocation")
-def revoke(request: Request, context: With, device_id: DeviceId, csrf: Text = "", reason: Text = "") -> Response:
-    """No password at all: it is let in no longer."""
-
-    def done(staff: Staff) -> Response:
-        device_access.revoke(context.parts, staff.sites, device_id, reason, by(staff))
-        return door.back_to(f"/admin/devices/{device_id}", said="done")
-
-    return _changed(request, context, device_id, _REVOKE, csrf, done)
-
-
-def _changed(
-    request: Request,
-    context: Context,
-    device_id: str,
-    call: tuple[str, str],
-    csrf: str,
-    done: Callable[[Staff], Response],
-) -> Response:
-    staff = door.staff_at(request, context, call)
+    staff = door.staff_at(request, context, _RENEW)
     if isinstance(staff, Response):
         return staff
     where = f"/admin/devices/{device_id}"
-    if door.from_elsewhere(staff, csrf):
+    if door.from_elsewhere(staff, said["csrf"]):
         return door.back_to(where)
     try:
         staff.own(reading.site_of(device_id))
-        return done(staff)
+        made = device_access.renew(context.parts, staff.sites, device_id, said["reason"], by(staff))
     except Refused as why:
         return door.refused(request, staff, why, where)
+    return with_password(request, staff, made.username, made.password, here="admin.devices", back=where, device=True)
+
+
+@router.post("/admin/devices/{device_id}/revocation")
+def revoke(request: Request, context: With, device_id: DeviceId, said: Said) -> Response:
+    """No password at all: it is let in no longer."""
+    staff = door.staff_at(request, context, _REVOKE)
+    if isinstance(staff, Response):
+        return staff
+    where = f"/admin/devices/{device_id}"
+
+    def work(who: By) -> None:
+        staff.own(reading.site_of(device_id))
+        device_access.revoke(context.parts, staff.sites, device_id, said["reason"], who)
+
+    return forms.step(staff, said, work, lambda why: door.refused(request, staff, why, where), where, "done")
 
 
 def _one(request: Request, context: Context, staff: Staff, device_id: str) -> Response:

@@ -3,131 +3,117 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from gateway.api.administration import NO_STORE, account
 from gateway.api.context import Context, Staff, With
 from gateway.api.live import in_zone
 from gateway.api.passes import by
-from gateway.console.desk import door
+from gateway.console.desk import door, forms
+from gateway.console.desk.forms import Entered, Said
 from gateway.flows import reading, users_admin
-from gateway.flows.refusals import NotFound, Refused
+from gateway.flows.charges_books import By
+from gateway.flows.refusals import Invalid, NotFound, Refused
 from gateway.flows.users import ROLES
 
 router = APIRouter(include_in_schema=False)
 
+HERE: Final = "admin.users"
+WHERE: Final = "/admin/users"
 _SEE, _MAKE = ("GET", "/users"), ("POST", "/users")
 _CHANGE, _RESET = ("PATCH", "/users/{name}"), ("POST", "/users/{name}/reset")
 _WITHOUT = ("POST", "/users/{name}/second-factor/removal")
+_FIELDS: Final = ("name", "role", "sites", "reason")
 UserName = Annotated[str, Path(max_length=64)]
-Text = Annotated[str, Form(max_length=2000)]
-Sites = Annotated[list[Annotated[str, Form(max_length=40)]], Form()]
 
 
-@router.get("/admin/users")
+@router.get(WHERE)
 def listed(request: Request, context: With) -> Response:
     """The accounts that this person looks after."""
     staff = door.staff_at(request, context, _SEE)
     return staff if isinstance(staff, Response) else _list(request, context, staff)
 
 
-@router.post("/admin/users")
-def hire(
-    request: Request,
-    context: With,
-    *,
-    csrf: Text = "",
-    name: Text = "",
-    role: Text = "",
-    everywhere: Text = "",
-    sites: Sites = [],  # noqa: B006 - a form's default is never changed
-) -> Response:
+@router.post(WHERE)
+def hire(request: Request, context: With, said: Said) -> Response:
     """A new account; its password is on the page that answers, and nowhere else."""
     staff = door.staff_at(request, context, _MAKE)
     if isinstance(staff, Response):
         return staff
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/admin/users")
+    if door.from_elsewhere(staff, said["csrf"]):
+        return door.back_to(WHERE)
     try:
-        _meant(everywhere, sites)
-        made = users_admin.hire(context.parts, staff.sites, name.strip(), role, [] if everywhere else sites, by(staff))
+        made = users_admin.hire(context.parts, staff.sites, said["name"], said["role"], list(_sites(said)), by(staff))
     except Refused as why:
-        entered = {"name": name, "role": role, "everywhere": everywhere, "sites": sites}
-        return _list(request, context, staff, why, entered)
-    return _told(request, staff, name.strip(), made)
+        return _list(request, context, staff, said, _at_its_field(why))
+    return with_password(request, staff, said["name"], made, here=HERE, back=WHERE)
 
 
-@router.get("/admin/users/{name}")
+@router.get(WHERE + "/{name}")
 def one(request: Request, context: With, name: UserName) -> Response:
     """One account."""
     staff = door.staff_at(request, context, _SEE)
     return staff if isinstance(staff, Response) else _one(request, context, staff, name)
 
 
-@router.post("/admin/users/{name}")
-def change(
-    request: Request,
-    context: With,
-    name: UserName,
-    *,
-    csrf: Text = "",
-    role: Text = "",
-    everywhere: Text = "",
-    sites: Sites = [],  # noqa: B006 - a form's default is never changed
-    enabled: Text = "",
-    reason: Text = "",
-) -> Response:
+@router.post(WHERE + "/{name}")
+def change(request: Request, context: With, name: UserName, said: Said) -> Response:
     """Another role, other sites, disabled or enabled again."""
     staff = door.staff_at(request, context, _CHANGE)
     if isinstance(staff, Response):
         return staff
-    where = f"/admin/users/{name}"
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/admin/users")
-    try:
-        _meant(everywhere, sites)
-        wanted = users_admin.Change(role=role, sites=() if everywhere else tuple(sites), enabled=bool(enabled))
-        users_admin.change(context.parts, staff.sites, name, wanted, reason, by(staff))
-    except NotFound as why:
-        return door.refused(request, staff, why, "/admin/users")
-    except Refused as why:
-        entered = {"role": role, "everywhere": everywhere, "sites": sites, "enabled": enabled, "reason": reason}
-        return _one(request, context, staff, name, why, entered)
-    return door.back_to(where, said="saved")
+
+    def work(who: By) -> None:
+        wanted = users_admin.Change(role=said["role"], sites=_sites(said), enabled=bool(said["enabled"]))
+        users_admin.change(context.parts, staff.sites, name, wanted, said["reason"], who)
+
+    def shown(why: Refused) -> Response:
+        return _one(request, context, staff, name, said, why)
+
+    return forms.step(staff, said, work, shown, f"{WHERE}/{name}", "saved")
 
 
-@router.post("/admin/users/{name}/reset")
-def reset(request: Request, context: With, name: UserName, csrf: Text = "") -> Response:
+@router.post(WHERE + "/{name}/reset")
+def reset(request: Request, context: With, name: UserName, said: Said) -> Response:
     """A new password, shown once."""
     staff = door.staff_at(request, context, _RESET)
     if isinstance(staff, Response):
         return staff
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/admin/users")
+    if door.from_elsewhere(staff, said["csrf"]):
+        return door.back_to(WHERE)
     try:
         made = users_admin.reset(context.parts, staff.sites, name, by(staff))
     except Refused as why:
-        return door.refused(request, staff, why, "/admin/users")
-    return _told(request, staff, name, made)
+        return door.refused(request, staff, why, WHERE)
+    return with_password(request, staff, name, made, here=HERE, back=WHERE)
 
 
-@router.post("/admin/users/{name}/second-factor/removal")
-def without_code(request: Request, context: With, name: UserName, csrf: Text = "", reason: Text = "") -> Response:
+@router.post(WHERE + "/{name}/second-factor/removal")
+def without_code(request: Request, context: With, name: UserName, said: Said) -> Response:
     """No second factor any more, for who lost phone and recovery codes."""
     staff = door.staff_at(request, context, _WITHOUT)
     if isinstance(staff, Response):
         return staff
-    where = f"/admin/users/{name}"
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/admin/users")
-    try:
-        users_admin.without_code(context.parts, staff.sites, name, reason, by(staff))
-    except Refused as why:
-        return door.refused(request, staff, why, where)
-    return door.back_to(where, said="saved")
+    where = f"{WHERE}/{name}"
+
+    def work(who: By) -> None:
+        users_admin.without_code(context.parts, staff.sites, name, said["reason"], who)
+
+    return forms.step(staff, said, work, lambda why: door.refused(request, staff, why, where), where, "saved")
+
+
+def with_password(
+    request: Request, staff: Staff, name: str, password: str, *, here: str, back: str, device: bool = False
+) -> Response:
+    """The page with a new password, for the only time."""
+    answer = door.page(
+        request, staff, "admin_password.html", here=here, name=name, password=password, back=back, device=device
+    )
+    answer.headers.update(NO_STORE)
+    return answer
 
 
 class _SitesMissing(Refused):
@@ -137,44 +123,33 @@ class _SitesMissing(Refused):
     slug = "sites-missing"
 
 
-def _meant(everywhere: str, sites: list[str]) -> None:
-    """An empty list would mean all sites: nobody gets them by forgetting a tick. Raises `_SitesMissing`."""
-    if not everywhere and not sites:
+def _sites(said: Entered) -> tuple[str, ...]:
+    """None for all: nobody gets them by forgetting a tick. Raises `_SitesMissing`."""
+    chosen = tuple(said.every("sites"))
+    if not said["everywhere"] and not chosen:
         raise _SitesMissing
+    return () if said["everywhere"] else chosen
 
 
-def _told(request: Request, staff: Staff, name: str, password: str) -> Response:
-    answer = door.page(
-        request,
-        staff,
-        "admin_password.html",
-        here="admin.users",
-        name=name,
-        password=password,
-        back="/admin/users",
-        device=False,
-    )
-    answer.headers.update(NO_STORE)
-    return answer
+def _at_its_field(why: Refused) -> Refused:
+    """What is wrong with a user's name begins with that name."""
+    return Invalid(f"name: {why.detail}") if re.search(r"\buser\b", why.detail) else why
 
 
 def _list(
-    request: Request,
-    context: Context,
-    staff: Staff,
-    why: Refused | None = None,
-    entered: dict[str, Any] | None = None,
+    request: Request, context: Context, staff: Staff, said: Entered | None = None, why: Refused | None = None
 ) -> Response:
     found = [account(one) for one in users_admin.accounts(context.parts, staff.sites)]
-    return door.page(
+    return forms.form(
         request,
         staff,
         "admin_users.html",
-        200 if why is None else why.status,
-        here="admin.users",
+        here=HERE,
+        said=said or Entered({"role": ["guard"]}),
+        why=why,
+        fields=_FIELDS,
         found=in_zone(found, context.parts.settings.zone),
-        **_form(context, staff, why),
-        entered=entered or {"name": "", "role": "guard", "everywhere": "", "sites": []},
+        **_choices(context, staff),
     )
 
 
@@ -183,38 +158,38 @@ def _one(
     context: Context,
     staff: Staff,
     name: str,
+    said: Entered | None = None,
     why: Refused | None = None,
-    entered: dict[str, Any] | None = None,
 ) -> Response:
     found = next((one for one in users_admin.accounts(context.parts, staff.sites) if one.name == name), None)
     if found is None:
-        return door.refused(request, staff, NotFound("there is no such account, or not for you"), "/admin/users")
-    now = {"role": found.role, "everywhere": "" if found.sites else "yes", "sites": list(found.sites)}
-    return door.page(
+        return door.refused(request, staff, NotFound("there is no such account, or not for you"), WHERE)
+    now = {
+        "role": [found.role],
+        "everywhere": [] if found.sites else ["yes"],
+        "sites": list(found.sites),
+        "enabled": ["yes"] if found.enabled else [],
+    }
+    return forms.form(
         request,
         staff,
         "admin_user.html",
-        200 if why is None else why.status,
-        here="admin.users",
+        here=HERE,
+        said=said or Entered(now),
+        why=why,
+        fields=_FIELDS,
         account=in_zone(account(found), context.parts.settings.zone),
         own=name == staff.name,
-        **_form(context, staff, why),
-        entered=entered or {**now, "enabled": "yes" if found.enabled else "", "reason": ""},
+        **_choices(context, staff),
     )
 
 
-def _form(context: Context, staff: Staff, why: Refused | None) -> dict[str, Any]:
+def _choices(context: Context, staff: Staff) -> dict[str, Any]:
     with context.parts.store.reading() as connection:
         sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=True)
-    errors: dict[str, Refused] = {}
-    if why is not None:
-        errors = door.at_fields(why, ("name", "role", "sites", "reason"))
-        if "" in errors and re.search(r"user", why.detail):
-            errors = {"name": why}
     return {
         "sites": sites,
         "names": {one["id"]: one["name"] for one in sites},
         "roles": ROLES,
-        "errors": errors,
         "all_allowed": staff.sites is None,
     }
