@@ -47,7 +47,6 @@ _SAID: Final = (
         "Plates and entries that were put right; what is proposed, somebody else decides.",
     ),
     ("correction.list.none", "没有这样的更正。", "There is no such correction."),
-    ("correction.payable", "应付", "Payable"),
     ("correction.state.proposed", "待复核", "proposed"),
     ("correction.state.made", "已更正", "made"),
     ("correction.state.refused", "未同意", "refused"),
