@@ -348,6 +348,11 @@ def _break(connection: Connection) -> None:
     )
 
 
+def of_doors_alone(role: str, method: str, path: str) -> bool:
+    """A committee has small gates alone, and this street has none."""
+    return role == "committee" and method == "GET" and path.endswith("/commands")
+
+
 def behind(method: str, path: str) -> bool:
     """Whether a route has an example with data behind it."""
     route = (method, path.removeprefix(PREFIX))

@@ -200,8 +200,8 @@ BAD = {
         ("xinyi,1,x,NaN", "area_m2"),
     ],
     "vehicles": [
-        ("xinyi,999,浙A12345,", "no household '999'"),
-        ("archive,101,浙A12345,", "no household '101'"),
+        ("xinyi,999,浙A12345,", "household '999' is not one of"),
+        ("archive,101,浙A12345,", "household '101' is not one of"),
         ("xinyi,101,,", "plate is missing"),
         ("xinyi,101,无牌车,", "no number plate"),
         ("xinyi,101,浙A12345,tank", "vehicle 'tank'"),
