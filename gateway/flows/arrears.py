@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, text
 from sqlalchemy.exc import IntegrityError
 
 from billing.ledger import Posting
@@ -19,7 +19,7 @@ from gateway.flows import pay_token, payment
 from gateway.flows.charges_books import Asked, By, Money, asked_as, check_money, payment_under, share, take
 from gateway.flows.pay_token import stay_of
 from gateway.flows.payment import batch_of, vehicle_of
-from gateway.flows.reading import Sites, Slice, at_each
+from gateway.flows.reading import Sites, Slice, at_each, named, of_each
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
@@ -74,15 +74,30 @@ def owed(
     connection: Connection, allowed: Sites, page: Slice, *, plate: str | None = None, stay: str | None = None
 ) -> list[tuple[tuple[datetime, str], Owed]]:
     """Stays that owe something, newest first, each with its key for paging. `plate`: only this one (normalised, whole); `stay`: only this."""
-    conditions: list[Any] = [at_each(t.Stay.site_id, allowed), OWED, due() > 0]
+
+    def of(site: str) -> Select[Any]:
+        return _owing(site, page, plate).limit(page.limit + 1)
+
     if stay is not None:
-        conditions += [_STAY.site_id == stay.partition(".")[0], _STAY.id == stay]
+        site = stay.partition(".")[0]
+        found = list(
+            connection.execute(_owing(site, page, plate).where(_STAY.id == stay, at_each(t.Stay.site_id, allowed)))
+        )
+    else:
+        found = of_each(connection, named(connection, allowed), of)
+    found.sort(key=lambda row: (row.started_at, row.id), reverse=True)
+    return [((row.started_at, row.id), _owed(row)) for row in found[: page.limit + 1]]
+
+
+def _owing(site: str, page: Slice, plate: str | None) -> Select[Any]:
+    conditions: list[Any] = [_STAY.site_id == site, OWED, due() > 0]
     if plate is not None:
         conditions.append(_STAY.plate == plate)
     if page.after is not None:
         at, last = page.after
+        conditions.append(_STAY.started_at <= at)
         conditions.append(or_(_STAY.started_at < at, and_(_STAY.started_at == at, _STAY.id < last)))
-    rows = connection.execute(
+    return (
         select(
             _STAY.id,
             _STAY.site_id,
@@ -99,9 +114,7 @@ def owed(
         .join(t.Site, t.Site.id == _STAY.site_id)
         .where(*conditions)
         .order_by(_STAY.started_at.desc(), _STAY.id.desc())
-        .limit(page.limit + 1)
     )
-    return [((row.started_at, row.id), _owed(row)) for row in rows]
 
 
 def earlier(connection: Connection, stay_id: str) -> list[Owed]:

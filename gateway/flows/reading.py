@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select, text, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+    union_all,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -215,16 +228,25 @@ def stays(
 
     Each site's newest come off its own index, and only these are put in order: however many stays there are, a page reads its own rows.
     """
-    seen = _all_sites(connection) if allowed is None else allowed
-    sites_ = sorted(one for one in seen if wanted.site in {None, one})
-    if not sites_:
-        return []
-    found: list[Any] = []
-    for first in range(0, len(sites_), _SITES_AT_ONCE):
-        of_each = [_newest_of(connection, site, wanted, page) for site in sites_[first : first + _SITES_AT_ONCE]]
-        found += connection.execute(union_all(*of_each)).all()
+    seen = named(connection, allowed)
+    sites_ = [one for one in seen if wanted.site in {None, one}]
+    found = of_each(connection, sites_, lambda site: _newest_of(connection, site, wanted, page))
     found.sort(key=lambda row: (row.started_at, row.id), reverse=True)
     return [((row.started_at, row.id), stay_document(row)) for row in found[: page.limit + 1]]
+
+
+def named(connection: Connection, allowed: Sites) -> list[str]:
+    """The sites by name, in order, also where all are meant."""
+    return sorted(connection.execute(select(Site.id)).scalars() if allowed is None else allowed)
+
+
+def of_each(connection: Connection, sites: Sequence[str], of_site: Callable[[str], Select[Any]]) -> list[Row[Any]]:
+    """What a limited query finds at each site, by an index that begins with the site: of all sites at once it would sort all that they have."""
+    found: list[Row[Any]] = []
+    for first in range(0, len(sites), _SITES_AT_ONCE):
+        parts = [select(of_site(site).subquery()) for site in sites[first : first + _SITES_AT_ONCE]]
+        found += connection.execute(union_all(*parts)).all()
+    return found
 
 
 def _newest_of(connection: Connection, site: str, wanted: StayFilter, page: Slice) -> Select[Any]:
@@ -250,12 +272,7 @@ def _newest_of(connection: Connection, site: str, wanted: StayFilter, page: Slic
         # Said twice: of the alternatives alone no database begins where the page before ended.
         conditions.append(started <= started_at)
         conditions.append(or_(started < started_at, and_(started == started_at, Stay.id < stay_id)))
-    newest = select(Stay).where(*conditions).order_by(started.desc(), Stay.id.desc()).limit(page.limit + 1)
-    return select(newest.subquery())
-
-
-def _all_sites(connection: Connection) -> list[str]:
-    return list(connection.execute(select(Site.id)).scalars())
+    return select(Stay).where(*conditions).order_by(started.desc(), Stay.id.desc()).limit(page.limit + 1)
 
 
 def _vehicles(connection: Connection, site: str, part: str) -> list[str] | None:

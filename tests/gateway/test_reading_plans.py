@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from gateway.flows import audit_trail, doors_reading, reading, zombies
+from gateway.flows import arrears, audit_trail, doors_reading, reading, zombies
 from gateway.flows.reading import Slice, StayFilter
 from gateway.wiring import Parts
 from tests.gateway.house import MORNING, a_house, a_stay
@@ -41,6 +41,7 @@ def plan(parts: Parts, asked: Callable[[Connection], Any]) -> str:
 ASKED: dict[str, Callable[[Connection], Any]] = {
     "the newest stays of all sites": lambda c: reading.stays(c, None, StayFilter(), PAGE),
     "a part of a plate": lambda c: reading.stays(c, frozenset({"xinyi"}), StayFilter(plate="123"), PAGE),
+    "what is owed at all sites": lambda c: arrears.owed(c, None, PAGE),
     "the trail": lambda c: audit_trail.search(c, None, audit_trail.TrailFilter(), PAGE, truly=True),
     "what one person did": lambda c: audit_trail.search(
         c, None, audit_trail.TrailFilter(operator="kim"), PAGE, truly=False
@@ -62,6 +63,9 @@ def test_a_page_reads_its_own_rows(parts: Parts, name: str) -> None:
     assert not re.findall(rf"^SCAN (?:{GROWING})(?:_\d+)?$", found, re.MULTILINE), found
     if "stays" in name:
         assert "USING INDEX ix_stay_started (site_id=? AND started_at<?)" in found, found
+    if "owed" in name:
+        assert "USING INDEX ix_stay_owed (site_id=? AND started_at<?)" in found, found
+        assert "TEMP B-TREE" not in found, found
     if "plate" in name:
         assert "USING COVERING INDEX ix_stay_vehicle" in found, found
         assert "USING INDEX ix_stay_vehicle (site_id=? AND plate=?" in found, found
