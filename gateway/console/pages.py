@@ -91,8 +91,6 @@ def logout(request: Request, context: With, csrf: Text = "") -> Response:
 def lane_board(request: Request, context: With) -> Response:
     """Every lane of the sites that the user may see. Complete without script, live with it. Others are led to their first page."""
     staff = door.staff_at(request, context)
-    if isinstance(staff, Response):
-        return staff
     if not door.may(staff, "GET", "/live"):
         return RedirectResponse(door.first_page(staff), 303)
     board = context.hub.snapshot(staff.sites)

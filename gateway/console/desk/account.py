@@ -31,15 +31,13 @@ class NotTwice(Invalid):
 def own(request: Request, context: With) -> Response:
     """Who one is here, and what one can change oneself."""
     staff = door.staff_at(request, context, ("GET", "/account"))
-    return staff if isinstance(staff, Response) else _own(request, context, staff)
+    return _own(request, context, staff)
 
 
 @router.post("/account/password")
 def password(request: Request, context: With, said: Said) -> Response:
     """Another password. Whoever else is signed in under that name is signed out."""
     staff = _asked(request, context, said, "/account/password")
-    if isinstance(staff, Response):
-        return staff
     new = _typed(said, "new_password")
     try:
         if new != _typed(said, "again"):
@@ -54,8 +52,6 @@ def password(request: Request, context: With, said: Said) -> Response:
 def begin(request: Request, context: With, said: Said) -> Response:
     """The code to scan, shown once; nothing changes until the phone's first code has come."""
     staff = _asked(request, context, said, "/account/second-factor")
-    if isinstance(staff, Response):
-        return staff
     try:
         told = account.propose(context, staff, _typed(said, "password"))
     except Refused as why:
@@ -67,8 +63,6 @@ def begin(request: Request, context: With, said: Said) -> Response:
 def confirm(request: Request, context: With, said: Said) -> Response:
     """From now on a code is asked for. The recovery codes are on the page that answers, and nowhere else."""
     staff = _asked(request, context, said, "/account/second-factor/confirmation")
-    if isinstance(staff, Response):
-        return staff
     try:
         codes = second_factor.enrol(
             context.parts, staff.name, said["sealed"], said["code"], by(staff), context.wall.now()
@@ -89,8 +83,6 @@ def confirm(request: Request, context: With, said: Said) -> Response:
 def remove(request: Request, context: With, said: Said) -> Response:
     """The password alone signs in again."""
     staff = _asked(request, context, said, "/account/second-factor/removal")
-    if isinstance(staff, Response):
-        return staff
     try:
         account.without_code(context, staff, _typed(said, "password"), said["code"])
     except Refused as why:
@@ -98,11 +90,10 @@ def remove(request: Request, context: With, said: Said) -> Response:
     return _in_again(request, context, staff)[1]
 
 
-def _asked(request: Request, context: Context, said: Entered, path: str) -> Staff | Response:
+def _asked(request: Request, context: Context, said: Entered, path: str) -> Staff:
     """Who sent a form of these pages."""
     staff = door.staff_at(request, context, ("POST", path))
-    if isinstance(staff, Staff) and door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to("/account")
+    door.own_form(staff, said["csrf"], "/account")
     return staff
 
 

@@ -33,8 +33,6 @@ DeviceId = Annotated[str, Path(max_length=81)]
 def sites(request: Request, context: With, part: AllByName) -> Response:
     """Sites by id, also those out of service."""
     staff = door.staff_at(request, context, _SITES, _ADMIN)
-    if isinstance(staff, Response):
-        return staff
     with context.parts.store.reading() as connection:
         found = reading.sites(connection, staff.sites, part, disabled=True)
     keyed = [((one["id"], one["id"]), one) for one in found]
@@ -47,8 +45,6 @@ def devices(
 ) -> Response:
     """Devices by site, with what they last said of themselves."""
     staff = door.staff_at(request, context, _DEVICES, _ADMIN)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
     except Refused as why:
@@ -74,18 +70,15 @@ def devices(
 def device(request: Request, context: With, device_id: DeviceId) -> Response:
     """One device: how it is, and its password."""
     staff = door.staff_at(request, context, _DEVICES, _ADMIN)
-    return staff if isinstance(staff, Response) else _one(request, context, staff, device_id)
+    return _one(request, context, staff, device_id)
 
 
 @router.post("/admin/devices/{device_id}/credentials")
 def renew(request: Request, context: With, device_id: DeviceId, said: Said) -> Response:
     """A new password, shown once; the one before ends with this."""
     staff = door.staff_at(request, context, _RENEW)
-    if isinstance(staff, Response):
-        return staff
     where = f"/admin/devices/{device_id}"
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(where)
+    door.own_form(staff, said["csrf"], where)
     try:
         staff.own(reading.site_of(device_id))
         made = device_access.renew(context.parts, staff.sites, device_id, said["reason"], by(staff))
@@ -98,8 +91,6 @@ def renew(request: Request, context: With, device_id: DeviceId, said: Said) -> R
 def revoke(request: Request, context: With, device_id: DeviceId, said: Said) -> Response:
     """No password at all: it is let in no longer."""
     staff = door.staff_at(request, context, _REVOKE)
-    if isinstance(staff, Response):
-        return staff
     where = f"/admin/devices/{device_id}"
 
     def work(who: By) -> None:

@@ -31,8 +31,6 @@ JobName = Annotated[str, Path(max_length=40)]
 def jobs(request: Request, context: With) -> Response:
     """What each job last did, and when it runs again."""
     staff = door.staff_at(request, context, ("GET", "/jobs"))
-    if isinstance(staff, Response):
-        return staff
     try:
         all_sites(staff)
     except Refused as why:
@@ -47,8 +45,6 @@ def jobs(request: Request, context: With) -> Response:
 def run(request: Request, context: With, name: JobName, said: Said) -> Response:
     """Have a job done now."""
     staff = door.staff_at(request, context, ("POST", "/jobs/{name}/run"))
-    if isinstance(staff, Response):
-        return staff
 
     def work(who: By) -> None:
         all_sites(staff)
@@ -72,8 +68,6 @@ def trail(
 ) -> Response:
     """Who did what, the newest first."""
     staff = door.staff_at(request, context, ("GET", "/audit"))
-    if isinstance(staff, Response):
-        return staff
     zone = context.parts.settings.zone
     try:
         wanted = TrailFilter(
@@ -107,8 +101,6 @@ def trail(
 def settings(request: Request, context: With) -> Response:
     """How this process is set up, without a secret."""
     staff = door.staff_at(request, context, ("GET", "/settings"))
-    if isinstance(staff, Response):
-        return staff
     try:
         all_sites(staff)
     except Refused as why:

@@ -34,17 +34,14 @@ UserName = Annotated[str, Path(max_length=64)]
 def listed(request: Request, context: With) -> Response:
     """The accounts that this person looks after."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _list(request, context, staff)
+    return _list(request, context, staff)
 
 
 @router.post(WHERE)
 def hire(request: Request, context: With, said: Said) -> Response:
     """A new account; its password is on the page that answers, and nowhere else."""
     staff = door.staff_at(request, context, _MAKE)
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(WHERE)
+    door.own_form(staff, said["csrf"], WHERE)
     try:
         made = users_admin.hire(context.parts, staff.sites, said["name"], said["role"], list(_sites(said)), by(staff))
     except Refused as why:
@@ -56,15 +53,13 @@ def hire(request: Request, context: With, said: Said) -> Response:
 def one(request: Request, context: With, name: UserName) -> Response:
     """One account."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _one(request, context, staff, name)
+    return _one(request, context, staff, name)
 
 
 @router.post(WHERE + "/{name}")
 def change(request: Request, context: With, name: UserName, said: Said) -> Response:
     """Another role, other sites, disabled or enabled again."""
     staff = door.staff_at(request, context, _CHANGE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(who: By) -> None:
         wanted = users_admin.Change(role=said["role"], sites=_sites(said), enabled=bool(said["enabled"]))
@@ -80,10 +75,7 @@ def change(request: Request, context: With, name: UserName, said: Said) -> Respo
 def reset(request: Request, context: With, name: UserName, said: Said) -> Response:
     """A new password, shown once."""
     staff = door.staff_at(request, context, _RESET)
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(WHERE)
+    door.own_form(staff, said["csrf"], WHERE)
     try:
         made = users_admin.reset(context.parts, staff.sites, name, by(staff))
     except Refused as why:
@@ -95,8 +87,6 @@ def reset(request: Request, context: With, name: UserName, said: Said) -> Respon
 def without_code(request: Request, context: With, name: UserName, said: Said) -> Response:
     """No second factor any more, for who lost phone and recovery codes."""
     staff = door.staff_at(request, context, _WITHOUT)
-    if isinstance(staff, Response):
-        return staff
     where = f"{WHERE}/{name}"
 
     def work(who: By) -> None:

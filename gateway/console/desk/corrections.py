@@ -51,8 +51,6 @@ def listed(
 ) -> Response:
     """What waits for a second person, and what was decided."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
     except Refused as why:
@@ -77,15 +75,13 @@ def listed(
 def ask_form(request: Request, context: With, stay_id: StayId) -> Response:
     """What is right, and why."""
     staff = door.staff_at(request, context, _ASK)
-    return staff if isinstance(staff, Response) else _form(request, context, staff, stay_id, Entered())
+    return _form(request, context, staff, stay_id, Entered())
 
 
 @router.post("/stays/{stay_id}/correction")
 def ask(request: Request, context: With, stay_id: StayId, said: Said) -> Response:
     """Show what would come of it; what was seen is then made, or proposed, and nothing else."""
     staff = door.staff_at(request, context, _ASK)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         staff.own(reading.site_of(stay_id))
@@ -98,8 +94,7 @@ def ask(request: Request, context: With, stay_id: StayId, said: Said) -> Respons
 
     if said["seen"]:
         return forms.step(staff, said, work, shown, f"/stays/{stay_id}", "correction_made")
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(f"/stays/{stay_id}/correction")
+    door.own_form(staff, said["csrf"], f"/stays/{stay_id}/correction")
     try:
         staff.own(reading.site_of(stay_id))
         wanted, _ = _asked(context, said)
@@ -159,7 +154,7 @@ def _shown(context: Context, effect: flow.Preview | None) -> Any:
 def one(request: Request, context: With, stay_id: StayId, correction_id: CorrectionId) -> Response:
     """One correction; while it waits, with what would come of it at this moment."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _one(request, context, staff, stay_id, correction_id)
+    return _one(request, context, staff, stay_id, correction_id)
 
 
 @router.post("/stays/{stay_id}/corrections/{correction_id}/{what}")
@@ -173,8 +168,6 @@ def decide(
 ) -> Response:
     """A second person's word, about what they saw."""
     staff = door.staff_at(request, context, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         _document(context, staff, stay_id, correction_id)

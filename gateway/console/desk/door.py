@@ -20,17 +20,31 @@ from gateway.flows import emergencies, reading
 from gateway.flows.refusals import Refused
 
 
-def staff_at(request: Request, context: Context, *calls: tuple[str, str]) -> Staff | Response:
-    """Who asks, if their role may make these calls of the API; else the page that says why not."""
+class Turned(Exception):
+    """Whoever asks is not let in: `answer` is the page that says why not, or the way to where they may sign in."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__("turned away at a page")
+        self.answer = answer
+
+
+def answer_turned(_request: Request, error: Exception) -> Response:
+    """What `Turned` brings. For the application's handlers."""
+    assert isinstance(error, Turned)
+    return error.answer
+
+
+def staff_at(request: Request, context: Context, *calls: tuple[str, str]) -> Staff:
+    """Who asks, if their role may make these calls of the API. Raises `Turned`."""
     staff = staff_of(request, context)
     if staff is None or staff.csrf is None:
         if staff is None and not request.headers.get("authorization"):
-            return RedirectResponse("/login", 303)
+            raise Turned(RedirectResponse("/login", 303))
         raise NotSignedIn("the console takes a cookie session; sign in at /login")
     if staff.unready and not request.url.path.startswith(OF_ONESELF):
-        return RedirectResponse(OF_ONESELF, 303)
+        raise Turned(RedirectResponse(OF_ONESELF, 303))
     if not all(may(staff, *call) for call in calls):
-        return page(request, staff, "desk_notice.html", 403, message="not_for_role")
+        raise Turned(page(request, staff, "desk_notice.html", 403, message="not_for_role"))
     return staff
 
 
@@ -93,9 +107,10 @@ def at_fields(why: Refused, fields: Collection[str]) -> dict[str, Refused]:
     return {named if named in fields else "": why}
 
 
-def from_elsewhere(staff: Staff, csrf: str) -> bool:
-    """Whether a form was not one of our own pages'."""
-    return not csrf or not same(csrf, staff.csrf or "")
+def own_form(staff: Staff, csrf: str, where: str) -> None:
+    """Nothing is done for a form that was not one of our own pages'. Raises `Turned`: to that page."""
+    if not csrf or not same(csrf, staff.csrf or ""):
+        raise Turned(back_to(where))
 
 
 def back_to(where: str, query: Mapping[str, str | None] | None = None, **more: str | None) -> Response:

@@ -38,8 +38,6 @@ Text = Annotated[str, Query(max_length=40)]
 def listed(request: Request, context: With, part: ByTime, refused: Text = "") -> Response:
     """The small gates, and what was shown at them, the newest first."""
     staff = door.staff_at(request, context, _DOORS)
-    if isinstance(staff, Response):
-        return staff
     with context.parts.store.reading() as connection:
         here = doors_reading.doors(connection, staff.sites, _SHOWN, context.parts.clock.now())
         sees = door.may(staff, *_PASSAGES)
@@ -60,8 +58,6 @@ def listed(request: Request, context: With, part: ByTime, refused: Text = "") ->
 def members(request: Request, context: With, part: ByName, ended: Text = "") -> Response:
     """Who may pass, by name."""
     staff = door.staff_at(request, context, _MEMBERS)
-    if isinstance(staff, Response):
-        return staff
     now = context.parts.clock.now()
     with context.parts.store.reading() as connection:
         found = doors_reading.members(connection, staff.sites, part, ended=ended == "yes", now=now)
@@ -80,15 +76,13 @@ def members(request: Request, context: With, part: ByName, ended: Text = "") -> 
 def new(request: Request, context: With) -> Response:
     """The form of a new member."""
     staff = door.staff_at(request, context, _ADD)
-    return staff if isinstance(staff, Response) else _form(request, context, staff)
+    return _form(request, context, staff)
 
 
 @router.post("/doors/members")
 def add(request: Request, context: With, said: forms.Said) -> Response:
     """A new member; a code that was made is shown on the answer's page and nowhere else."""
     staff = door.staff_at(request, context, _ADD)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> Kept:
         staff.own(said["site"])
@@ -101,15 +95,13 @@ def add(request: Request, context: With, said: forms.Said) -> Response:
 def one(request: Request, context: With, member_id: MemberId) -> Response:
     """Everything that is held of a member, and what may be changed."""
     staff = door.staff_at(request, context, _ONE)
-    return staff if isinstance(staff, Response) else _member(request, context, staff, member_id)
+    return _member(request, context, staff, member_id)
 
 
 @router.post("/doors/members/{member_id}")
 def change(request: Request, context: With, member_id: MemberId, said: forms.Said) -> Response:
     """Another name, end, card or code; blocked or not."""
     staff = door.staff_at(request, context, _CHANGE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> Kept:
         return doors.change(context.parts, staff.sites, member_id, _changed(context, said), said["reason"], by)
@@ -123,8 +115,6 @@ def change(request: Request, context: With, member_id: MemberId, said: forms.Sai
 def erase(request: Request, context: With, member_id: MemberId, said: forms.Said) -> Response:
     """Take a member out whole."""
     staff = door.staff_at(request, context, _ERASE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         doors.forget(context.parts, staff.sites, member_id, said["reason"], by)
@@ -138,15 +128,13 @@ def erase(request: Request, context: With, member_id: MemberId, said: forms.Said
 def hours(request: Request, context: With, door_id: DoorId) -> Response:
     """When a small gate opens to its members."""
     staff = door.staff_at(request, context, _HOURS)
-    return staff if isinstance(staff, Response) else _hours_form(request, context, staff, door_id)
+    return _hours_form(request, context, staff, door_id)
 
 
 @router.post("/doors/{door_id}/hours")
 def set_hours(request: Request, context: With, door_id: DoorId, said: forms.Said) -> Response:
     """Keep other hours."""
     staff = door.staff_at(request, context, _HOURS)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         doors.set_hours(context.parts, staff.sites, door_id, _hours(said), said["reason"], by)
@@ -205,8 +193,7 @@ def _to_the_day(member: dict[str, Any]) -> dict[str, Any]:
 
 def _kept(request: Request, context: Context, staff: Staff, said: forms.Entered, work: Any, shown: Any) -> Response:
     """As `forms.step`, but that a code which was made is on the page that answers: it cannot be asked for again."""
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(MEMBERS)
+    door.own_form(staff, said["csrf"], MEMBERS)
     made: list[Kept] = []
 
     def work_once(by: By) -> str:

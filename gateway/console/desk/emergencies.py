@@ -37,8 +37,6 @@ _AFTER: Final = timedelta(hours=1)
 def shown(request: Request, context: With, site: str = "") -> Response:
     """What stands, and what became of it at each lane; the form by which one is declared."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     return _page(request, context, staff, Entered({"site": [site]}))
 
 
@@ -46,8 +44,6 @@ def shown(request: Request, context: With, site: str = "") -> Response:
 def do(request: Request, context: With, what: Literal["declaration", "end"], said: Said) -> Response:
     """Declared only once the lanes that open were shown, and are still those; ended at once."""
     staff = door.staff_at(request, context, _SEE, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
     opens: dict[str, list[dict[str, Any]]] | None = None
 
     def asked() -> tuple[list[str], str]:
@@ -70,7 +66,8 @@ def do(request: Request, context: With, what: Literal["declaration", "end"], sai
     def again(why: Refused | None) -> Response:
         return _page(request, context, staff, said, why, what, opens)
 
-    if what == "declaration" and said["what"] != "declare" and not door.from_elsewhere(staff, said["csrf"]):
+    if what == "declaration" and said["what"] != "declare":
+        door.own_form(staff, said["csrf"], "/emergencies")
         try:
             opens = _opens(context, asked()[0])
         except Refused as why:

@@ -116,8 +116,7 @@ def step(
 
     `work` may say where else it leads, and what else is said there.
     """
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(where)
+    door.own_form(staff, said["csrf"], where)
     try:
         onward = work(by(staff))
     except Refused as why:

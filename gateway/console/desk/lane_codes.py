@@ -34,8 +34,6 @@ Text = Annotated[str, Query(max_length=81)]
 def listed(request: Request, context: With, site: Text = "") -> Response:
     """The codes of the lanes in service, by gate."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         lanes = _lanes(context, staff, site)
         with context.parts.store.reading() as connection:
@@ -51,8 +49,6 @@ def listed(request: Request, context: With, site: Text = "") -> Response:
 def printed(request: Request, context: With, site: Text, gate: Text = "", lane: Text = "") -> Response:
     """A sheet for each of these lanes, in both languages, whichever the page has."""
     staff = door.staff_at(request, context, _SEE, _PICTURE)
-    if isinstance(staff, Response):
-        return staff
     try:
         found = [one for one in _lanes(context, staff, site) if gate in ("", one["gate"]) and lane in ("", one["id"])]
         if not found:
@@ -67,15 +63,13 @@ def printed(request: Request, context: With, site: Text, gate: Text = "", lane: 
 def one(request: Request, context: With, lane_id: LaneId) -> Response:
     """A lane's code, and the form by which it is renewed."""
     staff = door.staff_at(request, context, _SEE, _PICTURE)
-    return staff if isinstance(staff, Response) else _one(request, context, staff, lane_id)
+    return _one(request, context, staff, lane_id)
 
 
 @router.post("/lane-codes/{lane_id}/rotation")
 def renew(request: Request, context: With, lane_id: LaneId, said: Said) -> Response:
     """The one that was seen becomes invalid; sent twice it is renewed once."""
     staff = door.staff_at(request, context, _SEE, _RENEW)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(site_of(lane_id))

@@ -34,7 +34,7 @@ def lane(
 ) -> Response:
     """A lane, with what may be done there. `command`: one that was just given, whose outcome is followed."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _page(request, context, staff, lane_id, command)
+    return _page(request, context, staff, lane_id, command)
 
 
 @router.post("/lanes/{lane_id}")
@@ -53,10 +53,9 @@ def command(
 ) -> Response:
     """Command it; `show` has a display line on each of its own. The page's own key makes one command of a form that is sent twice."""
     staff = door.staff_at(request, context, _DO)
-    if isinstance(staff, Response):
-        return staff
     where = f"/lanes/{lane_id}"
-    if door.from_elsewhere(staff, csrf) or (action in _HOLDS and staff.role not in HOLDS_OPEN):
+    door.own_form(staff, csrf, "/")
+    if action in _HOLDS and staff.role not in HOLDS_OPEN:
         return door.back_to("/")
     told = tuple(line.strip() for line in show.splitlines() if line.strip())
     asked = staff_commands.Asked(action=Action(action), reason=reason, note=note, show=told, say=say.strip() or None)

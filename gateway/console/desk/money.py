@@ -15,7 +15,5 @@ router = APIRouter(include_in_schema=False)
 def money(request: Request, context: With) -> Response:
     """The first of these pages that the role sees."""
     staff = door.staff_at(request, context)
-    if isinstance(staff, Response):
-        return staff
     seen = [one.where for one in sections.SECTIONS["money"] if door.may(staff, *one.call)]
     return door.back_to(seen[0] if seen else "/")

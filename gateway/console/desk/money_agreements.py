@@ -50,8 +50,6 @@ def agreements(
 ) -> Response:
     """Newest first."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     return _page(request, context, staff, part, {"site": site, "plate": plate, "state": state})
 
 
@@ -59,15 +57,13 @@ def agreements(
 def propose_form(request: Request, context: With, plate: Annotated[str, Query(max_length=40)] = "") -> Response:
     """For which vehicle, where, up to how much, and what says so."""
     staff = door.staff_at(request, context, _PROPOSE)
-    return staff if isinstance(staff, Response) else _form(request, context, staff, Entered({"plate": [plate]}))
+    return _form(request, context, staff, Entered({"plate": [plate]}))
 
 
 @router.post(WHERE + "/new")
 def propose(request: Request, context: With, said: Said) -> Response:
     """Put it on record; it holds once a second person has approved it."""
     staff = door.staff_at(request, context, _PROPOSE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         typed = {name: said.or_none(name) for name in _FIELDS} | {
@@ -98,8 +94,6 @@ def do(
 ) -> Response:
     """A second person's word; or the end of one that holds."""
     staff = door.staff_at(request, context, _SEE, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         own(staff, site_of(agreement_id))

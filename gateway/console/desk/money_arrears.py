@@ -60,8 +60,6 @@ def tabs(staff: Staff) -> list[tuple[str, str]]:
 def owed(request: Request, context: With, part: ByTime, *, site: Text = "", plate: Text = "") -> Response:
     """Newest first; a till that asks for a whole plate sees what that vehicle owes anywhere on the street."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         wanted = plate_of(plate) if plate else None
         allowed = reach(staff, site or None, wanted)
@@ -87,8 +85,6 @@ def owed(request: Request, context: With, part: ByTime, *, site: Text = "", plat
 def step_form(request: Request, context: With, stay_id: StayId, what: What, plate: Text = "") -> Response:
     """Take what is owed, or propose to give it up. `plate`: of a stay at another's site, whoever takes it knows the plate."""
     staff = door.staff_at(request, context, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
     return _form(request, context, staff, stay_id, what, Entered({"plate": [plate]}))
 
 
@@ -96,8 +92,6 @@ def step_form(request: Request, context: With, stay_id: StayId, what: What, plat
 def step(request: Request, context: With, stay_id: StayId, what: What, said: Said) -> Response:
     """All of it, here or at another site; or a proposal, which a second person decides."""
     staff = door.staff_at(request, context, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         if what == "payment":
@@ -126,8 +120,6 @@ def given_up(
 ) -> Response:
     """What was proposed, and what became of it, newest first."""
     staff = door.staff_at(request, context, _SEE_GIVEN_UP)
-    if isinstance(staff, Response):
-        return staff
     return _given_up(request, context, staff, part, {"site": site, "state": state})
 
 
@@ -135,8 +127,6 @@ def given_up(
 def decide(request: Request, context: With, write_off_id: StayId, what: Decision, said: Said) -> Response:
     """A second person's word."""
     staff = door.staff_at(request, context, _SEE_GIVEN_UP, _DECIDE[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(site_of(write_off_id))

@@ -55,8 +55,6 @@ def breaks(
 ) -> Response:
     """The queue, the newest first; by default what nobody has settled."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
     except Refused as why:
@@ -83,22 +81,20 @@ def breaks(
 def one(request: Request, context: With, break_id: BreakId, *, act: What | None = None) -> Response:
     """One break with its evidence; `act` opens the form of a step."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _page(request, context, staff, break_id, act)
+    return _page(request, context, staff, break_id, act)
 
 
 @router.get(WHERE + "/{break_id}/pictures/{device}/{event}")
 def picture(request: Request, context: With, break_id: BreakId, device: api.Name, event: api.Name) -> Response:
     """A picture of its stay."""
     staff = door.staff_at(request, context, ("GET", "/breaks/{break_id}/pictures/{device}/{event}"))
-    return staff if isinstance(staff, Response) else api.picture(staff, context, break_id, device, event)
+    return api.picture(staff, context, break_id, device, event)
 
 
 @router.post(WHERE + "/{break_id}/{what}")
 def do(request: Request, context: With, break_id: BreakId, what: What, said: Said) -> Response:
     """One step at a break. It goes by the version that was seen: who looked at something else looks again."""
     staff = door.staff_at(request, context, _call(what))
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(site_of(break_id))

@@ -59,8 +59,6 @@ def listed(
 ) -> Response:
     """The newest first; to a till only those with something to pay, or to pay back."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     seen = _seen(staff)
     wanted = ChargeFilter(month=month or None, household=household or None, kind=kind or None, due=due, seen=seen)
     try:
@@ -87,8 +85,6 @@ def listed(
 def run_form(request: Request, context: With) -> Response:
     """Which month, and where."""
     staff = door.staff_at(request, context, _RUN)
-    if isinstance(staff, Response):
-        return staff
     today = context.parts.clock.now().astimezone(context.parts.settings.zone).date()
     return _run_form(request, context, staff, Entered({"month": [f"{today:%Y-%m}"]}))
 
@@ -97,10 +93,7 @@ def run_form(request: Request, context: With) -> Response:
 def run(request: Request, context: With, said: Said) -> Response:
     """What it would charge; then, charged. Each site is charged by itself, and what stands already stays."""
     staff = door.staff_at(request, context, _RUN)
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(RUN)
+    door.own_form(staff, said["csrf"], RUN)
     preview = said["what"] != "run"
     try:
         asked = forms.shaped(shapes.RunAsked, month=said["month"], site=said.or_none("site"), preview=preview)
@@ -117,15 +110,13 @@ def run(request: Request, context: With, said: Said) -> Response:
 def one(request: Request, context: With, charge_id: ChargeId) -> Response:
     """A charge: how it came about, what was taken for it, and what may be done next."""
     staff = door.staff_at(request, context, _ONE)
-    return staff if isinstance(staff, Response) else _page(request, context, staff, charge_id)
+    return _page(request, context, staff, charge_id)
 
 
 @router.post(WHERE + "/{charge_id}/{what}")
 def do(request: Request, context: With, charge_id: ChargeId, what: Step, said: Said) -> Response:
     """Take money for it, undo it, or hand back what was paid for one that was undone."""
     staff = door.staff_at(request, context, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         staff.own(site_of(charge_id))

@@ -47,8 +47,6 @@ Until = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31))
 def days(request: Request, context: With, until: Until = None) -> Response:
     """The last days over the reader's sites, the newest first."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     last = min(until or date.max, _today(context))
     with context.reports.reading() as connection:
         # Before the books were opened there is nothing to close.
@@ -71,15 +69,13 @@ def days(request: Request, context: With, until: Until = None) -> Response:
 def day_of(request: Request, context: With, day: Day) -> Response:
     """A day at each site."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _day_page(request, context, staff, day)
+    return _day_page(request, context, staff, day)
 
 
 @router.post(WHERE + "/{day}/{what}")
 def do(request: Request, context: With, day: Day, what: Literal["close", "reconcile"], said: Said) -> Response:
     """Close the day, or match its records, at a site or at all that the reader has."""
     staff = door.staff_at(request, context, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
     named = said.or_none("site")
     where = f"{WHERE}/{day}/{named}" if named else f"{WHERE}/{day}"
 
@@ -103,8 +99,6 @@ def do(request: Request, context: With, day: Day, what: Literal["close", "reconc
 def site_day(request: Request, context: With, day: Day, site: Site, *, preview: bool = False) -> Response:
     """A site's day: passages, ledger and channels side by side, and what of them does not agree. `preview`: as it would be closed now."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     # Whoever may close sees what it would seal; the books are held for it as for the close.
     return _site_page(request, context, staff, day, site, preview=preview and door.may(staff, *_CALLS["close"]))
 

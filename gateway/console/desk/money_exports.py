@@ -55,8 +55,6 @@ def exports(
 ) -> Response:
     """The form; sent, it is the file, how far it is, or the form again with what is wrong."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     chosen = {"span": span, "day": day, "from": first, "to": last, "month": month, "site": site, "form": form}
     said = Entered({name: [value] for name, value in chosen.items()})
     if not form:

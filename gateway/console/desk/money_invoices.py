@@ -58,8 +58,6 @@ def invoices(
 ) -> Response:
     """The newest request first."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     zone = context.parts.settings.zone
     try:
         if state and state not in STATES:
@@ -96,8 +94,6 @@ def invoices(
 def ask_form(request: Request, context: With, stay: Text = "") -> Response:
     """Ask for one, or put the buyer right of the one that is under way."""
     staff = door.staff_at(request, context, _ASK)
-    if isinstance(staff, Response):
-        return staff
     waiting = next((one for one in _of_stay(context, staff, stay) if one["state"] == "requested"), None)
     begun = {name: [waiting[name]] for name in _BUYER} if waiting else {}
     return _ask_form(request, staff, Entered({"stay": [stay], **begun}))
@@ -107,8 +103,6 @@ def ask_form(request: Request, context: With, stay: Text = "") -> Response:
 def ask(request: Request, context: With, said: Said) -> Response:
     """For a stay that was paid, and of which no invoice covers all."""
     staff = door.staff_at(request, context, _ASK)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         stay = said["stay"]
@@ -129,7 +123,7 @@ def ask(request: Request, context: With, said: Said) -> Response:
 def invoice(request: Request, context: With, invoice_id: InvoiceId) -> Response:
     """One, with everything that became of it, and the others of its stay."""
     staff = door.staff_at(request, context, _ONE)
-    return staff if isinstance(staff, Response) else _page(request, context, staff, invoice_id)
+    return _page(request, context, staff, invoice_id)
 
 
 @router.post(WHERE + "/{invoice_id}/{what}")
@@ -138,8 +132,6 @@ def do(
 ) -> Response:
     """A red one over the whole; or what was refused, once more."""
     staff = door.staff_at(request, context, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         staff.own(records.invoice(context.parts, invoice_id).site)

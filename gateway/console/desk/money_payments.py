@@ -59,8 +59,6 @@ def payments(
 ) -> Response:
     """Refunds that wait for somebody first; then what came in through channels, the newest first; of a stay also its cash."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
         if stay:
@@ -93,15 +91,13 @@ def payments(
 def propose_form(request: Request, context: With, way: Way, paid_id: Id) -> Response:
     """The form of a proposal."""
     staff = door.staff_at(request, context, _PROPOSE[way])
-    return staff if isinstance(staff, Response) else _propose_form(request, context, staff, way, paid_id)
+    return _propose_form(request, context, staff, way, paid_id)
 
 
 @router.post(WHERE + "/{way}/{paid_id}/refund")
 def propose(request: Request, context: With, way: Way, paid_id: Id, said: Said) -> Response:
     """Propose to pay back; a second person decides."""
     staff = door.staff_at(request, context, _PROPOSE[way])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         stay = _paid(context.parts, staff, way, paid_id)["stay"]
@@ -121,15 +117,13 @@ def propose(request: Request, context: With, way: Way, paid_id: Id, said: Said) 
 def decide_form(request: Request, context: With, way: Way, refund_id: Id, what: Decision) -> Response:
     """What is decided, with everything that was said for it."""
     staff = door.staff_at(request, context, _call(way, what))
-    return staff if isinstance(staff, Response) else _decide_form(request, context, staff, (way, refund_id), what)
+    return _decide_form(request, context, staff, (way, refund_id), what)
 
 
 @router.post("/money/refunds/{way}/{refund_id}/{what}")
 def decide(request: Request, context: With, way: Way, refund_id: Id, what: Decision, said: Said) -> Response:
     """Decide it, or do what was decided."""
     staff = door.staff_at(request, context, _call(way, what))
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         stay = _refund(context.parts, staff, way, refund_id)["stay"]
@@ -146,8 +140,6 @@ def decide(request: Request, context: With, way: Way, refund_id: Id, what: Decis
 def query(request: Request, context: With, order_id: Id, said: Said) -> Response:
     """Ask the channel how an order stands, now."""
     staff = door.staff_at(request, context, _QUERY)
-    if isinstance(staff, Response):
-        return staff
 
     def work(_by: By) -> str:
         stay = _paid(context.parts, staff, "channel", order_id)["stay"]

@@ -34,8 +34,6 @@ PolicyId = Annotated[str, Path(max_length=64)]
 def policies(request: Request, context: With) -> Response:
     """Every policy with its versions."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     return door.page(
         request,
         staff,
@@ -61,8 +59,6 @@ def compare(
 ) -> Response:
     """Two policies by their names: the address is the comparison, to be sent to others who may see it. `form=xlsx`: as a workbook."""
     staff = door.staff_at(request, context, _COMPARE)
-    if isinstance(staff, Response):
-        return staff
     chosen = {"old": old, "new": new, "from": first, "to": last, "site": site}
     said = Entered({name: [value] for name, value in chosen.items()})
     if form == "xlsx":
@@ -77,10 +73,7 @@ def compare(
 def compare_text(request: Request, context: With, said: Said) -> Response:
     """The same with a text that is not loaded yet: a proposal to vote on."""
     staff = door.staff_at(request, context, _COMPARE)
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(WHERE + "/compare")
+    door.own_form(staff, said["csrf"], WHERE + "/compare")
     return _compared(request, context, staff, said)
 
 
@@ -88,15 +81,13 @@ def compare_text(request: Request, context: With, said: Said) -> Response:
 def apply_form(request: Request, context: With) -> Response:
     """Load another version."""
     staff = door.staff_at(request, context, _APPLY)
-    return staff if isinstance(staff, Response) else _apply_form(request, staff)
+    return _apply_form(request, staff)
 
 
 @router.post(WHERE + "/apply")
 def apply(request: Request, context: With, said: Said) -> Response:
     """Load it. Every problem of a text is told with its line; the old one stays."""
     staff = door.staff_at(request, context, _APPLY)
-    if isinstance(staff, Response):
-        return staff
 
     def work(_by: object) -> None:
         api.apply(staff, context, forms.shaped(api.PolicyToApply, text=said["text"], source="console"))
@@ -113,8 +104,6 @@ def version(
 ) -> Response:
     """One version, exactly as it was loaded."""
     staff = door.staff_at(request, context, ("GET", "/policies/{policy_id}/versions/{version}"))
-    if isinstance(staff, Response):
-        return staff
     try:
         with context.parts.store.reading() as connection:
             found = flow.version_text(connection, policy_id, version)

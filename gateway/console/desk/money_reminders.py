@@ -34,8 +34,6 @@ Text = Annotated[str, Query(max_length=64)]
 def reminders(request: Request, context: With, part: ByTime, *, site: Text = "", batch: Text = "") -> Response:
     """Whom to remind now, and what was sent, newest first. `batch`: the one that was made just now."""
     staff = door.staff_at(request, context, _SEE, _DUE)
-    if isinstance(staff, Response):
-        return staff
     return _page(request, context, staff, part, site, batch)
 
 
@@ -43,8 +41,6 @@ def reminders(request: Request, context: With, part: ByTime, *, site: Text = "",
 def remind(request: Request, context: With, said: Said) -> Response:
     """Put on record all that is due for it; its file is then fetched."""
     staff = door.staff_at(request, context, _SEE, _DUE, _SEND)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         allowed = staff.only(said.or_none("site"))

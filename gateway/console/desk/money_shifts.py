@@ -57,8 +57,6 @@ def shifts(
 ) -> Response:
     """Shifts, the newest first; for supervisors also what each safe holds."""
     staff = door.staff_at(request, context, _LIST)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
     except Refused as why:
@@ -87,15 +85,13 @@ def shifts(
 def open_form(request: Request, context: With) -> Response:
     """The form with which a shift begins."""
     staff = door.staff_at(request, context, _OPEN)
-    return staff if isinstance(staff, Response) else _open_form(request, context, staff)
+    return _open_form(request, context, staff)
 
 
 @router.post("/money/shifts/open")
 def open_shift(request: Request, context: With, said: Said) -> Response:
     """Open a shift with its counted float."""
     staff = door.staff_at(request, context, _OPEN)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         asked = forms.shaped(
@@ -115,8 +111,6 @@ def open_shift(request: Request, context: With, said: Said) -> Response:
 def shift(request: Request, context: With, shift_id: ShiftId) -> Response:
     """One shift with its steps, and what may be done next."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         found = _found(context, staff, shift_id)
     except Refused as why:
@@ -128,15 +122,13 @@ def shift(request: Request, context: With, shift_id: ShiftId) -> Response:
 def step_form(request: Request, context: With, shift_id: ShiftId, what: What) -> Response:
     """The form of a step."""
     staff = door.staff_at(request, context, _CALLS[what])
-    return staff if isinstance(staff, Response) else _form(request, context, staff, shift_id, what)
+    return _form(request, context, staff, shift_id, what)
 
 
 @router.post("/money/shifts/{shift_id}/{what}")
 def step(request: Request, context: With, shift_id: ShiftId, what: What, said: Said) -> Response:
     """A step at a drawer."""
     staff = door.staff_at(request, context, _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         with context.parts.store.reading() as connection:
@@ -154,15 +146,13 @@ def step(request: Request, context: With, shift_id: ShiftId, what: What, said: S
 def safe_form(request: Request, context: With, site: Site) -> Response:
     """Money between the safe and the bank."""
     staff = door.staff_at(request, context, _SAFE)
-    return staff if isinstance(staff, Response) else _safe_form(request, context, staff, site)
+    return _safe_form(request, context, staff, site)
 
 
 @router.post("/money/safes/{site}")
 def move_safe(request: Request, context: With, site: Site, said: Said) -> Response:
     """Bring it."""
     staff = door.staff_at(request, context, _SAFE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(site)

@@ -50,8 +50,6 @@ Until = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31))
 def statements(request: Request, context: With, until: Until = None) -> Response:
     """A week of days, the newest first: what came, and what is still expected."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     last = until or _yesterday(context)
     with context.reports.reading() as connection:
         days = [_day(connection, staff, last - timedelta(days=back)) for back in range(_DAYS_SHOWN)]
@@ -70,22 +68,20 @@ def statements(request: Request, context: With, until: Until = None) -> Response
 def import_form(request: Request, context: With, channel: ChannelName | None = None, day: Until = None) -> Response:
     """Bring a file."""
     staff = door.staff_at(request, context, _CALLS["import"])
-    return staff if isinstance(staff, Response) else _form(request, context, staff, "import", _begun(channel, day))
+    return _form(request, context, staff, "import", _begun(channel, day))
 
 
 @router.get(WHERE + "/empty")
 def empty_form(request: Request, context: With, channel: ChannelName | None = None, day: Until = None) -> Response:
     """Say that a channel had nothing."""
     staff = door.staff_at(request, context, _CALLS["empty"])
-    return staff if isinstance(staff, Response) else _form(request, context, staff, "empty", _begun(channel, day))
+    return _form(request, context, staff, "empty", _begun(channel, day))
 
 
 @router.post(WHERE + "/empty")
 def empty(request: Request, context: With, said: Said) -> Response:
     """The channel had nothing that day."""
     staff = door.staff_at(request, context, _CALLS["empty"])
-    if isinstance(staff, Response):
-        return staff
 
     def work(_by: By) -> str:
         asked = forms.shaped(
@@ -108,10 +104,7 @@ def empty(request: Request, context: With, said: Said) -> Response:
 def fetch(request: Request, context: With, said: Said) -> Response:
     """Ask the channels for a day, now; what became of each is shown."""
     staff = door.staff_at(request, context, _CALLS["fetch"])
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(WHERE)
+    door.own_form(staff, said["csrf"], WHERE)
     from gateway.flows.statements_fetch import fetch as fetch_all  # noqa: PLC0415 - loaded by who asks for it
 
     try:
@@ -134,8 +127,6 @@ def rows(
 ) -> Response:
     """What the channel said, row by row, of the reader's sites; `line`: from there on, that one marked."""
     staff = door.staff_at(request, context, _ROWS)
-    if isinstance(staff, Response):
-        return staff
     if line is not None and part.after is None:
         part = statements_reading.from_line(max(line - _BEFORE_A_LINE, 1), part.limit)
     try:
@@ -156,18 +147,16 @@ def rows(
     )
 
 
-def uploading(request: Request, context: With) -> Staff | Response:
+def uploading(request: Request, context: With) -> Staff:
     """Who sends a file: looked at before any of it is read."""
     return door.staff_at(request, context, _CALLS["import"])
 
 
 @router.post(UPLOAD)
 async def upload(
-    request: Request, context: With, staff: Annotated[Staff | Response, Depends(uploading, use_cache=False)]
+    request: Request, context: With, staff: Annotated[Staff, Depends(uploading, use_cache=False)]
 ) -> Response:
     """Import a channel's own bill file: all of it or nothing. The same file again changes nothing."""
-    if isinstance(staff, Response):
-        return staff
     async with request.form(max_files=1, max_fields=20) as form:
         said = Entered({name: [value] for name, value in form.items() if isinstance(value, str)})
         sent = form.get("file")

@@ -60,8 +60,6 @@ def sold(
 ) -> Response:
     """Passes as sold, the newest first."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         wanted = SoldFilter(plate=plate_of(plate) if plate else None, household=household or None, state=state or None)
         with context.reports.reading() as connection:
@@ -85,8 +83,6 @@ def sold(
 def form(request: Request, context: With, site: Text = "", plate: Text = "", offer: Text = "") -> Response:
     """The form by which a pass is sold, or renewed where the vehicle has it."""
     staff = door.staff_at(request, context, _QUOTE, _SELL)
-    if isinstance(staff, Response):
-        return staff
     begun = {"site": [site], "plate": [plate], "offer": [offer], "months": ["1"]}
     return _form(request, context, staff, Entered(begun))
 
@@ -95,8 +91,6 @@ def form(request: Request, context: With, site: Text = "", plate: Text = "", off
 def sell(request: Request, context: With, said: Said) -> Response:
     """What it costs; then, at that price, sold."""
     staff = door.staff_at(request, context, _QUOTE, _SELL)
-    if isinstance(staff, Response):
-        return staff
     quoted: passes.Offered | None = None
 
     def work(by: By) -> str:
@@ -116,8 +110,9 @@ def sell(request: Request, context: With, said: Said) -> Response:
     def shown(why: Refused | None) -> Response:
         return _form(request, context, staff, said, quoted=quoted, why=why)
 
-    if said["what"] == "sell" or door.from_elsewhere(staff, said["csrf"]):
+    if said["what"] == "sell":
         return forms.step(staff, said, work, shown, "/passes/new", "pass-sold")
+    door.own_form(staff, said["csrf"], "/passes/new")
     try:
         staff.only(said["site"])
         quoted = passes.quote(context.parts, _wanted(said), by(staff))
@@ -130,7 +125,7 @@ def sell(request: Request, context: With, said: Said) -> Response:
 def one(request: Request, context: With, pass_id: PassId) -> Response:
     """A pass with its periods and what of them is earned, its vehicles, what was asked back."""
     staff = door.staff_at(request, context, ("GET", "/sold-passes/{pass_id}"))
-    return staff if isinstance(staff, Response) else _one(request, context, staff, pass_id)
+    return _one(request, context, staff, pass_id)
 
 
 @router.post("/passes/{pass_id}")
@@ -138,8 +133,6 @@ def act(request: Request, context: With, pass_id: PassId, said: Said) -> Respons
     """One step with it."""
     what = said["what"]
     staff = door.staff_at(request, context, ("GET", "/sold-passes/{pass_id}"), _ACTS.get(what, _NO_CALL))
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(reading.site_of(pass_id))

@@ -38,24 +38,21 @@ _ON_A_PAGE: Final = 50
 def requests(request: Request, context: With, part: ByTime, *, state: Literal["", api.State] = "") -> Response:
     """What was asked and what became of it, newest first."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _page(request, context, staff, part, state)
+    return _page(request, context, staff, part, state)
 
 
 @router.get(WHERE + "/new")
 def new(request: Request, context: With) -> Response:
     """Who asks, about whom, and on what proof."""
     staff = door.staff_at(request, context, _EXPORT)
-    return staff if isinstance(staff, Response) else _form(request, context, staff, Entered())
+    return _form(request, context, staff, Entered())
 
 
 @router.post(WHERE + "/new")
 def look(request: Request, context: With, said: Said) -> Response:
     """How much is held, and why it cannot go yet. Nothing is handed out, and no address has a plate in it."""
     staff = door.staff_at(request, context, _EXPORT)
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(WHERE)
+    door.own_form(staff, said["csrf"], WHERE)
     try:
         wanted = _wanted(said)
         held = personal_data.held(context.parts, subject_of(wanted.plate, wanted.household), api.asking(staff, wanted))
@@ -68,10 +65,7 @@ def look(request: Request, context: With, said: Said) -> Response:
 def export(request: Request, context: With, said: Said) -> Response:
     """The file."""
     staff = door.staff_at(request, context, _EXPORT)
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(WHERE)
+    door.own_form(staff, said["csrf"], WHERE)
     try:
         return api.export(staff, context, _wanted(said))
     except Refused as why:
@@ -82,8 +76,6 @@ def export(request: Request, context: With, said: Said) -> Response:
 def propose(request: Request, context: With, said: Said) -> Response:
     """Ask for an erasure, which another one decides."""
     staff = door.staff_at(request, context, _PROPOSE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(_by: By) -> None:
         wanted = _wanted(said)
@@ -105,8 +97,6 @@ def decide(
 ) -> Response:
     """A second person's word; whoever proposed it may take it back."""
     staff = door.staff_at(request, context, _SEE, _DECIDE[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         who, origin = by.operator, by.origin

@@ -43,8 +43,6 @@ def queue(
 ) -> Response:
     """What needs a person, the newest first. `lane`, `command`: what was told to a lane, whose outcome is followed."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
     except Refused as why:
@@ -94,10 +92,7 @@ def accept(
 ) -> Response:
     """Do what was proposed for an item. The page's own key makes one step of a form that is sent twice."""
     staff = door.staff_at(request, context, _DO, proposals.CALLS[does])
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/queue")
+    door.own_form(staff, csrf, "/queue")
     try:
         with context.parts.store.reading() as connection:
             item = reading.exception(connection, staff.sites, item_id)
@@ -125,10 +120,7 @@ def attend(
 ) -> Response:
     """One step at an item."""
     staff = door.staff_at(request, context, _DO)
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/queue")
+    door.own_form(staff, csrf, "/queue")
     who = by(staff)
     try:
         match what:

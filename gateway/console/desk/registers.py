@@ -53,8 +53,6 @@ def listed(
 ) -> Response:
     """A register, by site and key."""
     staff = door.staff_at(request, context, ("GET", f"/{kind}"))
-    if isinstance(staff, Response):
-        return staff
     here = f"/registers/{kind}"
     try:
         allowed = staff.only(site or None)
@@ -91,11 +89,7 @@ def listed(
 def new(request: Request, context: With, kind: Kind, site: Text = "", household: Text = "") -> Response:
     """The form of a new entry; a household's page fills in whose."""
     staff = _who_changes(request, context, kind, "POST", f"/{kind}")
-    return (
-        staff
-        if isinstance(staff, Response)
-        else _form(request, context, staff, kind, {"site": site, "household": household})
-    )
+    return _form(request, context, staff, kind, {"site": site, "household": household})
 
 
 @router.post("/registers/{kind}/new")
@@ -107,10 +101,7 @@ async def add(request: Request, context: With, kind: Kind) -> Response:
 
 def _add(request: Request, context: Context, kind: str, typed: dict[str, str]) -> Response:
     staff = _who_changes(request, context, kind, "POST", f"/{kind}")
-    if isinstance(staff, Response):
-        return staff
-    if door.from_elsewhere(staff, typed.get("csrf", "")):
-        return door.back_to(f"/registers/{kind}")
+    door.own_form(staff, typed.get("csrf", ""), f"/registers/{kind}")
     names = forms.FIELDS[kind]
     cells = {name: typed[name].strip() for name in names if typed.get(name, "").strip()}
     if kind == "blocklist":
@@ -127,7 +118,7 @@ def _add(request: Request, context: Context, kind: str, typed: dict[str, str]) -
 def entry(request: Request, context: With, kind: Kind, entry: EntryId) -> Response:
     """One entry, what became of it, and what may be done with it."""
     staff = door.staff_at(request, context, ("GET", f"/{kind}/{{entry}}"))
-    return staff if isinstance(staff, Response) else _entry(request, context, staff, kind, entry)
+    return _entry(request, context, staff, kind, entry)
 
 
 @router.post("/registers/{kind}/{entry}")
@@ -151,11 +142,8 @@ def _act(request: Request, context: Context, kind: str, entry_id: str, typed: di
     what = typed.get("what", "")
     method, where = _CALLS.get(what, ("", ""))
     staff = _who_changes(request, context, kind, method, f"/{kind}/{{entry}}{where}")
-    if isinstance(staff, Response):
-        return staff
     here = f"/registers/{kind}/{entry_id}"
-    if door.from_elsewhere(staff, typed.get("csrf", "")):
-        return door.back_to(here)
+    door.own_form(staff, typed.get("csrf", ""), here)
     asked = request_of(staff, typed.get("reason", ""), typed.get("once") or None)
     day = typed.get("at", "").strip() or None
     try:
@@ -215,7 +203,7 @@ def _by_household(staff: Staff, kind: str) -> bool:
     return "household" in forms.COLUMNS[kind] and kind in view.HOUSEHOLDS_SEEN.get(staff.role, REGISTERS)
 
 
-def _who_changes(request: Request, context: Context, kind: str, method: str, path: str) -> Staff | Response:
+def _who_changes(request: Request, context: Context, kind: str, method: str, path: str) -> Staff:
     return door.staff_at(request, context, ("GET", f"/{kind}"), (method, path))
 
 

@@ -26,15 +26,13 @@ router = APIRouter(include_in_schema=False)
 def form(request: Request, context: With, kind: Kind) -> Response:
     """Which file, and what it has to look like."""
     staff = door.staff_at(request, context, ("POST", f"/{kind}/import"))
-    return staff if isinstance(staff, Response) else _page(request, staff, kind)
+    return _page(request, staff, kind)
 
 
 @router.post("/registers/{kind}/import")
 async def upload(request: Request, context: With, kind: Kind) -> Response:
     """Preview it, or import it. Nothing of the file is read before it is known who sends it."""
     staff = await run_in_threadpool(door.staff_at, request, context, ("POST", f"/{kind}/import"))
-    if isinstance(staff, Response):
-        return staff
     async with request.form(max_files=1, max_fields=6) as typed:
         given = typed.get("file")
         data = await given.read() if isinstance(given, UploadFile) else b""
@@ -46,8 +44,7 @@ async def upload(request: Request, context: With, kind: Kind) -> Response:
 def _read(
     request: Request, context: Context, staff: Staff, kind: str, data: bytes, name: str, said: dict[str, str]
 ) -> Response:
-    if door.from_elsewhere(staff, said["csrf"]):
-        return door.back_to(f"/registers/{kind}/import")
+    door.own_form(staff, said["csrf"], f"/registers/{kind}/import")
     preview, reason = said["what"] != "apply", said["reason"]
     try:
         if not data:

@@ -22,8 +22,6 @@ _SHOWN = 20
 def soon(request: Request, context: With) -> Response:
     """The first of each; the lists have the rest."""
     staff = door.staff_at(request, context, ("GET", "/households"))
-    if isinstance(staff, Response):
-        return staff
     parts, zone = context.parts, context.parts.settings.zone
     until = (parts.clock.now() + SOON).astimezone(zone).date()
     ending: dict[str, list[dict[str, object]]] = {}

@@ -34,8 +34,6 @@ Form = Annotated[Literal["html", "csv", "xlsx"], Query(alias="format")]
 def first(request: Request, context: With) -> Response:
     """The first report that this role may read."""
     staff = door.staff_at(request, context)
-    if isinstance(staff, Response):
-        return staff
     found = next(one for one in REPORTS if door.may(staff, "GET", f"/reports/{one}"))
     return RedirectResponse(f"/reports/{found}", 303)
 
@@ -56,8 +54,6 @@ def report(
     """One report. Without days, the last seven."""
     found = REPORTS.get(name)
     staff = door.staff_at(request, context, ("GET", f"/reports/{name}")) if found else door.staff_at(request, context)
-    if isinstance(staff, Response):
-        return staff
     try:
         if found is None:
             raise NotFound("there is no such report")

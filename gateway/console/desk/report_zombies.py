@@ -31,8 +31,6 @@ Field = Annotated[str, Form(max_length=2000)]
 def listed(request: Request, context: With, part: ByTime, site: Text = "", state: Text = "") -> Response:
     """Cases, the newest found first; by default those under way."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     states = get_args(State)
     try:
         if state and state not in states:
@@ -61,7 +59,7 @@ def listed(request: Request, context: With, part: ByTime, site: Text = "", state
 def one(request: Request, context: With, case_id: CaseId) -> Response:
     """One case, with everything that was done, and what may be done next."""
     staff = door.staff_at(request, context, ("GET", "/zombie-vehicles/{case_id}"))
-    return staff if isinstance(staff, Response) else _page(request, context, staff, case_id)
+    return _page(request, context, staff, case_id)
 
 
 @router.post("/zombies/{case_id}")
@@ -70,11 +68,8 @@ def step(
 ) -> Response:
     """Put a step on record."""
     staff = door.staff_at(request, context, _DO)
-    if isinstance(staff, Response):
-        return staff
     where = f"/zombies/{case_id}"
-    if door.from_elsewhere(staff, csrf):
-        return door.back_to("/zombies")
+    door.own_form(staff, csrf, "/zombies")
     try:
         staff.own(reading.site_of(case_id))
         meant = _meant(step)

@@ -42,8 +42,6 @@ def stays(
 ) -> Response:
     """Stays, the newest start first."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     zone = context.parts.settings.zone
     try:
         if state and state not in reading.STAY_STATES:
@@ -77,8 +75,6 @@ def stays(
 def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_length=64)]) -> Response:
     """One stay: what it was, and why it cost what it did."""
     staff = door.staff_at(request, context, ("GET", "/stays/{stay_id}"))
-    if isinstance(staff, Response):
-        return staff
     try:
         staff.own(reading.site_of(stay_id))
         with context.parts.store.reading() as connection:

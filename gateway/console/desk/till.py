@@ -45,15 +45,13 @@ StayId = Annotated[str, Path(max_length=64)]
 def till(request: Request, context: With, stay_id: StayId) -> Response:
     """What is due, and what may be done about it."""
     staff = door.staff_at(request, context, _CALLS["payment"])
-    return staff if isinstance(staff, Response) else _page(request, context, staff, stay_id)
+    return _page(request, context, staff, stay_id)
 
 
 @router.post("/stays/{stay_id}/till/{what}")
 def do(request: Request, context: With, stay_id: StayId, what: What, said: Said) -> Response:
     """Where nothing is due any more, the barrier opens by itself."""
     staff = door.staff_at(request, context, _CALLS["payment"], _CALLS[what])
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(site_of(stay_id))

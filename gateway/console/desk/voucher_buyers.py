@@ -44,8 +44,6 @@ Month = Annotated[str, Query(pattern=r"^(20\d\d-(0[1-9]|1[0-2]))?$")]
 def buyers(request: Request, context: With, part: ByName, site: Text = "") -> Response:
     """By site and id, with what each still owes."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
     except Refused as why:
@@ -71,8 +69,6 @@ def buyers(request: Request, context: With, part: ByName, site: Text = "") -> Re
 def keep_form(request: Request, context: With, site: Text = "", buyer: Text = "") -> Response:
     """The form of a new one, or of one that is there."""
     staff = door.staff_at(request, context, _KEEP)
-    if isinstance(staff, Response):
-        return staff
     begun: dict[str, list[str]] = {"site": [site], "enabled": ["yes"]}
     if buyer:
         try:
@@ -87,8 +83,6 @@ def keep_form(request: Request, context: With, site: Text = "", buyer: Text = ""
 def keep(request: Request, context: With, said: Said) -> Response:
     """Add it, or change its name; one that is there keeps its id."""
     staff = door.staff_at(request, context, _KEEP)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         asked = forms.shaped(
@@ -116,15 +110,13 @@ def keep(request: Request, context: With, said: Said) -> Response:
 def pay_form(request: Request, context: With, site: Site, buyer: Name) -> Response:
     """What it owes, and for which months."""
     staff = door.staff_at(request, context, _PAY)
-    return staff if isinstance(staff, Response) else _pay_form(request, context, staff, (site, buyer))
+    return _pay_form(request, context, staff, (site, buyer))
 
 
 @router.post(WHERE + "/{site}/{buyer}/payment")
 def pay(request: Request, context: With, site: Site, buyer: Name, said: Said) -> Response:
     """Take it, or a part of it."""
     staff = door.staff_at(request, context, _PAY)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(site)
@@ -147,8 +139,6 @@ def statements(
 ) -> Response:
     """Buyers' months, the newest first, with what is still due of each."""
     staff = door.staff_at(request, context, _MONTHS)
-    if isinstance(staff, Response):
-        return staff
     return _months(request, context, staff, part, {"site": site, "month": month, "buyer": buyer})
 
 
@@ -156,8 +146,6 @@ def statements(
 def make(request: Request, context: With, said: Said) -> Response:
     """Bill a site's buyers for a month that is closed; made again it is the same."""
     staff = door.staff_at(request, context, _MAKE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> str:
         asked = forms.shaped(shapes.StatementsToMake, site=said["site"], month=said["month"])
@@ -178,8 +166,6 @@ def make(request: Request, context: With, said: Said) -> Response:
 def statement(request: Request, context: With, site: Site, statement_id: Name) -> Response:
     """A month, voucher by voucher, for the buyer to check: no plates, no stays."""
     staff = door.staff_at(request, context, _LINES)
-    if isinstance(staff, Response):
-        return staff
     try:
         staff.own(site)
         with context.reports.reading() as connection:

@@ -45,8 +45,6 @@ def redemptions(
 ) -> Response:
     """What was brought, the newest first."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
     except Refused as why:
@@ -72,8 +70,6 @@ def redemptions(
 def bring_form(request: Request, context: With) -> Response:
     """Where and when, and the codes."""
     staff = door.staff_at(request, context, _BRING)
-    if isinstance(staff, Response):
-        return staff
     now = context.parts.clock.now().astimezone(context.parts.settings.zone)
     return _bring_form(request, context, staff, Entered({"at": [f"{now:%Y-%m-%dT%H:%M}"]}))
 
@@ -82,8 +78,6 @@ def bring_form(request: Request, context: With) -> Response:
 def bring(request: Request, context: With, said: Said) -> Response:
     """Bring codes that were collected at one exit at one time. Each counts once, however often it is brought."""
     staff = door.staff_at(request, context, _BRING)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         at = instant("at", said["at"], context.parts.settings.zone)
@@ -107,15 +101,13 @@ def bring(request: Request, context: With, said: Said) -> Response:
 def redemption(request: Request, context: With, site: Site, redemption_id: Name) -> Response:
     """One, and what may be decided about it."""
     staff = door.staff_at(request, context, _SEE)
-    return staff if isinstance(staff, Response) else _page(request, context, staff, (site, redemption_id))
+    return _page(request, context, staff, (site, redemption_id))
 
 
 @router.post(WHERE + "/{site}/{redemption_id}")
 def decide(request: Request, context: With, site: Site, redemption_id: Name, said: Said) -> Response:
     """Its stay; back to its holder; void; or nothing to do."""
     staff = door.staff_at(request, context, _SEE, _DECIDE)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.own(site)

@@ -47,8 +47,6 @@ _ISSUE_FIELDS = ("site", "first_serial", "last_serial", "household", "taker", "p
 def list_books(request: Request, context: With, part: ByName, site: Text = "") -> Response:
     """Books by site, with what of each is left today."""
     staff = door.staff_at(request, context, ("GET", "/vouchers/books"))
-    if isinstance(staff, Response):
-        return staff
     part = Slice(part.after, min(part.limit, _BOOKS_SHOWN))
     today = context.parts.clock.now().astimezone(context.parts.settings.zone).date()
     try:
@@ -74,15 +72,13 @@ def list_books(request: Request, context: With, part: ByName, site: Text = "") -
 def book_form(request: Request, context: With) -> Response:
     """The form of a new book."""
     staff = door.staff_at(request, context, _SEE, _BOOKS)
-    return staff if isinstance(staff, Response) else _form(request, context, staff, "book")
+    return _form(request, context, staff, "book")
 
 
 @router.post("/vouchers/books/new")
 def make_book(request: Request, context: With, said: Said) -> Response:
     """Put it into stock."""
     staff = door.staff_at(request, context, _SEE, _BOOKS)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.only(said["site"])
@@ -124,8 +120,6 @@ def issues(
 ) -> Response:
     """The register of who took what, the newest first."""
     staff = door.staff_at(request, context, ("GET", "/vouchers/issues"))
-    if isinstance(staff, Response):
-        return staff
     try:
         allowed = staff.only(site or None)
         with context.reports.reading() as connection:
@@ -144,8 +138,6 @@ def issues(
 def issue_form(request: Request, context: With, site: Text = "", first_serial: Text = "") -> Response:
     """The form by which vouchers are handed out."""
     staff = door.staff_at(request, context, _SEE, _ISSUES)
-    if isinstance(staff, Response):
-        return staff
     return _form(request, context, staff, "issue", Entered({"site": [site], "first_serial": [first_serial]}))
 
 
@@ -153,8 +145,6 @@ def issue_form(request: Request, context: With, site: Text = "", first_serial: T
 def issue(request: Request, context: With, said: Said) -> Response:
     """Hand them out."""
     staff = door.staff_at(request, context, _SEE, _ISSUES)
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.only(said["site"])
@@ -191,8 +181,6 @@ def find(
 ) -> Response:
     """Vouchers by site and serial. Never their codes."""
     staff = door.staff_at(request, context, _SEE)
-    if isinstance(staff, Response):
-        return staff
     try:
         if part.after is not None and not part.after[1].isdecimal():
             raise NotOurCursor
@@ -221,7 +209,7 @@ def find(
 def one(request: Request, context: With, site: Annotated[str, Path(max_length=40)], serial: Serial) -> Response:
     """Everything that became of one voucher, and what may be done with it, or with those after it."""
     staff = door.staff_at(request, context, ("GET", "/vouchers/{site}/{serial}/steps"))
-    return staff if isinstance(staff, Response) else _one(request, context, staff, site, serial)
+    return _one(request, context, staff, site, serial)
 
 
 @router.post("/vouchers/at/{site}/{serial}")
@@ -231,8 +219,6 @@ def move(
     """Back into stock, or worth nothing from now on: this one, or all up to `last`."""
     what = said["what"]
     staff = door.staff_at(request, context, _SEE, ("POST", f"/vouchers/{what}s" if what in _MOVES else ""))
-    if isinstance(staff, Response):
-        return staff
 
     def work(by: By) -> None:
         staff.only(site)
