@@ -117,6 +117,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/policies"): frozenset({MANAGER}),
     ("POST", "/api/v1/policies/compare"): frozenset({MANAGER, COMMITTEE, FINANCE}),
     ("GET", "/api/v1/allowances"): frozenset({CONSOLE, REGISTRAR, FINANCE}),
+    ("GET", "/api/v1/allowances/months"): frozenset({CONSOLE, REGISTRAR, FINANCE}),
     ("GET", "/api/v1/allowances/draws"): frozenset({CONSOLE, REGISTRAR, FINANCE}),
     ("POST", "/api/v1/stays/{stay_id}/vouchers"): _TILL,
     ("POST", "/api/v1/stays/{stay_id}/vouchers/withdrawal"): _TILL,

@@ -65,6 +65,24 @@ def allowances(
     return json(context.parts, page(found, part.limit))
 
 
+@router.get("/allowances/months", responses={200: {"model": ListOf[Allowance]}})
+def months(
+    staff: Asking,
+    context: With,
+    part: ByName,
+    *,
+    site: Annotated[str, Query(max_length=40)],
+    household: Household = None,
+    plate: PlateOf = None,
+) -> Response:
+    """One holder's months, the newest first: those of which something was drawn, and this one."""
+    staff.only(site)
+    holder = _one(household, plate)
+    with context.reports.reading() as connection:
+        found = allowance.months(context.parts, connection, site, holder, part)
+    return json(context.parts, page(found, part.limit))
+
+
 @router.get("/allowances/draws", responses={200: {"model": ListOf[Draw]}})
 def draws(
     staff: Asking,
@@ -78,10 +96,16 @@ def draws(
 ) -> Response:
     """Every bill that drew from one holder's month or gave back to it, the newest first."""
     staff.only(site)
-    holder = allowance.holder_of(household, plate)
-    if holder is None:
-        raise Invalid("household or plate: whose allowance?")
+    holder = _one(household, plate)
     asked = allowance.month_of(month, context.parts)
     with context.reports.reading() as connection:
         found = allowance.movements(connection, site, holder, asked, part)
     return json(context.parts, page(found, part.limit))
+
+
+def _one(household: str | None, plate: str | None) -> str:
+    """Raises `Invalid`."""
+    holder = allowance.holder_of(household, plate)
+    if holder is None:
+        raise Invalid("household or plate: whose allowance?")
+    return holder

@@ -23,6 +23,7 @@ _ID_MAX = 64
 _SEQUENCE = re.compile(r"[0-9]{1,9}")
 # Several a day, all month long.
 _STAYS_OF_A_VEHICLE_MAX = 100
+_VEHICLES_OF_A_MONTH_MAX = 50
 
 Found = list[tuple[tuple[Any, ...], dict[str, Any]]]
 
@@ -89,6 +90,26 @@ def _named(holder: str) -> dict[str, str | None]:
     return {"household": name if kind == "household" else None, "plate": name if kind == "vehicle" else None}
 
 
+def months(parts: Parts, connection: Connection, site: str, holder: str, page: Slice) -> Found:
+    """A holder's months, the newest first: those of which something was drawn, and on the first page this one."""
+    conditions: list[ColumnElement[bool]] = [_BALANCE.site_id == site, _BALANCE.holder == holder]
+    if page.after is not None:
+        conditions.append(_BALANCE.month < str(page.after[0]))
+    rows = connection.execute(
+        select(_BALANCE.month, _BALANCE.drawn_minutes)
+        .where(*conditions)
+        .order_by(_BALANCE.month.desc())
+        .limit(page.limit + 1)
+    )
+    drawn: dict[str, int] = {row.month: row.drawn_minutes for row in rows}
+    if page.after is None:
+        drawn.setdefault(month_of(None, parts), 0)
+    return [
+        ((month, holder), _balance(site, holder, month, drawn[month], _limits(parts, connection, month)))
+        for month in sorted(drawn, reverse=True)[: page.limit + 1]
+    ]
+
+
 def _limits(parts: Parts, connection: Connection, month: str) -> dict[str, int]:
     """What each site's policy gives in a month: by the version in force now, or when the month ended."""
     at = min(parts.clock.now(), month_bounds(month, parts.settings.zone)[1])
@@ -133,6 +154,29 @@ def movements(connection: Connection, site: str, holder: str, month: str, page: 
         )
         for row in rows
     ]
+
+
+def plates_of(connection: Connection, site: str, stays: Collection[str]) -> dict[str, str]:
+    """Whose stays drew: the plate of each."""
+    rows = connection.execute(select(_STAY.id, _STAY.plate).where(_STAY.site_id == site, _STAY.id.in_(sorted(stays))))
+    return {row.id: row.plate for row in rows}
+
+
+def vehicles_of(connection: Connection, site: str, holder: str, month: str) -> list[tuple[str, int]]:
+    """Which vehicles drew from a holder's month and how many minutes each, most first; what was given back is taken off."""
+    own = and_(_DRAW.site_id == _STAY.site_id, _DRAW.stay_id == _STAY.id)
+    minutes = func.sum(_DRAW.minutes)
+    rows = connection.execute(
+        select(_STAY.plate, minutes)
+        .select_from(t.AllowanceDraw)
+        .join(t.Stay, own)
+        .where(_DRAW.site_id == site, _DRAW.holder == holder, _DRAW.month == month)
+        .group_by(_STAY.plate)
+        .having(minutes > 0)
+        .order_by(minutes.desc(), _STAY.plate)
+        .limit(_VEHICLES_OF_A_MONTH_MAX)
+    )
+    return [(plate, int(count)) for plate, count in rows]
 
 
 def of_vehicle(

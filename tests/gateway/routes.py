@@ -199,6 +199,7 @@ NOTHING_BEHIND = frozenset(
 RULES = frozenset({"/policies", "/policies/{policy_id}/versions/{version}", "/settings"})
 _QUERIES = {
     "/allowances/draws": "?site=xinyi&household=101",
+    "/allowances/months": "?site=xinyi&household=101",
     "/statements/import": "?channel=cash&day=2026-03-02",
     "/reports/breaks": "?month=2026-03",
     "/exports": "?format=csv&day=2026-03-02",

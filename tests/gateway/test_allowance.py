@@ -331,6 +331,17 @@ def test_every_draw_and_what_was_given_back_is_there_page_by_page(house: House) 
     assert staff.get("/api/v1/allowances/draws", **{**asked, "cursor": elsewhere}).status_code == 422
 
 
+def test_a_holders_months_are_answered_the_newest_first(house: House) -> None:
+    house.parts.clock.set(local("2026-04-15 09:00"))  # type: ignore[attr-defined]
+    staff, asked = house.as_("registrar"), {"site": "xinyi", "household": "3-201", "limit": 1}
+    first = staff.get("/api/v1/allowances/months", **asked).json()
+    then = staff.get("/api/v1/allowances/months", **asked, cursor=first["next"]).json()
+    found = [(one["month"], one["drawn_minutes"], one["left_minutes"]) for one in first["items"] + then["items"]]
+    assert found == [("2026-04", 0, 60), ("2026-03", 60, 0)]
+    assert then["next"] is None
+    assert staff.get("/api/v1/allowances/months", site="xinyi").status_code == 422
+
+
 def test_a_household_is_nobody_elses_business(house: House) -> None:
     for role in ("guard", "auditor"):
         assert house.as_(role).get("/api/v1/allowances", site="xinyi").status_code == 403
