@@ -21,7 +21,7 @@ from billing.policy import Policy
 from gateway.flows import corrections_words
 from gateway.flows import explain_rows as rows
 from gateway.flows.corrections_records import of_stay, read_at
-from gateway.flows.explain_words import ACTIONS, BILLS, COMMANDS, DECISIONS, REASONS, STATES, said
+from gateway.flows.explain_words import ACTIONS, BILLS, CHANNELS, COMMANDS, DECISIONS, REASONS, STATES, said
 from gateway.flows.refusals import NotFound
 from gateway.store.records import BillRecord
 from gateway.wiring import Parts
@@ -193,10 +193,11 @@ def _paid(payments: list[Row[Any]], language: Language, zone: ZoneInfo) -> list[
     told = []
     for one in payments:
         at, fen = _clock(one.at, zone), yuan(one.amount_fen)
+        how = said(CHANNELS, one.channel, language)
         if language == "zh":
-            told.append(f"{at} 已付 {fen} 元（{f'由{one.place}代收' if one.place else one.channel}）。")
+            told.append(f"{at} 已付 {fen} 元（{f'由{one.place}代收' if one.place else how}）。")
         else:
-            told.append(f"Paid {fen} yuan at {at} ({f'collected at {one.place}' if one.place else one.channel}).")
+            told.append(f"Paid {fen} yuan at {at} ({f'collected at {one.place}' if one.place else how}).")
     return told
 
 

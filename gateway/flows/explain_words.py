@@ -61,6 +61,12 @@ COMMANDS: Final[dict[str, Pair]] = {
     "expired": ("已过期，未执行", "it expired and was not carried out"),
     "fault": ("道闸故障", "the barrier had a fault"),
 }
+CHANNELS: Final[dict[str, Pair]] = {
+    "wechat": ("微信支付", "WeChat Pay"),
+    "alipay": ("支付宝", "Alipay"),
+    "unionpay": ("银联", "UnionPay"),
+    "cash": ("现金", "cash"),
+}
 ACTIONS: Final[dict[str, Pair]] = {
     "open": ("开闸", "open"),
     "close": ("落闸", "close"),
