@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
-from billing.policy import Policy, in_force
+from billing.policy import Policy, RelativeAllowance, in_force
 from gateway.flows.posting import month_bounds
 from gateway.flows.reading import Slice
 from gateway.flows.refusals import Invalid
 from gateway.store import tables as t
+from gateway.store.records import Estate
 from gateway.wiring import Parts
 
 _BALANCE = t.AllowanceBalance.__table__.c
@@ -104,23 +105,43 @@ def months(parts: Parts, connection: Connection, site: str, holder: str, page: S
     drawn: dict[str, int] = {row.month: row.drawn_minutes for row in rows}
     if page.after is None:
         drawn.setdefault(month_of(None, parts), 0)
-    return [
-        ((month, holder), _balance(site, holder, month, drawn[month], _limits(parts, connection, month)))
-        for month in sorted(drawn, reverse=True)[: page.limit + 1]
-    ]
+    estate = parts.estates.known(connection)
+    found: Found = []
+    for month in sorted(drawn, reverse=True)[: page.limit + 1]:
+        limits = _given(site, _rule(parts, estate, site, month))
+        found.append(((month, holder), _balance(site, holder, month, drawn[month], limits)))
+    return found
+
+
+def balance(parts: Parts, connection: Connection, site: str, holder: str, month: str) -> dict[str, Any]:
+    """One holder's month, also if nothing was drawn of it."""
+    own = (_BALANCE.site_id == site, _BALANCE.holder == holder, _BALANCE.month == month)
+    drawn = connection.execute(select(_BALANCE.drawn_minutes).where(*own)).scalar() or 0
+    return _balance(site, holder, month, drawn, _given(site, rule_of(parts, connection, site, month)))
 
 
 def _limits(parts: Parts, connection: Connection, month: str) -> dict[str, int]:
-    """What each site's policy gives in a month: by the version in force now, or when the month ended."""
-    at = min(parts.clock.now(), month_bounds(month, parts.settings.zone)[1])
+    """What each site's policy gives in a month."""
     estate = parts.estates.known(connection)
-    found: dict[str, int] = {}
-    for site in estate.sites.values():
-        versions: list[Policy] = estate.policies.get(site.policy_id, [])
-        policy = in_force(versions, at) if versions else None
-        if policy is not None and policy.relative_allowance is not None:
-            found[site.id] = policy.relative_allowance.minutes_per_month
-    return found
+    rules = {site: _rule(parts, estate, site, month) for site in estate.sites}
+    return {site: rule.minutes_per_month for site, rule in rules.items() if rule is not None}
+
+
+def _given(site: str, rule: RelativeAllowance | None) -> dict[str, int]:
+    return {} if rule is None else {site: rule.minutes_per_month}
+
+
+def rule_of(parts: Parts, connection: Connection, site: str, month: str) -> RelativeAllowance | None:
+    """What a site's policy says of free hours in a month; None if it gives none."""
+    return _rule(parts, parts.estates.known(connection), site, month)
+
+
+def _rule(parts: Parts, estate: Estate, site: str, month: str) -> RelativeAllowance | None:
+    """By the version in force now, or when the month ended."""
+    at = min(parts.clock.now(), month_bounds(month, parts.settings.zone)[1])
+    found = estate.sites.get(site)
+    versions: list[Policy] = estate.policies.get(found.policy_id, []) if found is not None else []
+    return in_force(versions, at).relative_allowance if versions else None
 
 
 def movements(connection: Connection, site: str, holder: str, month: str, page: Slice) -> Found:

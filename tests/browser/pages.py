@@ -39,6 +39,7 @@ def further(console: Console) -> dict[str, tuple[str, str | None]]:
         "code of a lane": ("/lane-codes/xinyi.in-1", "manager"),
         "codes to print": ("/lane-codes/print?site=xinyi", "console"),
         "household": (console.entry("households", "3-502"), "registrar"),
+        "free hours of a household": ("/allowances/of?site=xinyi&household=3-502&month=2026-03", "console"),
         "certificate": (console.entry("certificates", "3-502"), "registrar"),
         "vehicle, as auditors see it": (console.entry("vehicles", "浙A12345"), "auditor"),
         "new relative": ("/registers/relatives/new", "registrar"),

@@ -50,6 +50,7 @@ class Console(Street):
             jpeg=JPEG,
             received_at=self.clock.now(),
         )
+        _free_hours(self)
         an_exception(parts, "xinyi", "help-1", "help_call", at=self.clock.now(), lane_id="out-1", detail="看不清屏幕")
         self.money = papers(self, self.stay("沪C24680").id)
         heard(parts, "xinyi", at=self.clock.now(), in_1="closed", out_1="fault")
@@ -66,3 +67,13 @@ class Console(Street):
     def at(self, url: str) -> Console:
         self.url = url
         return self
+
+
+def _free_hours(street: Street) -> None:
+    """A household has used some of a month, and was given some of it back."""
+    here = {"site_id": "xinyi", "holder": "household:3-502", "month": "2026-03"}
+    put(street, t.AllowanceBalance, **here, limit_minutes=3600, drawn_minutes=95)
+    stay = street.stays()[0].id
+    for sequence, minutes in enumerate((120, -25), 1):
+        at = street.clock.now()
+        put(street, t.AllowanceDraw, **here, stay_id=stay, sequence=sequence, minutes=minutes, at=at)

@@ -54,6 +54,7 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("households", "/registers/households", ("GET", "/households")),
         Page("vehicles", "/registers/vehicles", ("GET", "/vehicles")),
         Page("relatives", "/registers/relatives", ("GET", "/relatives")),
+        Page("allowances", "/allowances", ("GET", "/allowances")),
         Page("certificates", "/registers/certificates", ("GET", "/certificates")),
         Page("sold_passes", "/passes", ("GET", "/sold-passes")),
         Page("pass_counter", "/passes/new", ("POST", "/passes")),
