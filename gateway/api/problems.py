@@ -19,6 +19,8 @@ from gateway.runtime.logs import logger
 from gateway.store.trouble import AWAY, said, trouble_of
 
 MEDIA_TYPE = "application/problem+json"
+READER = "reader"
+"""What a request's state has: who was let in at the page that it is for."""
 _ERRORS_SHOWN_MAX = 20
 # How a field is written, where its shape says so by a pattern.
 _WRITTEN = {
@@ -103,11 +105,12 @@ class TooLong(Refused):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What was wrong. `field`: the name of what could not be used; `most`: the bytes that a body may have; `incident`: what the log calls it."""
+    """What was wrong. `refused`: what a flow said; `field`: the name of what could not be used; `most`: the bytes that a body may have; `incident`: what the log calls it."""
 
     status: int
     slug: str
     detail: str
+    refused: Refused | None = None
     field: str = ""
     most: int = 0
     incident: str = ""
@@ -137,8 +140,10 @@ def problem(
 
 
 def wants_page(request: Request) -> bool:
-    """Whether somebody reads the answer in a browser: of a page, not of the API."""
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    """Whether somebody reads the answer in a browser: of a page, not of the API. Who was let in at a page reads pages, whatever they accept."""
+    if request.url.path.startswith("/api/"):
+        return False
+    return hasattr(request.state, READER) or "text/html" in request.headers.get("accept", "")
 
 
 def install(app: FastAPI, as_page: Page) -> None:
@@ -173,9 +178,10 @@ def _refused(error: Refused) -> _Told:
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "10"
     errors = getattr(error, "errors", None)  # of a file: each with its line
+    # A kind that is about one field, as a list's cursor is, has no words of its own: its field is named.
     name = error.detail.partition(":")[0]
-    field = name if name.isidentifier() and name != error.detail else ""
-    found = Problem(status=error.status, slug=error.slug, detail=error.detail, field=field)
+    field = name if error.general and name.isidentifier() and name != error.detail else ""
+    found = Problem(status=error.status, slug=error.slug, detail=error.detail, refused=error, field=field)
     return found, headers, {"errors": errors} if errors else {}
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.api.context import Staff, context_of, staff_of
 from gateway.api.problems import Problem
 from gateway.console.desk import door, sections
+from gateway.console.desk.routers import ROUTERS
 from gateway.console.rendering import render
+
+# The working pages: as the navigation names them, and as their routes are written.
+_NAMED: Final = frozenset(one.where for one in sections.PAGES)
+_PAGES: Final = frozenset(
+    route.path
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+)
 
 
 def page(request: Request, problem: Problem) -> Response:
@@ -26,8 +37,11 @@ def page(request: Request, problem: Problem) -> Response:
 
 def _staff(request: Request, problem: Problem) -> Staff | None:
     """Whose frame it is. Where something of ours is broken none is asked for: what broke may be what the frame needs."""
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and problem.refused is None:
         return None
+    let_in = door.reader_of(request)
+    if let_in is not None:
+        return let_in
     try:
         staff = staff_of(request, context_of(request))
     except SQLAlchemyError:
@@ -36,10 +50,18 @@ def _staff(request: Request, problem: Problem) -> Staff | None:
 
 
 def _back(request: Request, problem: Problem) -> str:
-    """The page without what was wrong in its address, else the page of the navigation above it, else the first one."""
-    path = request.url.path
-    missing = problem.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
-    if request.method == "GET" and request.url.query and not missing:
-        return path
-    above = [one.where for one in sections.PAGES if one.where not in {"/", path} and path.startswith(f"{one.where}/")]
-    return max(above, key=len, default="/")
+    """The page that is asked for without its query, or that a form is on; else the nearest page above it; else the first one.
+
+    Where something is missing it may be that page: then the nearest that the navigation names.
+    """
+    route: object = request.scope.get("route") if problem.status != HTTPStatus.NOT_FOUND else None
+    place, shape = request.url.path, route.path if isinstance(route, APIRoute) else ""
+    if request.method == "GET" and not request.url.query:
+        place, shape = _above(place), _above(shape)
+    while place and place not in _NAMED and shape not in _PAGES:
+        place, shape = _above(place), _above(shape)
+    return place or "/"
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]

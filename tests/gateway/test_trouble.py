@@ -61,6 +61,46 @@ def test_a_wrong_address_leads_back(mao: Client, where: str, status: int, said: 
     assert mao.get(where).headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("where", "status", "said", "back"),
+    [
+        ("/stays?state=gone", 422, "填写的内容不能使用", "/stays"),
+        ("/stays?site=elsewhere", 403, "未能完成", "/stays"),
+        ("/stays/xinyi.none", 404, "没有这条记录", "/stays"),
+        ("/vouchers/find?state=gone", 422, "填写的内容不能使用", "/vouchers/find"),
+        ("/vouchers/at/xinyi/7", 404, "没有这条记录", "/vouchers"),
+        ("/registers/vehicles?site=elsewhere", 403, "未能完成", "/registers/vehicles"),
+    ],
+)
+@on_one_database
+def test_who_was_let_in_at_a_page_reads_what_it_refuses_as_one(
+    house: House, where: str, status: int, said: str, back: str
+) -> None:
+    house.hires("xi", "manager", "xinyi")
+    xi = signed_in(house, "xi")
+    for headers in (HTML, {}):
+        answer = xi.get(where, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (status, "text/html")
+        main = answer.text.split("<main")[1]
+        assert said in main
+        assert f'class="button" href="{back}"' in main
+        assert 'class="pages"' in answer.text
+
+
+@on_one_database
+def test_what_a_form_is_refused_leads_back_to_the_page_that_it_is_on(house: House) -> None:
+    house.hires("fang", "finance")
+
+    def asked(who: str, where: str, **form: str) -> tuple[int, str]:
+        browser = signed_in(house, who)
+        answer = browser.post(where, data={"csrf": csrf_of(browser.get("/account").text), **form})
+        return answer.status_code, answer.text.split('<p><a class="button" href="')[1].split('"')[0]
+
+    assert asked("mao", "/admin/devices/xinyi.d1/credentials") == (422, "/admin/devices/xinyi.d1")
+    assert asked("mao", "/admin/devices/xinyi.none/credentials", reason="换了装机工") == (404, "/admin/devices")
+    assert asked("fang", "/money/statements/fetch", day="yesterday") == (422, "/money/statements")
+
+
 @on_one_database
 def test_nobody_in_particular_gets_a_plain_page_and_no_frame(house: House) -> None:
     answer = house.client.get("/nothing/here", headers=HTML)

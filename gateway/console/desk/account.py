@@ -69,8 +69,6 @@ def confirm(request: Request, context: With, said: Said) -> Response:
         )
     except second_factor.NotThePhonesCode as why:
         return _scan(request, staff, said["sealed"], None, why)
-    except Refused as why:
-        return door.refused(request, staff, why, "/account")
     staff, session = _in_again(request, context, staff)
     answer = door.page(request, staff, "account_codes.html", codes=codes)
     answer.headers.update(NO_STORE)

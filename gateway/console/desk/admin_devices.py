@@ -18,7 +18,7 @@ from gateway.console.desk.forms import Said
 from gateway.flows import device_abilities, device_access, reading
 from gateway.flows.charges_books import By
 from gateway.flows.device_refusals import ToldLast, told_last
-from gateway.flows.refusals import NotFound, Refused
+from gateway.flows.refusals import NotFound
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,10 +45,7 @@ def devices(
 ) -> Response:
     """Devices by site, with what they last said of themselves."""
     staff = door.staff_at(request, context, _DEVICES, _ADMIN)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, "/admin/devices")
+    allowed = staff.only(site or None)
     with context.parts.store.reading() as connection:
         now = context.parts.clock.now()
         found = reading.devices(connection, allowed, part, now, disabled=True)
@@ -79,11 +76,8 @@ def renew(request: Request, context: With, device_id: DeviceId, said: Said) -> R
     staff = door.staff_at(request, context, _RENEW)
     where = f"/admin/devices/{device_id}"
     door.own_form(staff, said["csrf"], where)
-    try:
-        staff.own(reading.site_of(device_id))
-        made = device_access.renew(context.parts, staff.sites, device_id, said["reason"], by(staff))
-    except Refused as why:
-        return door.refused(request, staff, why, where)
+    staff.own(reading.site_of(device_id))
+    made = device_access.renew(context.parts, staff.sites, device_id, said["reason"], by(staff))
     return with_password(request, staff, made.username, made.password, here="admin.devices", back=where, device=True)
 
 
@@ -97,18 +91,15 @@ def revoke(request: Request, context: With, device_id: DeviceId, said: Said) -> 
         staff.own(reading.site_of(device_id))
         device_access.revoke(context.parts, staff.sites, device_id, said["reason"], who)
 
-    return forms.step(staff, said, work, lambda why: door.refused(request, staff, why, where), where, "done")
+    return forms.step(staff, said, work, None, where, "done")
 
 
 def _one(request: Request, context: Context, staff: Staff, device_id: str) -> Response:
     site, _, _ = device_id.partition(".")
-    try:
-        staff.own(site)
-        found, lanes, refused = _read(context, site, device_id)
-        if found is None:
-            raise NotFound("there is no such device, or not for you")
-    except Refused as why:
-        return door.refused(request, staff, why, "/admin/devices")
+    staff.own(site)
+    found, lanes, refused = _read(context, site, device_id)
+    if found is None:
+        raise NotFound("there is no such device, or not for you")
     zone = context.parts.settings.zone
     return door.page(
         request,

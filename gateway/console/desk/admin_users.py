@@ -76,10 +76,7 @@ def reset(request: Request, context: With, name: UserName, said: Said) -> Respon
     """A new password, shown once."""
     staff = door.staff_at(request, context, _RESET)
     door.own_form(staff, said["csrf"], WHERE)
-    try:
-        made = users_admin.reset(context.parts, staff.sites, name, by(staff))
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    made = users_admin.reset(context.parts, staff.sites, name, by(staff))
     return with_password(request, staff, name, made, here=HERE, back=WHERE)
 
 
@@ -92,7 +89,7 @@ def without_code(request: Request, context: With, name: UserName, said: Said) ->
     def work(who: By) -> None:
         users_admin.without_code(context.parts, staff.sites, name, said["reason"], who)
 
-    return forms.step(staff, said, work, lambda why: door.refused(request, staff, why, where), where, "saved")
+    return forms.step(staff, said, work, None, where, "saved")
 
 
 def with_password(
@@ -153,7 +150,7 @@ def _one(
 ) -> Response:
     found = next((one for one in users_admin.accounts(context.parts, staff.sites) if one.name == name), None)
     if found is None:
-        return door.refused(request, staff, NotFound("there is no such account, or not for you"), WHERE)
+        raise NotFound("there is no such account, or not for you")
     now = {
         "role": [found.role],
         "everywhere": [] if found.sites else ["yes"],

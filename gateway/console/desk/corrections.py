@@ -51,10 +51,7 @@ def listed(
 ) -> Response:
     """What waits for a second person, and what was decided."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         rows = corrections_listed.listed(connection, allowed, part, state=None if state == "any" else state)
         known = forms.sites(connection, staff)
@@ -122,11 +119,8 @@ def _form(
     why: Refused | None = None,
     effect: flow.Preview | None = None,
 ) -> Response:
-    try:
-        with context.parts.store.reading() as connection:
-            stay = reading.stay(connection, staff.sites, stay_id)
-    except Refused as gone:
-        return door.refused(request, staff, gone, "/stays")
+    with context.parts.store.reading() as connection:
+        stay = reading.stay(connection, staff.sites, stay_id)
     return forms.form(
         request,
         staff,
@@ -205,10 +199,7 @@ def _one(
 ) -> Response:
     """Who may not decide it sees what was worked out when it was proposed."""
     effect = None
-    try:
-        found = _document(context, staff, stay_id, correction_id)
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    found = _document(context, staff, stay_id, correction_id)
     decides = found.state == "proposed" and found.by != staff.name and door.may(staff, *_CALLS["approval"])
     if decides:
         try:

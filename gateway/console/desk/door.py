@@ -12,11 +12,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from gateway.api import access
 from gateway.api.context import OF_ONESELF, Context, Staff, staff_of
-from gateway.api.problems import NotSignedIn
+from gateway.api.live import in_zone
+from gateway.api.problems import READER, NotSignedIn
 from gateway.api.sessions import same
 from gateway.console.desk import sections
 from gateway.console.rendering import render
-from gateway.flows import emergencies, reading
+from gateway.flows import board, reading
 from gateway.flows.refusals import Refused
 
 
@@ -35,7 +36,10 @@ def answer_turned(_request: Request, error: Exception) -> Response:
 
 
 def staff_at(request: Request, context: Context, *calls: tuple[str, str]) -> Staff:
-    """Who asks, if their role may make these calls of the API. Raises `Turned`."""
+    """Who asks, if their role may make these calls of the API. Raises `Turned`.
+
+    What is refused from here on is shown to them as a page: a page raises what leaves it nothing to show.
+    """
     staff = staff_of(request, context)
     if staff is None or staff.csrf is None:
         if staff is None and not request.headers.get("authorization"):
@@ -45,7 +49,14 @@ def staff_at(request: Request, context: Context, *calls: tuple[str, str]) -> Sta
         raise Turned(RedirectResponse(OF_ONESELF, 303))
     if not all(may(staff, *call) for call in calls):
         raise Turned(page(request, staff, "desk_notice.html", 403, message="not_for_role"))
+    setattr(request.state, READER, staff)
     return staff
+
+
+def reader_of(request: Request) -> Staff | None:
+    """Who was let in here at the page that they ask for."""
+    reader = getattr(request.state, READER, None)
+    return reader if isinstance(reader, Staff) else None
 
 
 def may(staff: Staff, method: str, path: str) -> bool:
@@ -63,8 +74,8 @@ def page(
 ) -> Response:
     """A working page. `here` is its name in `sections`, or that of the page to which it belongs.
 
-    Templates have `may(method, path)`, `site_name(id)`, `alarms` (sites of the reader where an emergency stands, and since when), and `said`:
-    what `back_to(…, said=…)` has to say of the form before.
+    Templates have `may(method, path)`, `site_name(id)`, `alarms` (where an emergency stands for the reader, as the stream says it) as of
+    `alarms_at`, and `said`: what `back_to(…, said=…)` has to say of the form before.
     """
 
     def this_may(method: str, path: str) -> bool:
@@ -80,7 +91,7 @@ def page(
 
     parts = request.app.state.context.parts
     with parts.store.reading() as connection:
-        alarms = emergencies.declared(connection, staff.sites)
+        alarms = board.emergencies_now(connection, staff.sites)
     said = request.query_params.get("said", "") if request.method == "GET" else ""
     shared = {
         "staff": staff,
@@ -88,14 +99,9 @@ def page(
         "may": this_may,
         "site_name": site_name,
         "said": said,
-        "alarms": [(one.site, one.declared_at.astimezone(parts.settings.zone)) for one in alarms],
+        **in_zone({"alarms": alarms, "alarms_at": parts.clock.now()}, parts.settings.zone),
     }
     return render(request, template, status, **shared, **values)
-
-
-def refused(request: Request, staff: Staff, why: Refused, back: str) -> Response:
-    """What could not be done, why, and the way back."""
-    return page(request, staff, "desk_refused.html", why.status, why=why, back=back)
 
 
 def at_fields(why: Refused, fields: Collection[str]) -> dict[str, Refused]:

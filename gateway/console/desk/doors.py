@@ -236,11 +236,8 @@ def _member(
     *,
     code: str | None = None,
 ) -> Response:
-    try:
-        with context.parts.store.reading() as connection:
-            found = doors_reading.held(connection, staff.sites, member_id)
-    except Refused as gone:
-        return door.refused(request, staff, gone, MEMBERS)
+    with context.parts.store.reading() as connection:
+        found = doors_reading.held(connection, staff.sites, member_id)
     answer = forms.form(
         request,
         staff,
@@ -265,11 +262,8 @@ def _hours_form(
     said: forms.Entered | None = None,
     why: Refused | None = None,
 ) -> Response:
-    try:
-        with context.parts.store.reading() as connection:
-            found = doors_reading.door(connection, staff.sites, door_id, context.parts.clock.now())
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    with context.parts.store.reading() as connection:
+        found = doors_reading.door(connection, staff.sites, door_id, context.parts.clock.now())
     kept = found["hours"]
     stands = {day: ", ".join("-".join(span) for span in (kept or {}).get(day, ())) for day in DAYS}
     return forms.form(

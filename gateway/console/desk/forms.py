@@ -108,18 +108,20 @@ def step(
     staff: Staff,
     said: Entered,
     work: Callable[[By], str | None],
-    shown: Callable[[Refused], Response],
+    shown: Callable[[Refused], Response] | None,
     where: str,
     done: str,
 ) -> Response:
     """Do what a form asks, once: then to a page by GET that says so, or the form again with what was wrong at its field.
 
-    `work` may say where else it leads, and what else is said there.
+    Without `shown` there is no form to show again: what is refused is raised. `work` may say where else it leads, and what else is said there.
     """
     door.own_form(staff, said["csrf"], where)
     try:
         onward = work(by(staff))
     except Refused as why:
+        if shown is None:
+            raise
         return shown(why)
     path, _, query = (onward or where).partition("?")
     told = dict(parse_qsl(query))

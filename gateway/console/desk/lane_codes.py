@@ -34,12 +34,9 @@ Text = Annotated[str, Query(max_length=81)]
 def listed(request: Request, context: With, site: Text = "") -> Response:
     """The codes of the lanes in service, by gate."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        lanes = _lanes(context, staff, site)
-        with context.parts.store.reading() as connection:
-            sites = forms.sites(connection, staff)
-    except Refused as why:
-        return door.refused(request, staff, why, "/lane-codes")
+    lanes = _lanes(context, staff, site)
+    with context.parts.store.reading() as connection:
+        sites = forms.sites(connection, staff)
     return door.page(
         request, staff, "lane_codes.html", here="lane_codes", lanes=lanes, sites=sites, asked={"site": site}
     )
@@ -49,12 +46,9 @@ def listed(request: Request, context: With, site: Text = "") -> Response:
 def printed(request: Request, context: With, site: Text, gate: Text = "", lane: Text = "") -> Response:
     """A sheet for each of these lanes, in both languages, whichever the page has."""
     staff = door.staff_at(request, context, _SEE, _PICTURE)
-    try:
-        found = [one for one in _lanes(context, staff, site) if gate in ("", one["gate"]) and lane in ("", one["id"])]
-        if not found:
-            raise NotFound
-    except Refused as why:
-        return door.refused(request, staff, why, "/lane-codes")
+    found = [one for one in _lanes(context, staff, site) if gate in ("", one["gate"]) and lane in ("", one["id"])]
+    if not found:
+        raise NotFound
     both = [(lang, WORDS[lang]["codes.sheet"], WORDS[lang]["codes.sheet.how"]) for lang in LANGUAGES]
     return door.page(request, staff, "lane_codes_print.html", here="lane_codes", lanes=found, both=both)
 
@@ -101,13 +95,10 @@ def _one(
     said: Entered | None = None,
     why: Refused | None = None,
 ) -> Response:
-    try:
-        staff.own(site_of(lane_id))
-        found = next((one for one in _lanes(context, staff, site_of(lane_id)) if one["id"] == lane_id), None)
-        if found is None:
-            raise NotFound("there is no such lane, or not for you")
-    except Refused as gone:
-        return door.refused(request, staff, gone, "/lane-codes")
+    staff.own(site_of(lane_id))
+    found = next((one for one in _lanes(context, staff, site_of(lane_id)) if one["id"] == lane_id), None)
+    if found is None:
+        raise NotFound("there is no such lane, or not for you")
     return forms.form(
         request,
         staff,

@@ -16,7 +16,7 @@ from gateway.api.passes import by, plain
 from gateway.console.desk import door
 from gateway.console.words import BARRIER_ICONS
 from gateway.flows import doors_reading, emergencies, reading, staff_commands
-from gateway.flows.refusals import NotFound, Refused
+from gateway.flows.refusals import NotFound
 from gateway.runtime.ids import random_token
 
 router = APIRouter(include_in_schema=False)
@@ -59,11 +59,8 @@ def command(
         return door.back_to("/")
     told = tuple(line.strip() for line in show.splitlines() if line.strip())
     asked = staff_commands.Asked(action=Action(action), reason=reason, note=note, show=told, say=say.strip() or None)
-    try:
-        staff.own(reading.site_of(lane_id))
-        given = staff_commands.command(context.parts, lane_id, asked, by(staff), once or None)
-    except Refused as why:
-        return door.refused(request, staff, why, where)
+    staff.own(reading.site_of(lane_id))
+    given = staff_commands.command(context.parts, lane_id, asked, by(staff), once or None)
     return door.back_to(where, command=given.id)
 
 
@@ -74,19 +71,16 @@ def command_at(lane: str, command: str) -> str:
 
 def _page(request: Request, context: Context, staff: Staff, lane_id: str, command: str) -> Response:
     site, _, name = lane_id.partition(".")
-    try:
-        staff.own(site)
-        with context.parts.store.reading() as connection:
-            now = context.parts.clock.now()
-            part = reading.Slice(None, 200)
-            here = reading.lanes(connection, frozenset({site}), part, now, disabled=False)
-            found = next((one for one in here if one["id"] == lane_id), None)
-            small = doors_reading.is_door(connection, lane_id)
-            declared = emergencies.declared(connection, frozenset({site}))
-        if found is None:
-            raise NotFound(f"there is no lane {name:.40} in service here, or not for you")
-    except Refused as why:
-        return door.refused(request, staff, why, "/")
+    staff.own(site)
+    with context.parts.store.reading() as connection:
+        now = context.parts.clock.now()
+        part = reading.Slice(None, 200)
+        here = reading.lanes(connection, frozenset({site}), part, now, disabled=False)
+        found = next((one for one in here if one["id"] == lane_id), None)
+        small = doors_reading.is_door(connection, lane_id)
+        declared = emergencies.declared(connection, frozenset({site}))
+    if found is None:
+        raise NotFound(f"there is no lane {name:.40} in service here, or not for you")
     zone = context.parts.settings.zone
     # A committee has a word at its small gates alone.
     strange = staff.role == staff_commands.COMMITTEE and not small

@@ -127,11 +127,8 @@ def _page(
     asked: dict[str, str],
     why: Refused | None = None,
 ) -> Response:
-    try:
-        wanted = plate_of(asked["plate"]) if asked["plate"] else None
-        allowed = staff.only(asked["site"] or None)
-    except Refused as wrong:
-        return door.refused(request, staff, wrong, WHERE)
+    wanted = plate_of(asked["plate"]) if asked["plate"] else None
+    allowed = staff.only(asked["site"] or None)
     with context.reports.reading() as connection:
         rows = flow.agreements(connection, allowed, part, plate=wanted, state=asked["state"] or None)
         known = forms.sites(connection, staff)

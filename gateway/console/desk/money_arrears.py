@@ -60,11 +60,8 @@ def tabs(staff: Staff) -> list[tuple[str, str]]:
 def owed(request: Request, context: With, part: ByTime, *, site: Text = "", plate: Text = "") -> Response:
     """Newest first; a till that asks for a whole plate sees what that vehicle owes anywhere on the street."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        wanted = plate_of(plate) if plate else None
-        allowed = reach(staff, site or None, wanted)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    wanted = plate_of(plate) if plate else None
+    allowed = reach(staff, site or None, wanted)
     with context.reports.reading() as connection:
         found = flow.owed(connection, allowed, part, plate=wanted)
         known = forms.sites(connection, staff)
@@ -165,10 +162,7 @@ def _given_up(
     asked: dict[str, str],
     why: Refused | None = None,
 ) -> Response:
-    try:
-        allowed = staff.only(asked["site"] or None)
-    except Refused as wrong:
-        return door.refused(request, staff, wrong, GIVEN_UP)
+    allowed = staff.only(asked["site"] or None)
     with context.reports.reading() as connection:
         found = arrears_write_off.write_offs(connection, allowed, part, state=asked["state"] or None)
         known = forms.sites(connection, staff)
@@ -195,10 +189,7 @@ def _form(
     said: Entered,
     why: Refused | None = None,
 ) -> Response:
-    try:
-        one = _one(context, staff, stay_id, said["plate"])
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    one = _one(context, staff, stay_id, said["plate"])
     with context.parts.store.reading() as connection:
         known = forms.sites(connection, staff)
     return forms.form(

@@ -55,10 +55,7 @@ def breaks(
 ) -> Response:
     """The queue, the newest first; by default what nobody has settled."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    allowed = staff.only(site or None)
     states = {"unsettled": UNSETTLED, "any": None}.get(state, (state,))
     wanted = Wanted(states=states, kind=kind or None, owner=owner or None)
     with context.reports.reading() as connection:
@@ -179,15 +176,12 @@ def _page(
     why: Refused | None = None,
 ) -> Response:
     zone = context.parts.settings.zone
-    try:
-        with context.reports.reading() as connection:
-            found = breaks_reading.whole_break(connection, staff.sites, break_id, _now(context))
-            wanted = Wanted(states=UNSETTLED)
-            beside = breaks_reading.breaks(
-                connection, frozenset({found.site}), wanted, Slice(None, _OTHERS_MAX), _now(context)
-            )
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    with context.reports.reading() as connection:
+        found = breaks_reading.whole_break(connection, staff.sites, break_id, _now(context))
+        wanted = Wanted(states=UNSETTLED)
+        beside = breaks_reading.breaks(
+            connection, frozenset({found.site}), wanted, Slice(None, _OTHERS_MAX), _now(context)
+        )
     acts = _acts(staff, found)
     return forms.form(
         request,

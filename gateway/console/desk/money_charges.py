@@ -61,10 +61,7 @@ def listed(
     staff = door.staff_at(request, context, _SEE)
     seen = _seen(staff)
     wanted = ChargeFilter(month=month or None, household=household or None, kind=kind or None, due=due, seen=seen)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         found = charges_money.charges(connection, allowed, wanted, part)
         known = forms.sites(connection, staff)
@@ -180,12 +177,9 @@ def _page(
     what: str = "",
 ) -> Response:
     """`what` was refused, and why."""
-    try:
-        staff.own(site_of(charge_id))
-        with context.parts.store.reading() as connection:
-            found = charges_money.whole(connection, charge_id, seen=_seen(staff))
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    staff.own(site_of(charge_id))
+    with context.parts.store.reading() as connection:
+        found = charges_money.whole(connection, charge_id, seen=_seen(staff))
     return forms.form(
         request,
         staff,

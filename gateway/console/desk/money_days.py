@@ -141,8 +141,8 @@ def _site_page(
             breaks = _breaks(connection, context, staff, site, day)
         if record is None and preview:
             record, sealed = close.preview(parts, site, day), False
-    except NotFound as gone:
-        return door.refused(request, staff, gone, WHERE)
+    except NotFound:
+        raise
     except Refused as not_yet:
         why = why or not_yet
     document = None if record is None else read_document(record.canonical)

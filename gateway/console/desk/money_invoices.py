@@ -59,13 +59,10 @@ def invoices(
     """The newest request first."""
     staff = door.staff_at(request, context, _SEE)
     zone = context.parts.settings.zone
-    try:
-        if state and state not in STATES:
-            raise Invalid(f"state: one of {', '.join(STATES)}")
-        allowed = staff.only(site or None)
-        within = month_bounds(month, zone) if month else None
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    if state and state not in STATES:
+        raise Invalid(f"state: one of {', '.join(STATES)}")
+    allowed = staff.only(site or None)
+    within = month_bounds(month, zone) if month else None
     with context.reports.reading() as connection:
         found = records.invoices(
             connection,
@@ -164,12 +161,9 @@ def _page(
     why: Refused | None = None,
 ) -> Response:
     parts = context.parts
-    try:
-        found = records.invoice(parts, invoice_id)
-        staff.own(found.site)
-        kept = records.files(parts, invoice_id)
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    found = records.invoice(parts, invoice_id)
+    staff.own(found.site)
+    kept = records.files(parts, invoice_id)
     zone = parts.settings.zone
     others = [one for one in _of_stay(context, staff, found.stay) if one["id"] != found.id]
     return forms.form(

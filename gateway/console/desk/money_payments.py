@@ -59,12 +59,9 @@ def payments(
 ) -> Response:
     """Refunds that wait for somebody first; then what came in through channels, the newest first; of a stay also its cash."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        allowed = staff.only(site or None)
-        if stay:
-            staff.own(reading.site_of(stay))
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    allowed = staff.only(site or None)
+    if stay:
+        staff.own(reading.site_of(stay))
     only = stay or None
     with context.reports.reading() as connection:
         orders = records.orders(connection, allowed, part, stay=only)
@@ -146,10 +143,7 @@ def query(request: Request, context: With, order_id: Id, said: Said) -> Response
         looking.look(context.parts, order_id)
         return f"{WHERE}?stay={stay}"
 
-    def shown(why: Refused) -> Response:
-        return door.refused(request, staff, why, WHERE)
-
-    return forms.step(staff, said, work, shown, WHERE, "order_asked")
+    return forms.step(staff, said, work, None, WHERE, "order_asked")
 
 
 def _call(way: str, what: str) -> tuple[str, str]:
@@ -251,10 +245,7 @@ def _propose_form(
     said: Entered | None = None,
     why: Refused | None = None,
 ) -> Response:
-    try:
-        found = _paid(context.parts, staff, way, paid_id)
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    found = _paid(context.parts, staff, way, paid_id)
     shown = in_zone(found, context.parts.settings.zone)
     return forms.form(
         request,
@@ -280,10 +271,7 @@ def _decide_form(
     why: Refused | None = None,
 ) -> Response:
     """`refund`: its way and its id."""
-    try:
-        found = _refund(context.parts, staff, *refund)
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    found = _refund(context.parts, staff, *refund)
     shown = in_zone(found, context.parts.settings.zone)
     return forms.form(
         request,

@@ -104,11 +104,8 @@ def version(
 ) -> Response:
     """One version, exactly as it was loaded."""
     staff = door.staff_at(request, context, ("GET", "/policies/{policy_id}/versions/{version}"))
-    try:
-        with context.parts.store.reading() as connection:
-            found = flow.version_text(connection, policy_id, version)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    with context.parts.store.reading() as connection:
+        found = flow.version_text(connection, policy_id, version)
     return door.page(request, staff, "money_policy.html", here=HERE, policy=in_zone(found, context.parts.settings.zone))
 
 

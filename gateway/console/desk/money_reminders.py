@@ -58,10 +58,7 @@ def _page(
     request: Request, context: Context, staff: Staff, part: Slice, site: str, batch: str, why: Refused | None = None
 ) -> Response:
     parts = context.parts
-    try:
-        allowed = staff.only(site or None)
-    except Refused as wrong:
-        return door.refused(request, staff, wrong, WHERE)
+    allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         due = arrears_reminders.to_remind(parts, connection, allowed)
         sent = arrears_reminders.sent(connection, allowed, part)

@@ -57,10 +57,7 @@ def shifts(
 ) -> Response:
     """Shifts, the newest first; for supervisors also what each safe holds."""
     staff = door.staff_at(request, context, _LIST)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, "/money/shifts")
+    allowed = staff.only(site or None)
     wanted = None if state == "any" else state
     with context.reports.reading() as connection:
         found = shifts_reading.shifts(connection, allowed, _seen(staff), part, state=wanted)
@@ -111,10 +108,7 @@ def open_shift(request: Request, context: With, said: Said) -> Response:
 def shift(request: Request, context: With, shift_id: ShiftId) -> Response:
     """One shift with its steps, and what may be done next."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        found = _found(context, staff, shift_id)
-    except Refused as why:
-        return door.refused(request, staff, why, "/money/shifts")
+    found = _found(context, staff, shift_id)
     return door.page(request, staff, "money_shift.html", here=HERE, shift=found, acts=_acts(staff, found), faces=_FACES)
 
 
@@ -250,10 +244,7 @@ def _form(
     said: Entered | None = None,
     why: Refused | None = None,
 ) -> Response:
-    try:
-        found = _found(context, staff, shift_id)
-    except Refused as gone:
-        return door.refused(request, staff, gone, "/money/shifts")
+    found = _found(context, staff, shift_id)
     return forms.form(
         request,
         staff,
@@ -296,12 +287,9 @@ def _safe_form(
     said: Entered | None = None,
     why: Refused | None = None,
 ) -> Response:
-    try:
-        staff.own(site)
-        with context.reports.reading() as connection:
-            safes = shifts_reading.safes(connection, frozenset({site}))
-    except Refused as gone:
-        return door.refused(request, staff, gone, "/money/shifts")
+    staff.own(site)
+    with context.reports.reading() as connection:
+        safes = shifts_reading.safes(connection, frozenset({site}))
     return forms.form(
         request, staff, "money_safe.html", here=HERE, said=said, why=why, fields=_FIELDS, site=site, safes=safes
     )

@@ -107,12 +107,9 @@ def fetch(request: Request, context: With, said: Said) -> Response:
     door.own_form(staff, said["csrf"], WHERE)
     from gateway.flows.statements_fetch import fetch as fetch_all  # noqa: PLC0415 - loaded by who asks for it
 
-    try:
-        asked = forms.shaped(shapes.FetchDay, day=said["day"])
-        with context.reports.place():
-            found = fetch_all(context.parts, asked.day, who(staff), tries=1)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    asked = forms.shaped(shapes.FetchDay, day=said["day"])
+    with context.reports.place():
+        found = fetch_all(context.parts, asked.day, who(staff), tries=1)
     return door.page(request, staff, "money_fetched.html", here=HERE, day=asked.day.isoformat(), found=found)
 
 
@@ -129,12 +126,9 @@ def rows(
     staff = door.staff_at(request, context, _ROWS)
     if line is not None and part.after is None:
         part = statements_reading.from_line(max(line - _BEFORE_A_LINE, 1), part.limit)
-    try:
-        with context.reports.reading() as connection:
-            statement = statements_reading.statement(connection, staff.sites, bill)
-            found = statements_reading.rows(connection, staff.sites, bill, part)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    with context.reports.reading() as connection:
+        statement = statements_reading.statement(connection, staff.sites, bill)
+        found = statements_reading.rows(connection, staff.sites, bill, part)
     zone = context.parts.settings.zone
     return door.page(
         request,

@@ -60,14 +60,11 @@ def sold(
 ) -> Response:
     """Passes as sold, the newest first."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        wanted = SoldFilter(plate=plate_of(plate) if plate else None, household=household or None, state=state or None)
-        with context.reports.reading() as connection:
-            allowed = staff.only(site or None)
-            found = passes_reading.sold_passes(context.parts, connection, allowed, wanted, part)
-            sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
-    except Refused as why:
-        return door.refused(request, staff, why, "/passes")
+    wanted = SoldFilter(plate=plate_of(plate) if plate else None, household=household or None, state=state or None)
+    with context.reports.reading() as connection:
+        allowed = staff.only(site or None)
+        found = passes_reading.sold_passes(context.parts, connection, allowed, wanted, part)
+        sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
     return door.page(
         request,
         staff,
@@ -215,11 +212,8 @@ def _form(
 
 
 def _one(request: Request, context: Context, staff: Staff, pass_id: str, why: Refused | None = None) -> Response:
-    try:
-        with context.parts.store.reading() as connection:
-            found = passes_reading.sold_pass(context.parts, connection, staff.sites, pass_id)
-    except Refused as missing:
-        return door.refused(request, staff, missing, "/passes")
+    with context.parts.store.reading() as connection:
+        found = passes_reading.sold_pass(context.parts, connection, staff.sites, pass_id)
     return door.page(
         request,
         staff,

@@ -18,7 +18,7 @@ from gateway.console.desk import door, proposals
 from gateway.console.desk.lanes import command_at
 from gateway.console.rendering import language_of
 from gateway.flows import attending, queue_evidence, reading
-from gateway.flows.refusals import NotFound, Refused
+from gateway.flows.refusals import NotFound
 from gateway.runtime.ids import random_token
 
 router = APIRouter(include_in_schema=False)
@@ -43,10 +43,7 @@ def queue(
 ) -> Response:
     """What needs a person, the newest first. `lane`, `command`: what was told to a lane, whose outcome is followed."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, "/queue")
+    allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         found = reading.exceptions(
             connection, allowed, part, state=None if state == "any" else state, kind=kind or None
@@ -93,17 +90,14 @@ def accept(
     """Do what was proposed for an item. The page's own key makes one step of a form that is sent twice."""
     staff = door.staff_at(request, context, _DO, proposals.CALLS[does])
     door.own_form(staff, csrf, "/queue")
-    try:
-        with context.parts.store.reading() as connection:
-            item = reading.exception(connection, staff.sites, item_id)
-        if does == "open" and not (item["lane"] and item["event"]):
-            raise NotFound("no vehicle is known to wait there")
-        if does == "match" and not item["stay"]:
-            raise NotFound("the item is about no stay")
-        key = f"{once}:{item_id}" if once else None
-        done = proposals.accept(context.parts, staff, item, does, reason, key, candidate)
-    except Refused as why:
-        return door.refused(request, staff, why, "/queue")
+    with context.parts.store.reading() as connection:
+        item = reading.exception(connection, staff.sites, item_id)
+    if does == "open" and not (item["lane"] and item["event"]):
+        raise NotFound("no vehicle is known to wait there")
+    if does == "match" and not item["stay"]:
+        raise NotFound("the item is about no stay")
+    key = f"{once}:{item_id}" if once else None
+    done = proposals.accept(context.parts, staff, item, does, reason, key, candidate)
     told = {"lane": item["lane"], "command": done.command} if done.command else {}
     return door.back_to("/queue", told, said=done.said)
 
@@ -122,14 +116,11 @@ def attend(
     staff = door.staff_at(request, context, _DO)
     door.own_form(staff, csrf, "/queue")
     who = by(staff)
-    try:
-        match what:
-            case "claim":
-                attending.claim(context.parts, staff.sites, item_id, who)
-            case "release":
-                attending.release(context.parts, staff.sites, item_id, who)
-            case "resolution":
-                attending.resolve(context.parts, staff.sites, item_id, resolution, note, who)
-    except Refused as why:
-        return door.refused(request, staff, why, "/queue")
+    match what:
+        case "claim":
+            attending.claim(context.parts, staff.sites, item_id, who)
+        case "release":
+            attending.release(context.parts, staff.sites, item_id, who)
+        case "resolution":
+            attending.resolve(context.parts, staff.sites, item_id, resolution, note, who)
     return door.back_to("/queue")

@@ -53,18 +53,11 @@ def listed(
 ) -> Response:
     """A register, by site and key."""
     staff = door.staff_at(request, context, ("GET", f"/{kind}"))
-    here = f"/registers/{kind}"
-    try:
-        allowed = staff.only(site or None)
-        wanted = filter_of(staff, context, kind, site=site, plate=plate, household=household, valid=valid)
-    except Refused as why:
-        return door.refused(request, staff, why, here)
+    allowed = staff.only(site or None)
+    wanted = filter_of(staff, context, kind, site=site, plate=plate, household=household, valid=valid)
     with context.reports.reading() as connection:
-        try:
-            how = registers_entries.shown(connection, context.parts, kind)
-            found = registers_entries.listed(connection, kind, allowed, wanted, part, how)
-        except Refused as why:
-            return door.refused(request, staff, why, here)
+        how = registers_entries.shown(connection, context.parts, kind)
+        found = registers_entries.listed(connection, kind, allowed, wanted, part, how)
         sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
     seen = [(key, entry_as_seen(context, staff, kind, document)) for key, document in found]
     return door.page(
@@ -156,8 +149,8 @@ def _act(request: Request, context: Context, kind: str, entry_id: str, typed: di
                 registers_edit.lift(context.parts, entry_id, asked)
             case _:
                 registers_edit.review(context.parts, entry_id, day, asked)
-    except NotFound as why:
-        return door.refused(request, staff, why, f"/registers/{kind}")
+    except NotFound:
+        raise
     except Refused as why:
         return _entry(request, context, staff, kind, entry_id, typed, why)
     return door.back_to(here, said=_SAID[what])
@@ -259,15 +252,12 @@ def _entry(
 ) -> Response:
     zone = context.parts.settings.zone
     remembers = door.may(staff, "GET", f"/{kind}/{{entry}}/history")
-    try:
-        with context.parts.store.reading() as connection:
-            row = registers_entries.find(connection, kind, entry_id, staff.sites)
-            how = registers_entries.shown(connection, context.parts, kind)
-            document = registers_entries.document(REGISTERS[kind], row, how)
-            part = Slice(None, _HISTORY_SHOWN)
-            past = registers_history.of_entry(connection, kind, row, part) if remembers else []
-    except Refused as missing:
-        return door.refused(request, staff, missing, f"/registers/{kind}")
+    with context.parts.store.reading() as connection:
+        row = registers_entries.find(connection, kind, entry_id, staff.sites)
+        how = registers_entries.shown(connection, context.parts, kind)
+        document = registers_entries.document(REGISTERS[kind], row, how)
+        part = Slice(None, _HISTORY_SHOWN)
+        past = registers_history.of_entry(connection, kind, row, part) if remembers else []
     changes = [view.change(kind, staff.role, change) for _, change in past[:_HISTORY_SHOWN]]
     acts = {what for what, (method, where) in _CALLS.items() if door.may(staff, method, f"/{kind}/{{entry}}{where}")}
     values = forms.shown(kind, document, zone) if kind in forms.FIELDS else {}

@@ -16,7 +16,7 @@ from gateway.console.desk.report_charts import Named
 from gateway.console.rendering import language_of
 from gateway.console.words import Language
 from gateway.flows import reading
-from gateway.flows.refusals import Invalid, NotFound, Refused
+from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.reports.catalogue import REPORTS, Asked, Report, value_of
 
 router = APIRouter(include_in_schema=False)
@@ -54,14 +54,11 @@ def report(
     """One report. Without days, the last seven."""
     found = REPORTS.get(name)
     staff = door.staff_at(request, context, ("GET", f"/reports/{name}")) if found else door.staff_at(request, context)
-    try:
-        if found is None:
-            raise NotFound("there is no such report")
-        by = _by(found, by)
-        wanted = Wanted(site=site or None, first=_day("from", first), last=_day("to", last), year_before=bool(compare))
-        asked, rows = made(staff, context, found, wanted, by)
-    except Refused as why:
-        return door.refused(request, staff, why, f"/reports/{name}" if found else "/reports")
+    if found is None:
+        raise NotFound("there is no such report")
+    by = _by(found, by)
+    wanted = Wanted(site=site or None, first=_day("from", first), last=_day("to", last), year_before=bool(compare))
+    asked, rows = made(staff, context, found, wanted, by)
     if form != "html":
         return file_of(found, asked, rows, wanted.site, form)
     return _page(request, context, staff, found, wanted, asked, rows)

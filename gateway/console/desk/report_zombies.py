@@ -32,12 +32,9 @@ def listed(request: Request, context: With, part: ByTime, site: Text = "", state
     """Cases, the newest found first; by default those under way."""
     staff = door.staff_at(request, context, _SEE)
     states = get_args(State)
-    try:
-        if state and state not in states:
-            raise Invalid(f"state: one of {', '.join(states)}")
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, "/zombies")
+    if state and state not in states:
+        raise Invalid(f"state: one of {', '.join(states)}")
+    allowed = staff.only(site or None)
     wanted = None if state == "any" else state or "open"
     with context.reports.reading() as connection:
         found = zombies.listed(connection, allowed, part, state=wanted, now=context.parts.clock.now())
@@ -77,8 +74,6 @@ def step(
         zombies.step(context.parts, staff.sites, case_id, meant, note, by(staff))
     except Invalid as why:
         return _page(request, context, staff, case_id, why, {"step": step, "note": note})
-    except Refused as why:
-        return door.refused(request, staff, why, where)
     return door.back_to(where, said="saved")
 
 
@@ -97,12 +92,9 @@ def _page(
     why: Refused | None = None,
     entered: dict[str, str] | None = None,
 ) -> Response:
-    try:
-        staff.own(reading.site_of(case_id))
-        with context.parts.store.reading() as connection:
-            found = zombies.one(connection, staff.sites, case_id, context.parts.clock.now())
-    except Refused as problem:
-        return door.refused(request, staff, problem, "/zombies")
+    staff.own(reading.site_of(case_id))
+    with context.parts.store.reading() as connection:
+        found = zombies.one(connection, staff.sites, case_id, context.parts.clock.now())
     steps = [one for one in _STEPS if one != "towed" or staff.role == "manager"]
     may = door.may(staff, *_DO) and found["ended_at"] is None
     return door.page(

@@ -20,7 +20,7 @@ from gateway.api.stays import plate_part
 from gateway.console.desk import door
 from gateway.console.rendering import language_of
 from gateway.flows import explain, matching, reading
-from gateway.flows.refusals import Invalid, Refused
+from gateway.flows.refusals import Invalid
 
 router = APIRouter(include_in_schema=False)
 
@@ -43,19 +43,16 @@ def stays(
     """Stays, the newest start first."""
     staff = door.staff_at(request, context, _SEE)
     zone = context.parts.settings.zone
-    try:
-        if state and state not in reading.STAY_STATES:
-            raise Invalid(f"state: one of {', '.join(reading.STAY_STATES)}")
-        wanted = reading.StayFilter(
-            site=site or None,
-            plate=plate_part(plate) if plate else None,
-            state=state or None,
-            since=instant("from", since, zone),
-            until=instant("to", until, zone, end=True),
-        )
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, "/stays")
+    if state and state not in reading.STAY_STATES:
+        raise Invalid(f"state: one of {', '.join(reading.STAY_STATES)}")
+    wanted = reading.StayFilter(
+        site=site or None,
+        plate=plate_part(plate) if plate else None,
+        state=state or None,
+        since=instant("from", since, zone),
+        until=instant("to", until, zone, end=True),
+    )
+    allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         found = reading.stays(connection, allowed, wanted, part)
         sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
@@ -75,16 +72,13 @@ def stays(
 def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_length=64)]) -> Response:
     """One stay: what it was, and why it cost what it did."""
     staff = door.staff_at(request, context, ("GET", "/stays/{stay_id}"))
-    try:
-        staff.own(reading.site_of(stay_id))
-        with context.parts.store.reading() as connection:
-            found = reading.stay(connection, staff.sites, stay_id)
-        told = explain.stay_explanation(
-            context.parts, stay_id, language=language_of(request), truly=staff.role in SEES_LOW_INCOME
-        )
-        whose = _whose(context, stay_id) if found["state"] == State.NO_ENTRY else None
-    except Refused as why:
-        return door.refused(request, staff, why, "/stays")
+    staff.own(reading.site_of(stay_id))
+    with context.parts.store.reading() as connection:
+        found = reading.stay(connection, staff.sites, stay_id)
+    told = explain.stay_explanation(
+        context.parts, stay_id, language=language_of(request), truly=staff.role in SEES_LOW_INCOME
+    )
+    whose = _whose(context, stay_id) if found["state"] == State.NO_ENTRY else None
     zone = context.parts.settings.zone
     return door.page(
         request,

@@ -145,8 +145,6 @@ def _page(
         due = quote.due_now(parts, stay_id)
     except Invalid as unpriced:
         why = why or unpriced
-    except Refused as gone:
-        return door.refused(request, staff, gone, "/stays")
     shown: dict[str, Any] = in_zone(stay, parts.settings.zone)
     scan = looking.payable(parts, stay_id, due.due_fen) if due is not None and due.due_fen > 0 else None
     return forms.form(

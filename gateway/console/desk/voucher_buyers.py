@@ -44,10 +44,7 @@ Month = Annotated[str, Query(pattern=r"^(20\d\d-(0[1-9]|1[0-2]))?$")]
 def buyers(request: Request, context: With, part: ByName, site: Text = "") -> Response:
     """By site and id, with what each still owes."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         rows = found.buyers(connection, allowed, part)
         known = forms.sites(connection, staff)
@@ -71,10 +68,7 @@ def keep_form(request: Request, context: With, site: Text = "", buyer: Text = ""
     staff = door.staff_at(request, context, _KEEP)
     begun: dict[str, list[str]] = {"site": [site], "enabled": ["yes"]}
     if buyer:
-        try:
-            known = _buyer(context, staff, site, buyer)
-        except Refused as why:
-            return door.refused(request, staff, why, WHERE)
+        known = _buyer(context, staff, site, buyer)
         begun |= {name: [known[name]] for name in _FIELDS} | {"enabled": ["yes"] if known["enabled"] else []}
     return _keep_form(request, context, staff, Entered(begun))
 
@@ -166,14 +160,11 @@ def make(request: Request, context: With, said: Said) -> Response:
 def statement(request: Request, context: With, site: Site, statement_id: Name) -> Response:
     """A month, voucher by voucher, for the buyer to check: no plates, no stays."""
     staff = door.staff_at(request, context, _LINES)
-    try:
-        staff.own(site)
-        with context.reports.reading() as connection:
-            month = found.statement(connection, site, statement_id)
-            rows = months.lines(connection, statement_id, site, _LINES_SHOWN + 1)
-            buyer = found.buyer(connection, site, month["buyer"])
-    except Refused as why:
-        return door.refused(request, staff, why, MONTHS)
+    staff.own(site)
+    with context.reports.reading() as connection:
+        month = found.statement(connection, site, statement_id)
+        rows = months.lines(connection, statement_id, site, _LINES_SHOWN + 1)
+        buyer = found.buyer(connection, site, month["buyer"])
     zone = context.parts.settings.zone
     return door.page(
         request,
@@ -203,10 +194,7 @@ def _months(
     said: Entered | None = None,
     why: Refused | None = None,
 ) -> Response:
-    try:
-        allowed = staff.only(asked["site"] or None)
-    except Refused as wrong:
-        return door.refused(request, staff, wrong, MONTHS)
+    allowed = staff.only(asked["site"] or None)
     with context.reports.reading() as connection:
         rows = found.statements(connection, allowed, part, month=asked["month"] or None, buyer=asked["buyer"] or None)
         known = forms.sites(connection, staff)
@@ -251,12 +239,9 @@ def _pay_form(
 ) -> Response:
     """`at`: its site and its id."""
     site, name = at
-    try:
-        buyer = _buyer(context, staff, site, name)
-        with context.parts.store.reading() as connection:
-            owed = found.statements(connection, [site], Slice(None, _MONTHS_SHOWN), buyer=name)
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    buyer = _buyer(context, staff, site, name)
+    with context.parts.store.reading() as connection:
+        owed = found.statements(connection, [site], Slice(None, _MONTHS_SHOWN), buyer=name)
     return forms.form(
         request,
         staff,

@@ -45,10 +45,7 @@ def redemptions(
 ) -> Response:
     """What was brought, the newest first."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        allowed = staff.only(site or None)
-    except Refused as why:
-        return door.refused(request, staff, why, WHERE)
+    allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         rows = found.redemptions(connection, allowed, part, state=state or None)
         known = forms.sites(connection, staff)
@@ -165,12 +162,9 @@ def _page(
 ) -> Response:
     """`at`: its site and its id."""
     site, name = at
-    try:
-        staff.own(site)
-        with context.parts.store.reading() as connection:
-            one = found.redemption(connection, site, name)
-    except Refused as gone:
-        return door.refused(request, staff, gone, WHERE)
+    staff.own(site)
+    with context.parts.store.reading() as connection:
+        one = found.redemption(connection, site, name)
     return forms.form(
         request,
         staff,

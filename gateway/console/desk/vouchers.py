@@ -49,15 +49,12 @@ def list_books(request: Request, context: With, part: ByName, site: Text = "") -
     staff = door.staff_at(request, context, ("GET", "/vouchers/books"))
     part = Slice(part.after, min(part.limit, _BOOKS_SHOWN))
     today = context.parts.clock.now().astimezone(context.parts.settings.zone).date()
-    try:
-        allowed = staff.only(site or None)
-        with context.reports.reading() as connection:
-            rows = found.books(connection, allowed, part)
-            shown = {one["id"] for _, one in rows}
-            stock = {one["book"]: one["stands"] for one in found.stock(connection, allowed, today, shown)}
-            sites = forms.sites(connection, staff)
-    except Refused as why:
-        return door.refused(request, staff, why, "/vouchers")
+    allowed = staff.only(site or None)
+    with context.reports.reading() as connection:
+        rows = found.books(connection, allowed, part)
+        shown = {one["id"] for _, one in rows}
+        stock = {one["book"]: one["stands"] for one in found.stock(connection, allowed, today, shown)}
+        sites = forms.sites(connection, staff)
     for _, one in rows:
         last = one["last_serial"]
         starts = range(one["first_serial"], last + 1, _SHEET_MAX)
@@ -120,13 +117,10 @@ def issues(
 ) -> Response:
     """The register of who took what, the newest first."""
     staff = door.staff_at(request, context, ("GET", "/vouchers/issues"))
-    try:
-        allowed = staff.only(site or None)
-        with context.reports.reading() as connection:
-            rows = found.register(connection, allowed, part, household=household or None, month=month or None)
-            sites = forms.sites(connection, staff)
-    except Refused as why:
-        return door.refused(request, staff, why, "/vouchers/issues")
+    allowed = staff.only(site or None)
+    with context.reports.reading() as connection:
+        rows = found.register(connection, allowed, part, household=household or None, month=month or None)
+        sites = forms.sites(connection, staff)
     seen = [(key, msgspec.structs.asdict(one)) for key, one in rows]
     asked = {"site": site, "household": household, "month": month}
     return _page(
@@ -181,18 +175,15 @@ def find(
 ) -> Response:
     """Vouchers by site and serial. Never their codes."""
     staff = door.staff_at(request, context, _SEE)
-    try:
-        if part.after is not None and not part.after[1].isdecimal():
-            raise NotOurCursor
-        if state and state not in STATES:
-            raise Invalid(f"state: one of {', '.join(STATES)}")
-        wanted = found.VoucherFilter(book=book or None, state=state or None, serial=int(serial) if serial else None)
-        allowed = staff.only(site or None)
-        with context.reports.reading() as connection:
-            rows = found.vouchers(connection, allowed, wanted, part)
-            sites = forms.sites(connection, staff)
-    except Refused as why:
-        return door.refused(request, staff, why, "/vouchers/find")
+    if part.after is not None and not part.after[1].isdecimal():
+        raise NotOurCursor
+    if state and state not in STATES:
+        raise Invalid(f"state: one of {', '.join(STATES)}")
+    wanted = found.VoucherFilter(book=book or None, state=state or None, serial=int(serial) if serial else None)
+    allowed = staff.only(site or None)
+    with context.reports.reading() as connection:
+        rows = found.vouchers(connection, allowed, wanted, part)
+        sites = forms.sites(connection, staff)
     return _page(
         request,
         staff,
@@ -241,14 +232,11 @@ def move(
 def _one(
     request: Request, context: Context, staff: Staff, site: str, serial: int, why: Refused | None = None
 ) -> Response:
-    try:
-        staff.own(site)
-        with context.parts.store.reading() as connection:
-            steps = found.history(connection, staff.sites, site, serial)
-            wanted = found.VoucherFilter(serial=serial)
-            ((_, voucher),) = found.vouchers(connection, frozenset({site}), wanted, Slice(None, 1))
-    except Refused as missing:
-        return door.refused(request, staff, missing, "/vouchers/find")
+    staff.own(site)
+    with context.parts.store.reading() as connection:
+        steps = found.history(connection, staff.sites, site, serial)
+        wanted = found.VoucherFilter(serial=serial)
+        ((_, voucher),) = found.vouchers(connection, frozenset({site}), wanted, Slice(None, 1))
     return _page(
         request,
         staff,
