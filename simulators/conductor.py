@@ -8,12 +8,13 @@ neither threads, nor the network, nor the speed can change what happens, or when
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from simulators.agenda import PLANNED, Action, Agenda, Weight
 from simulators.clock import monotonic
+from simulators.doors import Doors, Visit
 from simulators.journeys import DayPlan, Direction, Journey, Outage
 from simulators.manners import Manners, StreetManners
 from simulators.traffic import Booth, Payer, Traffic
@@ -81,6 +82,8 @@ class Conductor:
             booth,
         )
         self.truth = self.traffic.truth
+        self.doors = Doors(yard, self._agenda)
+        self.traffic.watchers.append(self.doors.answered)
         self.windows = 0
         self._housekept_at = yard.clock.now()
         self._paced_from: tuple[float, datetime] | None = None
@@ -100,6 +103,10 @@ class Conductor:
 
     def add_journey(self, journey: Journey) -> None:
         self.traffic.plan(journey)
+
+    def add_visits(self, visits: Iterable[Visit]) -> None:
+        """Put what people do at small gates on the agenda."""
+        self.doors.plan(visits)
 
     def run(self, until: datetime) -> bool:
         """Carry the agenda out up to `until` (not included) and leave the clock there; False if a stop was requested.

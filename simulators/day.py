@@ -217,7 +217,12 @@ class DayPlanner:
     def _outages(self, day: date) -> tuple[Outage, ...]:
         random = Random(f"{self._seed}:{day}:outages")
         # Of other vendors' devices the service hears only by their silence that they are away.
-        devices = [(site.id, one.id) for site in self._sites.values() for one in site.device if one.vendor == "native"]
+        devices = [
+            (site.id, one.id)
+            for site in self._sites.values()
+            for one in site.device
+            if one.vendor == "native" and not all(lane.door for lane in site.lanes_of(one.id))
+        ]
         outages = []
         for site, device in random.sample(devices, min(OUTAGES, len(devices))):
             cut_at = self._at(day, random.uniform(8, 21))
@@ -242,7 +247,7 @@ class DayPlanner:
         return self._journey(journey_id, site, vehicle, gate_in, self._gate(site, random, resident=False))
 
     def _gate(self, site: str, random: Random, *, resident: bool) -> GateSpec:
-        gates = self._sites[site].gate
+        gates = self._sites[site].barriers()
         open_to = [gate for gate in gates if resident or not gate.residents_only] or list(gates)
         return random.choices(open_to, [2 if gate.tier == "main" else 1 for gate in open_to])[0]
 

@@ -26,12 +26,13 @@ def errands(
     stay: timedelta,
     twice: float = 0.0,
 ) -> list[Journey]:
-    """Visits to each site with an entry and an exit, `per_hour` on average; all have left before `end`. In order. `twice`: the share whose reads are sent twice."""
+    """Visits to each site with an entry and an exit for vehicles, `per_hour` on average; all have left before `end`. In order. `twice`: the share whose reads are sent twice."""
     found: list[Journey] = []
     plates = Plates()
     for site in sites:
         random = Random(f"{seed}:errands:{site.id}")
-        lanes = [lane for gate in site.gate for lane in gate.lane if lane.device in {one.id for one in site.device}]
+        there = {one.id for one in site.device}
+        lanes = [lane for gate in site.barriers() for lane in gate.lane if lane.device in there]
         ways_in, ways_out = ([one.id for one in lanes if one.direction == way] for way in ("in", "out"))
         at = start + seconds(random.expovariate(per_hour / 3600))
         while ways_in and ways_out and at + stay * 1.5 + LAST_LEAVES_BEFORE_END < end:

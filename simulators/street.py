@@ -6,6 +6,7 @@ import tomllib
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from controllers.adapters.native import valid_name
 
@@ -16,6 +17,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One direction through a gate, with one barrier. `loop` and `passage_sensor` say what the lane can feel.
 
     `channel`, `relay`, `close_relay`: as `controllers.adapters.port.FittedLane` has them.
+    `door`: it is a small gate's, for people, with no barrier.
     """
 
     id: str
@@ -27,6 +29,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     channel: int | None = None
     relay: int = 0
     close_relay: int | None = None
+    door: bool = False
 
 
 class GateSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +38,23 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True):
     residents_only: bool = False
     staffed: bool = True
     lane: tuple[LaneSpec, ...] = ()
+
+    @property
+    def door(self) -> bool:
+        """A small gate: no vehicle comes there."""
+        return self.tier == "small"
+
+    def lanes(self) -> tuple[LaneSpec, ...]:
+        """As a virtual device plays them: where `offline_exit` is not said, it is what nobody being there makes it; a door feels nobody pass."""
+        if self.door:
+            felt = {"door": True, "loop": False, "passage_sensor": False, "offline_exit": False}
+            return tuple(replace(lane, **felt) for lane in self.lane)
+        return tuple(
+            lane
+            if lane.offline_exit is not None
+            else replace(lane, offline_exit=lane.direction == "out" and not self.staffed)
+            for lane in self.lane
+        )
 
 
 class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,15 +79,12 @@ class SiteSpec(msgspec.Struct, frozen=True, kw_only=True):
     device: tuple[DeviceSpec, ...] = ()
 
     def lanes_of(self, device: str) -> tuple[LaneSpec, ...]:
-        """The lanes that this device serves; where `offline_exit` is not said, it is what nobody being there makes it."""
-        return tuple(
-            lane
-            if lane.offline_exit is not None
-            else msgspec.structs.replace(lane, offline_exit=lane.direction == "out" and not gate.staffed)
-            for gate in self.gate
-            for lane in gate.lane
-            if lane.device == device
-        )
+        """The lanes that this device serves."""
+        return tuple(lane for gate in self.gate for lane in gate.lanes() if lane.device == device)
+
+    def barriers(self) -> tuple[GateSpec, ...]:
+        """The gates that vehicles come to."""
+        return tuple(gate for gate in self.gate if not gate.door)
 
 
 class Street(msgspec.Struct, frozen=True, kw_only=True):

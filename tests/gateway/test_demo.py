@@ -6,6 +6,7 @@ import json
 import sqlite3
 import stat
 import threading
+from collections import Counter
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.cli.demo import house, mixed, run
+from gateway.cli.demo import house, mixed, run, small_gates
 from gateway.cli.main import main
 from gateway.flows.estate_file import ASKED, parse
 from simulators.gate import Gate, Message
@@ -85,6 +86,35 @@ def test_the_mixed_street_is_the_street_with_other_devices() -> None:
     assert {one.vendor for one in after.devices if one.address} == ASKED
     with pytest.raises(ValueError, match="xiawan"):
         mixed.site_file(street.replace('vendor = "native"', 'vendor = "dahua"'), house.free_port)
+
+
+@pytest.mark.slow
+def test_people_come_to_the_small_gate_and_whoever_it_is_not_for_stays_outside(fast: Lived) -> None:
+    with closing(sqlite3.connect(fast.out / "parkgate.db")) as connection:
+        passed = list(connection.execute("SELECT lane_id, reason, by, opened FROM door_passage"))
+        became = set(connection.execute("SELECT state FROM command WHERE lane_id LIKE 'garden-%' AND action = 'open'"))
+        told = connection.execute("SELECT kind FROM exception_item WHERE lane_id LIKE 'garden-%'").fetchall()
+    out, into = small_gates.DOOR.lane_out, small_gates.DOOR.lane_in
+    assert {reason for lane, reason, _, _ in passed if lane == out} == {"leaving"}
+    reasons = Counter(reason for lane, reason, _, _ in passed if lane == into)
+    assert reasons.keys() == {"member", "not_a_member", "outside_hours", "blocked", "expired"}
+    assert reasons["not_a_member"] == 3  # a slip of the finger, another, and a card of another estate
+    assert {by for _, reason, by, _ in passed if reason == "member"} == {"card", "code"}
+    assert (became, told) == ({("done",)}, [])
+    assert fast.found["doors"] == {
+        "opened": sum(opened for *_, opened in passed),
+        "refused": sum(not opened for *_, opened in passed),
+    }
+
+
+def test_the_small_gate_stands_beside_the_gates_and_changes_none() -> None:
+    street = mixed.site_file(house.rule_file("hushu-street.toml"), house.free_port)
+    before, after = parse(street), parse(small_gates.site_file(street))
+    assert [one.tier for one in after.gates if one not in before.gates] == ["small"]
+    assert [one.id for one in after.lanes if one not in before.lanes] == ["garden-in", "garden-out"]
+    assert (len(after.devices), after.sites) == (len(before.devices) + 1, before.sites)
+    with pytest.raises(ValueError, match="xinyifang"):
+        small_gates.site_file(street.replace('id = "xinyifang"', 'id = "another"'))
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from gateway.cli.simulate.gates import Tally, said
 from gateway.wiring import Parts
 from simulators.errands import errands
 from simulators.manners import StreetManners
-from simulators.street import parse_street
+from simulators.street import GateSpec, LaneSpec, parse_street
 from simulators.traffic import Turn
 from simulators.transport import Key
 from tests.gateway.house import site_file
@@ -53,6 +53,19 @@ def test_errands_are_over_before_the_end() -> None:
     assert 60 < len(made) < 120
     assert all(one.enter_at < one.leave_at < end - timedelta(seconds=20) for one in made)  # type: ignore[operator]
     assert len({one.vehicle.plate for one in made}) == len(made)
+
+
+def test_no_vehicle_is_sent_to_a_door() -> None:
+    (site,) = parse_street(site_file("xinyi")).with_gates()
+    door = GateSpec(
+        id="garden", tier="small", lane=(LaneSpec(id="garden-in", direction="in", device=site.device[0].id),)
+    )
+    made = errands(
+        [replace(site, gate=(door, *site.gate))],
+        1, START, START + timedelta(minutes=5), per_hour=600, stay=timedelta(seconds=30),
+    )  # fmt: skip
+    assert made
+    assert "garden-in" not in {one.lane_in for one in made}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

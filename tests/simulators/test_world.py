@@ -7,9 +7,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from controllers.plate import PlateClass, plate_class
-from simulators.street import parse_street
+from simulators.street import DeviceSpec, GateSpec, LaneSpec, parse_street
 from simulators.vehicles import misread
 from simulators.world import FIRST_DAY, World
 
@@ -33,6 +34,25 @@ def world():
 @pytest.fixture(scope="module")
 def plan(world):
     return world.plan(FIRST_DAY)
+
+
+def test_no_vehicle_is_sent_to_a_small_gate_and_no_plan_changes_by_it(world, plan):
+    """Nor does its device lose its network: what a street does in a day does not depend on its doors."""
+    door = GateSpec(
+        id="garden",
+        tier="small",
+        lane=tuple(LaneSpec(id=f"garden-{way}", direction=way, device="door") for way in ("in", "out")),
+    )
+    with_doors = replace(
+        STREET,
+        site=tuple(
+            replace(site, gate=(door, *site.gate), device=(DeviceSpec(id="door"), *site.device)) if site.gate else site
+            for site in STREET.site
+        ),
+    )
+    assert World(with_doors, 7).plan(FIRST_DAY) == plan
+    (lane, _) = with_doors.with_gates()[0].lanes_of("door")
+    assert (lane.door, lane.loop, lane.passage_sensor) == (True, False, False)
 
 
 def test_the_street_is_the_reference_deployment():

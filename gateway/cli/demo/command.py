@@ -95,6 +95,7 @@ def _live(street: run.Street, speed: float) -> None:
         click.echo(
             f"Hushu street is open, {speed:g} times as fast as time goes by.\n"
             f"  lanes, live    {web.url}/    user console, password {street.house.users['console']}\n"
+            f"  small gate     {web.url}/doors    user committee, password {street.house.users['committee']}\n"
             f"  accounts       {credentials}\n"
             f"  exports        {street.house.out / 'exports'}   after each simulated day\n"
             f"  other commands parkgate --config {street.house.out / 'parkgate.toml'} …\n"

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from billing.ledger import Posting, five_sums
+from controllers.events import Kind
 from gateway.flows.posting import day_bounds
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -17,9 +18,12 @@ _SHOWN = {"low_income": "resident", "pass": "resident"}
 
 
 def of_day(parts: Parts, day: date) -> dict[str, Any]:
-    """Stays begun, events, openings, and the money of a business day in fen; the street's sites together."""
+    """Stays begun, events, openings, and the money of a business day in fen; the street's sites together.
+
+    What happens at small gates is apart: no vehicle comes there, and nothing is due.
+    """
     start, end = day_bounds(day, parts.settings.zone)
-    event, stay, command = t.PlateEventRow, t.Stay, t.CommandRow
+    event, stay, command, passed = t.PlateEventRow, t.Stay, t.CommandRow, t.DoorPassage
     with parts.store.reading() as connection:
         sums = _accounts(connection, day)
         return {
@@ -27,16 +31,26 @@ def of_day(parts: Parts, day: date) -> dict[str, Any]:
                 connection,
                 select(func.count()).where(stay.started_at >= start, stay.started_at < end, stay.state != "void"),
             ),
-            "events": _count(connection, select(func.count()).where(event.at >= start, event.at < end)),
+            "events": _count(
+                connection, select(func.count()).where(event.at >= start, event.at < end, event.kind != Kind.DOOR)
+            ),
             "opened": _count(
                 connection,
                 select(func.count()).where(
                     command.planned_at >= start,
                     command.planned_at < end,
                     command.action == "open",
+                    command.true_reason.not_like("door\\_%", escape="\\"),
                     command.state.in_(("done", "accepted")),  # which is the last that most vendors' devices say
                 ),
             ),
+            "doors": {
+                name: _count(
+                    connection,
+                    select(func.count()).where(passed.at >= start, passed.at < end, passed.opened == let_through),
+                )
+                for name, let_through in (("opened", True), ("refused", False))
+            },
             **_money(sums),
         }
 

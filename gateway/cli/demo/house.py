@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.demo import small_gates
 from gateway.cli.demo.service_process import spare_the_disk
 from gateway.cli.main import Refusal
 from gateway.flows import estate, policies, registers, users
@@ -138,7 +139,9 @@ def furnish(out: Path, settings: Settings, clock: Clock, street: str, policy: st
             if not report.ok:
                 raise Refusal(f"the demo's own register {kind} is refused: {report.problems[0]}")
     passwords = {one.username: one.password for one in applied.credentials}
-    staff = {role: users.add(parts, role, role, [], operator="demo") or "" for role in users.ROLES}
+    # A residents' committee has its own site, all others the street.
+    own = {"committee": [small_gates.DOOR.site]}
+    staff = {role: users.add(parts, role, role, own.get(role, []), operator="demo") or "" for role in users.ROLES}
     return House(out=out, parts=parts, passwords=passwords, users=staff)
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, select, text
 
-from gateway.cli.demo import figures, house, mixed, morning
+from gateway.cli.demo import figures, house, mixed, morning, small_gates
 from gateway.cli.demo.invariants import Check
 from gateway.cli.demo.purse import Purse
 from gateway.cli.demo.service_process import ServiceProcess, SharedClock
@@ -70,7 +70,7 @@ class Street:
     ) -> None:
         """`households` scales the street and its traffic."""
         house.clear(out)
-        site_file = mixed.site_file(house.rule_file("hushu-street.toml"), house.free_port)
+        site_file = small_gates.site_file(mixed.site_file(house.rule_file("hushu-street.toml"), house.free_port))
         house.write_private(out / "street.toml", site_file)
         street = parse_street(site_file)
         self.seed = seed
@@ -92,6 +92,7 @@ class Street:
             out, settings, self.clock, site_file, house.rule_file("hushu.toml"), self.world.registers()
         )
         self.parts = self.house.parts
+        self._holders = small_gates.furnish(self.parts, seed)
         self.wire = Wire()
         self.service = ServiceProcess(self.parts, self.clock)
         self._swept_at = start
@@ -140,6 +141,7 @@ class Street:
 
     def plan(self, day: date) -> None:
         self.conductor.add(self.world.plan(day))
+        self.conductor.add_visits(small_gates.a_day(self._holders, self.seed, day, self.parts.settings.zone))
 
     def live_through(self, day: date) -> bool:
         """To the close of a day, two hours after its midnight. False if a stop was asked for."""
@@ -237,6 +239,7 @@ def table(found: dict[str, Any]) -> str:
         ("stays 停车", f"{found['stays']:,}"),
         ("events 事件", f"{found['events']:,}"),
         ("openings 抬杆", f"{found['opened']:,}"),
+        ("small gate 小门", f"{found['doors']['opened']:,} let through, {found['doors']['refused']:,} not"),
         ("earned 应收", _yuan(found["gross_fen"])),
         *((f"  waived 优免 {name}", _yuan(fen)) for name, fen in found["waived_fen"].items()),
         ("received 实收", _yuan(found["received_fen"])),
