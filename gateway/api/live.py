@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,13 +22,20 @@ COALESCE_SECONDS = 0.2
 CLOCK_SECONDS = 5.0
 UNCHANGED_SECONDS_MAX = 5.0
 VIEWER_SECONDS_MAX = 600.0
-VIEWERS_MAX = 200
+VIEWERS_MAX = 500
 VIEWERS_A_PERSON_MAX = 20
 MESSAGES_WAITING_MAX = 16
 NEVER_STARTED_SECONDS = 60.0
 
-Group = frozenset[str] | None
 Document = dict[str, Any]
+
+
+class Group(NamedTuple):
+    """Who watches the same: of which sites (None: all), and whether the board or only the emergencies that stand."""
+
+    sites: frozenset[str] | None
+    whole: bool = True
+
 
 _log = logger(__name__)
 
@@ -80,20 +87,29 @@ class Hub:
     def viewers(self) -> int:
         return len(self._viewers)
 
-    def snapshot(self, group: Group) -> Document:
+    def snapshot(self, sites: frozenset[str] | None) -> Document:
         """The board of these sites now, with reasons as on the wire."""
         parts = self._parts
         with parts.store.reading() as connection:
-            found = board.board(connection, group, parts.clock.now(), parts.settings.zone)
+            found = board.board(connection, sites, parts.clock.now(), parts.settings.zone)
         for lane in found["lanes"]:
             if lane["last"] is not None:
                 lane["last"]["reason"] = masking.reason(lane["last"]["reason"])
         shown: Document = in_zone(found, parts.settings.zone)
         return shown
 
-    async def watch(self, group: Group, person: str) -> AsyncIterator[bytes]:
+    def emergencies(self, sites: frozenset[str] | None) -> Document:
+        """Only what every page says: a look at the board costs more than all other pages can ask for."""
+        parts = self._parts
+        with parts.store.reading() as connection:
+            now = parts.clock.now()
+            found = {"at": now, "emergencies": board.emergencies_now(connection, sites)}
+        shown: Document = in_zone(found, parts.settings.zone)
+        return shown
+
+    async def watch(self, sites: frozenset[str] | None, person: str, *, whole: bool = True) -> AsyncIterator[bytes]:
         """The stream of one viewer. Raises `TooMany` before its first message."""
-        viewer = self._admit(group, person)
+        viewer = self._admit(Group(sites, whole), person)
         return self._stream(viewer)
 
     def close(self) -> None:
@@ -170,7 +186,7 @@ class Hub:
 
     async def _look_at(self, group: Group) -> Document:
         """Look, and tell those who watch this group what is new."""
-        now = await run_in_threadpool(self.snapshot, group)
+        now = await run_in_threadpool(self.snapshot if group.whole else self.emergencies, group.sites)
         before, self._shown[group] = self._shown.get(group), now
         changed = difference(before, now) if before is not None else None
         if changed is not None:
@@ -197,14 +213,15 @@ def difference(before: Document, now: Document) -> Document | None:
 
     Lanes are sent one by one; when one was added or taken away, the whole is sent with `"all": true`.
     """
-    old = {lane["id"]: lane for lane in before["lanes"]}
-    if list(old) != [lane["id"] for lane in now["lanes"]]:
+    old = {lane["id"]: lane for lane in before.get("lanes", ())}
+    here = now.get("lanes", ())
+    if list(old) != [lane["id"] for lane in here]:
         return {**now, "all": True}
     changed: Document = {}
-    if lanes := [lane for lane in now["lanes"] if lane != old[lane["id"]]]:
+    if lanes := [lane for lane in here if lane != old[lane["id"]]]:
         changed["lanes"] = lanes
-    for part in ("sites", "exceptions", "money"):
-        if before[part] != now[part]:
+    for part in ("sites", "exceptions", "money", "emergencies"):
+        if before.get(part) != now.get(part):
             changed[part] = now[part]
     return {"at": now["at"], **changed} if changed else None
 

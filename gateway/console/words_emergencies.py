@@ -12,6 +12,8 @@ _SAID: Final = (
     ("emergency.ended", "解除", "Ended"),
     ("emergency.by", "由", "By"),
     ("emergency.over", "已解除", "Ended"),
+    ("emergency.over.now", "应急放行已解除", "Emergency ended"),
+    ("emergency.sound", "应急和新异常响铃", "Sound for emergencies and new exceptions"),
     ("emergency.lanes", "各车道实况", "What happened at each lane"),
     ("emergency.told", "下达", "Told"),
     ("emergency.became", "道闸", "What it did"),

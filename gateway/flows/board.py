@@ -12,6 +12,7 @@ from gateway.flows.reading import BARRIER_UNKNOWN, Sites, at_each, exception_doc
 from gateway.store.tables import (
     ChargePayment,
     DeviceState,
+    Emergency,
     ExceptionItem,
     Gate,
     Image,
@@ -29,14 +30,26 @@ Document = dict[str, Any]
 
 
 def board(connection: Connection, allowed: Sites, now: datetime, zone: ZoneInfo) -> Document:
-    """`{"at","sites","lanes","exceptions","money"}`; money is received since local midnight, in fen."""
+    """`{"at","sites","lanes","exceptions","money","emergencies"}`; money is received since local midnight, in fen."""
     return {
         "at": now,
         "sites": _sites(connection, allowed),
         "lanes": lanes(connection, allowed, now),
         "exceptions": _exceptions(connection, allowed),
         "money": {"received_fen": _received(connection, allowed, now, zone)},
+        "emergencies": emergencies_now(connection, allowed),
     }
+
+
+def emergencies_now(connection: Connection, allowed: Sites) -> list[Document]:
+    """Those that stand, by site: `{"site","name","declared_at"}`."""
+    rows = connection.execute(
+        select(Emergency.site_id, Site.name, Emergency.declared_at)
+        .join(Site, Site.id == Emergency.site_id)
+        .where(at_each(Emergency.site_id, allowed), Emergency.ended_at.is_(None))
+        .order_by(Emergency.site_id)
+    )
+    return [{"site": row.site_id, "name": row.name, "declared_at": row.declared_at} for row in rows]
 
 
 def _sites(connection: Connection, allowed: Sites) -> list[Document]:

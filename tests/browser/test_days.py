@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select, update
 
-from gateway.flows import users
+from gateway.flows import emergencies, users
+from gateway.flows.charges_books import By
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Settings
 from gateway.store import tables as t
@@ -108,6 +109,40 @@ def test_nine_tabs_of_one_browser_are_live_and_another_page_still_opens(browser:
     expect(tabs[0].locator(".item", has_text="浙T99999")).to_have_count(0)
     assert operator.faults == []
     operator.leaves()
+
+
+_MOVED = """() => { globalThis.moved = 0; new PerformanceObserver((list) => list.getEntries().forEach((one) => { moved += one.value; }))
+  .observe({ type: "layout-shift", buffered: false }); }"""
+
+
+def test_an_emergency_is_said_on_every_open_page_and_nothing_moves(browser: Browser, service: Service) -> None:
+    who = By(operator="wang", role="manager", origin="test")
+    operator, finance = (Person(browser, service.url).signs_in(role) for role in ("console", "finance"))
+    board, stays, books = operator.page, operator.opens(), finance.page
+    board.goto("/")
+    expect(board.locator("#connection-word")).to_contain_text("实时")
+    stays.goto("/stays")
+    books.goto("/money/days")
+    for page in (board, stays, books):
+        page.evaluate(_MOVED)
+    emergencies.declare(service.street.parts, ["xinyi"], "3 幢起火", who)
+    for page in (board, stays, books):
+        expect(page.locator("#alarm-now .alarm.bad")).to_contain_text("应急放行中 信义坊")
+        assert not violations(page)
+    books.reload()
+    expect(books.locator("#alarm")).to_be_visible()
+    expect(books.locator("#alarm-now .alarm")).to_have_count(0)
+    books.evaluate(_MOVED)
+    emergencies.end(service.street.parts, ["xinyi"], "已扑灭", who)
+    for page in (board, stays, books):
+        expect(page.locator("#alarm-now .alarm.good")).to_contain_text("应急放行已解除 信义坊")
+        expect(page.locator(".alarm.bad:visible")).to_have_count(0)
+        assert page.evaluate("moved") == 0
+    board.get_by_role("button", name="关闭").click()
+    expect(board.locator("#alarm-now .alarm")).to_have_count(0)
+    for person in (operator, finance):
+        assert person.faults == []
+        person.leaves()
 
 
 def test_a_guard_clears_a_lane_in_two_taps(browser: Browser, service: Service) -> None:

@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.api import live
-from gateway.api.live import Hub, Viewer, difference
+from gateway.api.live import Group, Hub, Viewer, difference
 from gateway.api.problems import TooMany
 from gateway.cli.web import WebServer
+from gateway.flows import emergencies
+from gateway.flows.charges_books import By
 from gateway.store.tables import Image
 from gateway.wiring import Parts
 from tests.gateway.house import House, a_house, a_read, an_exception, heard, later
@@ -101,6 +103,36 @@ def test_who_watches_some_sites_hears_of_no_other(parts: Parts) -> None:
     asyncio.run(watching())
 
 
+def test_an_emergency_is_said_at_once_to_whoever_has_the_site_with_the_board_and_without(parts: Parts) -> None:
+    a_house(parts)
+    by = By(operator="wang", role="guard")
+
+    async def watching() -> None:
+        hub = Hub(parts)
+        board = await hub.watch(None, "kim")
+        page = await hub.watch(frozenset({"xinyi"}), "lee", whole=False)
+        elsewhere = await hub.watch(frozenset({"archive"}), "max", whole=False)
+        assert (await next_of(board, "snapshot"))["emergencies"] == []
+        assert (await next_of(page, "snapshot")).keys() == {"at", "emergencies"}
+        assert (await next_of(elsewhere, "snapshot"))["emergencies"] == []
+        emergencies.declare(parts, ["xinyi"], "3 幢起火", by)
+        stands = [{"site": "xinyi", "name": "xinyi 小区", "declared_at": "2026-03-02T09:00:00+08:00"}]
+        a_read(parts, "xinyi", "ev-1", "浙A12345", at=later(1))
+        news = await next_of(page, "change")
+        assert {name: news[name] for name in news if name != "at"} == {"emergencies": stands}, (
+            "and nothing of the board"
+        )
+        while "emergencies" not in (news := await next_of(board, "change")):
+            pass
+        assert news["emergencies"] == stands
+        emergencies.end(parts, ["xinyi"], "已扑灭", by)
+        assert (await next_of(page, "change"))["emergencies"] == []
+        emergencies.declare(parts, ["archive"], "3 幢起火", by)
+        assert [one["site"] for one in (await next_of(elsewhere, "change"))["emergencies"]] == ["archive"]
+
+    asyncio.run(watching())
+
+
 @ON_ONE
 def test_one_look_and_one_text_serve_all_who_watch_the_same(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     a_house(parts)
@@ -124,7 +156,7 @@ def test_one_look_and_one_text_serve_all_who_watch_the_same(parts: Parts, monkey
 
 def test_who_does_not_keep_up_is_dropped() -> None:
     async def filling() -> None:
-        viewer = Viewer(None, "kim")
+        viewer = Viewer(Group(None), "kim")
         for _ in range(live.MESSAGES_WAITING_MAX + 1):
             viewer.put(b"x")
         assert viewer.queue.qsize() == 1

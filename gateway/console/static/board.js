@@ -1,5 +1,6 @@
 // The lane board, kept live by one stream of server-sent events. Lanes stay where they are; only their content changes.
 import { watch } from "./live.js";
+import { ring } from "./sound.js";
 
 const { words, exceptions, icons, language } = JSON.parse(document.getElementById("words").textContent);
 
@@ -106,7 +107,10 @@ function showExceptions({ open, items }) {
   const known = new Set(rows.map((row) => row.dataset.exception));
   const named = (item) => exceptions[item.kind] ?? item.kind.replaceAll("_", " ");
   const came = items.filter((item) => !known.has(item.id)).map((item) => [named(item), item.plate].filter(Boolean).join(" "));
-  if (came.length) document.getElementById("exceptions-news").textContent = came.join("、");
+  if (came.length) {
+    document.getElementById("exceptions-news").textContent = came.join("、");
+    ring();
+  }
   items.forEach((item, at) => {
     const row = rows[at] ?? list.appendChild(element("li"));
     const told = JSON.stringify(item);

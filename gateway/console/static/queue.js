@@ -1,12 +1,11 @@
 import { follow } from "./follow.js";
 import { keysOn, writing } from "./frame.js";
 import { watch } from "./live.js";
+import { ring } from "./sound.js";
 
 // The queue: kept up to date by the live stream, and worked through by keys. Everything can be done with a pointer as well.
 const list = document.getElementById("items");
-const sound = document.getElementById("sound");
 const news = document.getElementById("news");
-const STORED = "parkgate-sound";
 const items = () => [...list.querySelectorAll(":scope > .item")];
 let current = location.hash.startsWith("#item-") ? location.hash.slice(1) : "";
 let known = null;
@@ -48,25 +47,6 @@ addEventListener("toggle", (event) => {
   if (event.target.matches?.("details.other[open]")) event.target.querySelector("input:not([type=hidden])").focus();
 }, true);
 
-// --- sound, for who has asked for it here
-
-try { sound.checked = localStorage.getItem(STORED) === "on"; } catch { /* off, then */ }
-sound.addEventListener("change", () => {
-  try { localStorage.setItem(STORED, sound.checked ? "on" : "off"); } catch { /* this page only, then */ }
-  if (sound.checked) ring();
-});
-
-function ring() {
-  const air = new AudioContext();
-  const tone = air.createOscillator();
-  const loudness = new GainNode(air, { gain: 0.15 });
-  tone.frequency.value = 880;
-  tone.connect(loudness).connect(air.destination);
-  tone.start();
-  tone.stop(air.currentTime + 0.25);
-  tone.onended = () => air.close();
-}
-
 // --- what the server shows now, put into the page that is here: what somebody writes in stays
 
 const written = (item) => item.contains(document.activeElement) && document.activeElement.matches("input")
@@ -89,7 +69,7 @@ function bring(fresh) {
   const came = now.filter((item) => !had.has(item.id) && item.dataset.state === "open");
   if (came.length) {
     news.textContent = `${list.dataset.new} ${came.map((item) => item.querySelector("h2").textContent).join("、")}`;
-    if (sound.checked) ring();
+    ring();
   }
 }
 

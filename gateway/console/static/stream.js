@@ -2,8 +2,11 @@
 const SILENCE_MS = 12000; // the server says something every 5 s
 const RETRY_MS = 2000;
 
-/** Calls `show(board)` for each message, `state("connecting" | "live" | "lost")`, and `gone()` where the session is over. Returns how to end it. */
-export function stream({ show, state, gone }) {
+/**
+ * Calls `show(board)` for each message, `state("connecting" | "live" | "lost")`, and `gone()` where the session is over. Returns how to end it.
+ * Unless `whole`, only the emergencies that stand are asked for.
+ */
+export function stream({ show, state, gone, whole }) {
   let source;
   let silence;
   let retry;
@@ -37,7 +40,7 @@ export function stream({ show, state, gone }) {
     clearTimeout(retry);
     // A connection that never says anything is none.
     silence = setTimeout(lost, SILENCE_MS);
-    source = new EventSource("/api/v1/live");
+    source = new EventSource(whole ? "/api/v1/live" : "/api/v1/live?only=emergencies");
     for (const name of ["snapshot", "change", "clock"]) {
       source.addEventListener(name, (event) => {
         heard();
