@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from billing.money import NotAnAmount, fen_of_yuan
 from billing.statements import CHANNELS
-from gateway.api.context import Staff
+from gateway.api.context import Context, Staff
 from gateway.api.passes import by
 from gateway.console.desk import door
 from gateway.console.rendering import language_of
@@ -96,6 +96,12 @@ def number(name: str, text: str) -> int:
 def sites(connection: Connection, staff: Staff) -> list[dict[str, Any]]:
     """Those that the reader may choose from."""
     return reading.sites(connection, staff.sites, reading.Slice(None, _SITES_MAX), disabled=False)
+
+
+def site_choices(context: Context, staff: Staff) -> list[tuple[str, str]]:
+    """The same with their names, for a choice."""
+    with context.parts.store.reading() as connection:
+        return [(one["id"], one["name"]) for one in sites(connection, staff)]
 
 
 def channels(request: Request) -> list[tuple[str, str]]:

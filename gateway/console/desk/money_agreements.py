@@ -147,8 +147,6 @@ def _page(
 
 
 def _form(request: Request, context: Context, staff: Staff, said: Entered, why: Refused | None = None) -> Response:
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -157,6 +155,6 @@ def _form(request: Request, context: Context, staff: Staff, said: Entered, why: 
         said=said,
         why=why,
         fields=_FIELDS,
-        site_choices=[(one["id"], one["name"]) for one in known],
+        site_choices=forms.site_choices(context, staff),
         street=flow.STREET if staff.sites is None else None,
     )

@@ -190,8 +190,6 @@ def _form(
     why: Refused | None = None,
 ) -> Response:
     one = _one(context, staff, stay_id, said["plate"])
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -202,7 +200,7 @@ def _form(
         fields=_FIELDS,
         what=what,
         one=in_zone(one, context.parts.settings.zone),
-        site_choices=[(site["id"], site["name"]) for site in known],
+        site_choices=forms.site_choices(context, staff),
         channels=forms.channels(request),
     )
 

@@ -204,8 +204,6 @@ def _run_form(
     found: list[charges.SiteRun] | None = None,
     why: Refused | None = None,
 ) -> Response:
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -217,5 +215,5 @@ def _run_form(
         found=found,
         most=_SHOWN,
         street=staff.sites is None,
-        site_choices=[(one["id"], one["name"]) for one in known],
+        site_choices=forms.site_choices(context, staff),
     )

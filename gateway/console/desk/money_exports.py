@@ -94,8 +94,6 @@ def _file(context: Context, staff: Staff, said: Entered) -> Response | UnderWay:
 
 
 def _page(request: Request, context: Context, staff: Staff, said: Entered, why: Refused | None = None) -> Response:
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -104,7 +102,7 @@ def _page(request: Request, context: Context, staff: Staff, said: Entered, why: 
         said=said,
         why=why,
         fields=_FIELDS,
-        site_choices=[(one["id"], one["name"]) for one in known],
+        site_choices=forms.site_choices(context, staff),
         street=staff.sites is None,
         forms=FORMS,
         spans=_SPANS,

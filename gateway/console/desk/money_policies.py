@@ -155,8 +155,6 @@ def _compare_page(
 ) -> Response:
     today = context.parts.clock.now().astimezone(context.parts.settings.zone).date()
     listed = _listing(context, staff)
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -166,7 +164,7 @@ def _compare_page(
         why=why,
         fields=_FIELDS,
         names=_names(listed),
-        site_choices=[(one["id"], one["name"]) for one in known],
+        site_choices=forms.site_choices(context, staff),
         found=found,
         most=0 if found is None else _most(found["by_group"]),
         errors_of=getattr(why, "errors", []),

@@ -262,8 +262,6 @@ def _form(
 def _open_form(
     request: Request, context: Context, staff: Staff, said: Entered | None = None, why: Refused | None = None
 ) -> Response:
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -274,7 +272,7 @@ def _open_form(
         fields=_FIELDS,
         shift=None,
         what="open",
-        site_choices=[(one["id"], one["name"]) for one in known],
+        site_choices=forms.site_choices(context, staff),
         faces=_FACES,
     )
 

@@ -22,7 +22,6 @@ from gateway.flows import passes, passes_changes, passes_reading, passes_refund,
 from gateway.flows.charges_books import By, Money
 from gateway.flows.passes_reading import SoldFilter
 from gateway.flows.passes_terms import Wanted, plate_of
-from gateway.flows.reading import Slice
 from gateway.flows.refusals import AmountNotDue, Invalid, NotFound, Refused
 from gateway.flows.registers_known import policies_in_force
 from gateway.flows.registers_rows import VEHICLE_WORDS
@@ -64,7 +63,7 @@ def sold(
     with context.reports.reading() as connection:
         allowed = staff.only(site or None)
         found = passes_reading.sold_passes(context.parts, connection, allowed, wanted, part)
-        sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+        sites = forms.sites(connection, staff)
     return door.page(
         request,
         staff,
@@ -191,7 +190,7 @@ def _form(
 ) -> Response:
     lang = language_of(request)
     with context.parts.store.reading() as connection:
-        sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
+        sites = forms.sites(connection, staff)
         rules = policies_in_force(connection, context.parts.clock.now())
     mine = {one["id"] for one in sites}
     offers = sorted({offer.id for site, policy in rules.items() if site in mine for offer in policy.passes})

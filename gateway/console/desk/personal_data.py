@@ -163,8 +163,6 @@ def _form(
     why: Refused | None = None,
     held: personal_data.Held | None = None,
 ) -> Response:
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -174,7 +172,7 @@ def _form(
         why=why,
         fields=_FIELDS,
         typed=_FIELDS,
-        site_choices=[(one["id"], one["name"]) for one in known],
+        site_choices=forms.site_choices(context, staff),
         held=held,
         in_english=HELD,
         proposes=door.may(staff, *_PROPOSE),

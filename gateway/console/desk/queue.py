@@ -14,7 +14,7 @@ from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
-from gateway.console.desk import door, proposals
+from gateway.console.desk import door, forms, proposals
 from gateway.console.desk.lanes import command_at
 from gateway.console.rendering import language_of
 from gateway.flows import attending, queue_evidence, reading
@@ -48,7 +48,7 @@ def queue(
         found = reading.exceptions(
             connection, allowed, part, state=None if state == "any" else state, kind=kind or None
         )
-        sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
+        sites = forms.sites(connection, staff)
         items = [item for _, item in found]
         seen = queue_evidence.of_items(context.parts, connection, items)
         whose = queue_evidence.whose(context.parts, connection, items)

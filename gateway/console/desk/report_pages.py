@@ -11,11 +11,10 @@ from fastapi.responses import RedirectResponse, Response
 from billing.exports import Column
 from gateway.api.context import Staff, With
 from gateway.api.reporting import Wanted, file_of, made
-from gateway.console.desk import door, report_charts
+from gateway.console.desk import door, forms, report_charts
 from gateway.console.desk.report_charts import Named
 from gateway.console.rendering import language_of
 from gateway.console.words import Language
-from gateway.flows import reading
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.reports.catalogue import REPORTS, Asked, Report, value_of
 
@@ -23,7 +22,6 @@ router = APIRouter(include_in_schema=False)
 
 ROWS_MAX = 400
 """Rows of a table on a page; the file has all of them."""
-_SITES_MAX = 200
 
 Name = Annotated[str, Path(max_length=20)]
 Text = Annotated[str, Query(max_length=40)]
@@ -74,7 +72,7 @@ def _page(
     rows: list[dict[str, Any]],
 ) -> Response:
     with context.parts.store.reading() as connection:
-        sites = reading.sites(connection, staff.sites, reading.Slice(None, _SITES_MAX), disabled=False)
+        sites = forms.sites(connection, staff)
     lang = language_of(request)
     named = Named({one["id"]: one["name"] for one in sites}, lang)
     columns = found.columns_of(asked, rows)

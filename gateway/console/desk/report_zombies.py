@@ -13,7 +13,7 @@ from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.passes import by
 from gateway.api.zombies import State, may_step
-from gateway.console.desk import door
+from gateway.console.desk import door, forms
 from gateway.flows import reading, zombies
 from gateway.flows.refusals import Invalid, Refused
 
@@ -38,7 +38,7 @@ def listed(request: Request, context: With, part: ByTime, site: Text = "", state
     wanted = None if state == "any" else state or "open"
     with context.reports.reading() as connection:
         found = zombies.listed(connection, allowed, part, state=wanted, now=context.parts.clock.now())
-        sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
+        sites = forms.sites(connection, staff)
     return door.page(
         request,
         staff,

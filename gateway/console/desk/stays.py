@@ -17,7 +17,7 @@ from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.stays import plate_part
-from gateway.console.desk import door
+from gateway.console.desk import door, forms
 from gateway.console.rendering import language_of
 from gateway.flows import explain, matching, reading
 from gateway.flows.refusals import Invalid
@@ -55,7 +55,7 @@ def stays(
     allowed = staff.only(site or None)
     with context.reports.reading() as connection:
         found = reading.stays(connection, allowed, wanted, part)
-        sites = reading.sites(connection, staff.sites, reading.Slice(None, 200), disabled=False)
+        sites = forms.sites(connection, staff)
     return door.page(
         request,
         staff,

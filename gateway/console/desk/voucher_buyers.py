@@ -215,8 +215,6 @@ def _months(
 
 
 def _keep_form(request: Request, context: Context, staff: Staff, said: Entered, why: Refused | None = None) -> Response:
-    with context.parts.store.reading() as connection:
-        known = forms.sites(connection, staff)
     return forms.form(
         request,
         staff,
@@ -225,7 +223,7 @@ def _keep_form(request: Request, context: Context, staff: Staff, said: Entered, 
         said=said,
         why=why,
         fields=_FIELDS,
-        site_choices=[(one["id"], one["name"]) for one in known],
+        site_choices=forms.site_choices(context, staff),
     )
 
 
