@@ -49,15 +49,23 @@ def small_enough(payload: bytes, bytes_max: int, event_id: str | None = None) ->
         raise Undecodable("too_large", f"{len(payload)} bytes; at most {bytes_max}", event_id)
 
 
-def from_json(decoder: msgspec.json.Decoder[T], payload: bytes, bytes_max: int, event_id: str | None = None) -> T:
-    """`event_id`: what was read from the wreck, for its receipt."""
+def from_json(
+    decoder: msgspec.json.Decoder[T],
+    payload: bytes,
+    bytes_max: int,
+    event_id: str | None = None,
+    *,
+    encoding: str = "utf-8",
+) -> T:
+    """`event_id`: what was read from the wreck, for its receipt. `encoding`: `gb18030` for a vendor that writes GBK or GB 2312."""
     small_enough(payload, bytes_max, event_id)
     try:
-        payload.decode("utf-8")
+        text = payload.decode(encoding)
     except UnicodeDecodeError as error:
-        raise Undecodable("not_utf8", str(error)[:200], event_id) from None
+        code = "not_utf8" if encoding == "utf-8" else "not_json"
+        raise Undecodable(code, str(error)[:200], event_id) from None
     try:
-        return decoder.decode(payload)
+        return decoder.decode(payload if encoding == "utf-8" else text)
     except msgspec.ValidationError as error:
         raise Undecodable("not_in_schema", str(error)[:200], event_id) from None
     except (msgspec.DecodeError, RecursionError) as error:

@@ -13,9 +13,7 @@ from billing.invoices import Premises, Seller, problems_of_seller
 from controllers.adapters.native import valid_name
 from controllers.adapters.registry import ADAPTERS
 
-VENDORS = (
-    "native", "vzenith", "hikvision", "dahua", "qianyi", "huaxia", "xinlutong", "frigate", "platerecognizer", "openalpr",
-)  # fmt: skip
+VENDORS = tuple(ADAPTERS)
 TIERS = ("main", "middle", "small")
 DIRECTIONS = ("in", "out")
 CAPACITY_MAX = 1_000_000

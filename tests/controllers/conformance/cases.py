@@ -110,8 +110,8 @@ def sample_json(vendor: str, file: str) -> Any:
     return json.loads(sample_bytes(vendor, file))
 
 
-def as_json(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False).encode()
+def as_json(document: Any, encoding: str = "utf-8") -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode(encoding)
 
 
 def a_fitting(*lanes: FittedLane, serial: str = "", features: frozenset[str] | set[str] = frozenset()) -> Fitting:

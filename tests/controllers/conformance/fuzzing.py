@@ -10,7 +10,7 @@ import msgspec
 
 from controllers.adapters.port import Adapter, Message, Posted, Published
 from tests.controllers.conformance.cases import Cases, Sample
-from tests.controllers.conformance.checks import body_of, survives, with_body
+from tests.controllers.conformance.checks import body_of, encoding_of, survives, with_body
 
 _VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, -(2**63), 10**30, 0.5, -1e308, "", " ", "x" * 400, "\x00", "\ud83d\ude00", "5YWl5Y+jMQ==",
@@ -62,8 +62,9 @@ def other_bytes(body: bytes, random: Random) -> bytes:
 
 def other_json(body: bytes, random: Random) -> bytes | None:
     """One value in the document is another, missing, or one level up. None where it is no JSON."""
+    encoding = encoding_of(body)
     try:
-        document = json.loads(body)
+        document = json.loads(body.decode(encoding))
     except ValueError:
         return None
     places = list(_places(document))
@@ -76,7 +77,9 @@ def other_json(body: bytes, random: Random) -> bytes | None:
         return json.dumps(holder[key]).encode()
     else:
         holder[key] = random.choice(_VALUES)
-    return json.dumps(document, ensure_ascii=random.random() < 0.5).encode("utf-8", "surrogatepass")
+    return json.dumps(document, ensure_ascii=random.random() < 0.5).encode(
+        encoding, "surrogatepass" if encoding == "utf-8" else "replace"
+    )
 
 
 def _places(document: Any) -> list[tuple[Any, Any]]:
