@@ -1,0 +1,298 @@
+"""Takes the pictures in `docs/images`, every page in both languages, and writes the gallery that shows them.
+
+    python -m tests.browser.pictures [--only NAME …] [--out docs/images] [--kept FOLDER]
+
+`--only` takes these and leaves the gallery as it is. `--kept` is where the demo's day is put, and found the next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+from playwright.sync_api import Browser, Page
+from sqlalchemy import select
+
+from gateway.flows.pay_token import token
+from gateway.flows.quote import bill_by_token
+from gateway.store import tables as t
+from simulators.world import FIRST_DAY
+from tests.browser import pages, worlds
+from tests.browser.chromium import PHONE, Person, chromium
+from tests.browser.worlds import World
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "docs" / "images"
+GALLERY = ROOT / "docs" / "gallery.md"
+LANGUAGES = ("zh", "en")
+
+_COLOURS = 128
+_TALLEST_PX = 1800
+# A board fetches a picture every 0.6 s.
+_BOARD_MS, _OTHERS_MS = 14_000, 250
+
+_DAY = "from=2026-03-02&to=2026-03-02"
+# Pages that the demo shows better than the tests' street: at its busiest, and on the morning after. `None`: the address is the list's.
+BUSY: dict[str, str | None] = {
+    "board": None,
+    "board as a map": None,
+    "board as a list": None,
+    "queue": None,
+    "stays": None,
+    "lane_codes": None,
+    "households": None,
+    "vehicles": None,
+    "relatives": None,
+    "certificates": None,
+    "passes": None,
+    "free-vehicles": None,
+    "admin.sites": None,
+    "admin.devices": None,
+}
+MORNING: dict[str, str | None] = {
+    "payments": None,
+    "days": None,
+    "breaks": None,
+    "statements": None,
+    "admin.jobs": None,
+    "report.flow": f"/reports/flow?by=hour&{_DAY}",
+    "report.income": f"/reports/income?{_DAY}",
+    "public": "/open/baoqingqiao",
+}
+# What only pictures have: the name, the world, the address, and who looks.
+DARK = "board in the dark"
+FURTHER = (DARK, "day", "day of a site", "difference", "a paid stay", "own stay", "bill to pay", "receipt")
+_ON_A_PHONE = re.compile(r"/(pay|lane|invoice)/")
+
+
+class Shot(NamedTuple):
+    """One page to be taken. `role`: who looks, or None."""
+
+    name: str
+    where: str
+    role: str | None
+    theme: str = "light"
+
+    @property
+    def phone(self) -> bool:
+        return _ON_A_PHONE.match(self.where) is not None
+
+
+def file_of(name: str, language: str) -> str:
+    return f"{re.sub('[^a-z0-9]+', '-', name.lower())}.{language}.png"
+
+
+class Camera:
+    """Takes pages of one world; everybody who looks signs in once."""
+
+    def __init__(self, browser: Browser, world: World, out: Path) -> None:
+        self._browser, self._world, self._out = browser, world, out
+        self._people: dict[tuple[str | None, bool], Person] = {}
+
+    def takes(self, shot: Shot) -> list[str]:
+        """Writes a file a language; answers the page's headings."""
+        person = self._person(shot)
+        return [self._one(person.page, shot, language) for language in LANGUAGES]
+
+    def _one(self, page: Page, shot: Shot, language: str) -> str:
+        joint = "&" if "?" in shot.where else "?"
+        answer = page.goto(f"{shot.where}{joint}lang={language}&theme={shot.theme}")
+        assert answer is not None
+        assert answer.status < 500, shot
+        page.wait_for_timeout(_BOARD_MS if shot.where.partition("?")[0] == "/" else _OTHERS_MS)
+        size = page.viewport_size
+        assert size is not None
+        # A taller screen, not a "full page": that one is as narrow as a scroll bar leaves it.
+        tall = max(size["height"], min(page.evaluate("document.documentElement.scrollHeight"), _TALLEST_PX))
+        page.set_viewport_size({"width": size["width"], "height": tall})
+        png = page.screenshot()
+        page.set_viewport_size({"width": size["width"], "height": size["height"]})
+        colours = Image.open(io.BytesIO(png)).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        colours.save(self._out / file_of(shot.name, language), optimize=True)
+        heading = page.locator("h1").first
+        said = heading.inner_text() if heading.count() else page.title()
+        sys.stdout.write(f"{shot.name} {language} {answer.status} {said!r}\n")
+        return str(said).partition("\n")[0]
+
+    def _person(self, shot: Shot) -> Person:
+        key = (shot.role, shot.phone)
+        if key not in self._people:
+            how: dict[str, Any] = {"viewport": PHONE, "has_touch": True} if shot.phone else {}
+            person = Person(self._browser, self._world.url, **how)
+            self._people[key] = person if shot.role is None else person.signs_in(shot.role)
+        return self._people[key]
+
+
+@contextmanager
+def artist(browser: Browser) -> Iterator[worlds.Drawn]:
+    """Draws what a camera at a lane would see of a plate."""
+    page = browser.new_page(viewport={"width": 480, "height": 300})
+    page.set_content(_SCENE)
+    done: dict[str, bytes] = {}
+
+    def drawn(plate: str) -> bytes:
+        if plate not in done:
+            page.evaluate("plate => drawn(plate)", plate)
+            done[plate] = page.screenshot(type="jpeg", quality=70)
+        return done[plate]
+
+    yield drawn
+    page.close()
+
+
+_SCENE = """<style>
+body { margin: 0; height: 300px; background: linear-gradient(#aeb9c2 0 38%, #5b6168 38% 44%, #474c52); overflow: hidden; font-family: sans-serif; }
+#car { position: absolute; left: 110px; top: 70px; width: 260px; height: 190px; }
+#roof { position: absolute; left: 38px; width: 184px; height: 80px; border-radius: 40px 40px 0 0; }
+#glass { position: absolute; left: 52px; top: 12px; width: 156px; height: 62px; border-radius: 30px 30px 4px 4px; background: linear-gradient(#27323b, #52616d); }
+#body { position: absolute; top: 72px; width: 260px; height: 96px; border-radius: 22px 22px 14px 14px; }
+.lamp { position: absolute; top: 88px; width: 44px; height: 22px; border-radius: 12px; background: #f6f3df; }
+.wheel { position: absolute; top: 156px; width: 42px; height: 34px; border-radius: 8px; background: #17191b; }
+#plate { position: absolute; left: 65px; top: 126px; width: 130px; height: 32px; border: 2px solid #eee; border-radius: 4px; color: #fff; font: bold 22px/32px sans-serif; text-align: center; letter-spacing: 1px; }
+</style><div id="car"><div id="roof"></div><div id="glass"></div><div id="body"></div><div class="lamp" style="left:14px"></div><div class="lamp" style="right:14px"></div>
+<div class="wheel" style="left:18px"></div><div class="wheel" style="right:18px"></div><div id="plate"></div></div>
+<script>
+const paints = ["#d9dde0", "#23272b", "#8c2f2a", "#2f4a6b", "#b9b4a6", "#f2f3f3"];
+function drawn(plate) {
+  const sum = [...plate].reduce((all, one) => all + one.codePointAt(0), 0);
+  for (const id of ["roof", "body"]) document.getElementById(id).style.background = paints[sum % paints.length];
+  document.getElementById("car").style.left = 80 + sum % 60 + "px";
+  const board = document.getElementById("plate");
+  board.style.background = plate.length > 7 ? "#1f8f4f" : "#1d4fa3";
+  board.textContent = plate;
+}
+</script>"""
+
+
+def list_of(console: worlds.Console) -> dict[str, Shot]:
+    """Every page that is looked at, as it is at the tests' street."""
+    return {name: Shot(name, where, role) for name, (where, role) in pages.every(console).items()}
+
+
+def of_the_demo(listed: dict[str, Shot], there: dict[str, str | None]) -> list[Shot]:
+    return [listed[name]._replace(where=where or listed[name].where) for name, where in there.items()]
+
+
+def _to_pay(world: World) -> Shot:
+    """The bill of a relative's vehicle that has used more than the allowance, or of anybody who has to pay, at the busiest."""
+    secret, stay = world.parts.settings.secret(), t.Stay
+    with world.parts.store.reading() as connection:
+        inside = connection.execute(select(stay.id).where(stay.state == "inside").order_by(stay.entry_at)).scalars()
+        bills = [(token(secret, one), bill_by_token(world.parts, token(secret, one))) for one in inside.all()[:400]]
+    due = [
+        (bool(bill["allowance"]), -number, f"/pay/{own}")
+        for number, (own, bill) in enumerate(bills)
+        if bill and bill["due_fen"] > 0
+    ]
+    return Shot("bill to pay", max(due)[2], None)
+
+
+def _found(world: World) -> list[Shot]:
+    """Pages of the morning whose addresses the data say: a day, a site of it with a difference, that difference, a stay that was paid."""
+    with world.parts.store.reading() as connection:
+        gap, stay = t.ReconciliationBreak, t.Stay
+        first = connection.execute(select(gap.id, gap.site_id).order_by(gap.site_id, gap.id)).first()
+        paid = connection.execute(
+            select(stay.id).where(stay.state == "left", stay.paid_fen > 0).order_by(stay.id)
+        ).scalars()
+        paid_id = paid.first()
+    assert first is not None
+    return [
+        Shot("day", f"/money/days/{FIRST_DAY}", "finance"),
+        Shot("day of a site", f"/money/days/{FIRST_DAY}/{first.site_id}", "finance"),
+        Shot("difference", f"/money/breaks/{first.id}", "finance"),
+        Shot("a paid stay", f"/stays/{paid_id}", "finance"),
+        Shot("receipt", f"/pay/{token(world.parts.settings.secret(), str(paid_id))}/receipt", None),
+    ]
+
+
+# How the gallery is divided: the heading, and what an address of it begins with.
+_PARTS = (
+    ("总控台、异常、停车记录 · Board, exceptions, stays: operators and guards", ("/queue", "/stays", "/corrections", "/lanes", "/lane-codes", "/emergencies", "/?", "/")),
+    ("登记、月卡、优惠券 · Registers, passes, vouchers: registrars", ("/registers", "/passes", "/vouchers", "/personal-data")),
+    ("收费与对账 · Money: tills and finance", ("/money",)),
+    ("报表 · Reports: managers, auditors, the committee", ("/reports", "/zombies")),
+    ("小门 · Small gates: the residents' committee", ("/doors",)),
+    ("管理 · Administration: managers", ("/admin",)),
+    ("驾驶员与公众 · Drivers and everybody", ("/pay", "/lane/", "/open", "/invoice")),
+    ("登录与账户 · Signing in, one's account, what is not there", ("/login", "/account", "/nothing")),
+)  # fmt: skip
+
+
+def part_of(where: str) -> str:
+    """The longest beginning decides."""
+    found = [(len(begins), heading) for heading, all_of in _PARTS for begins in all_of if where.startswith(begins)]
+    return max(found)[1]
+
+
+def gallery(taken: dict[str, tuple[Shot, list[str]]]) -> str:
+    lines = [
+        "# 页面一览 · Every page",
+        "",
+        "Every page of the console, the driver's and the public one, in Chinese and in English. Plates, names and sums are invented: the demo's street, or the tests'.",
+        "Taken by `python -m tests.browser.pictures`.",
+    ]
+    for heading, _ in _PARTS:
+        there = [(shot, said) for shot, said in taken.values() if part_of(shot.where) == heading]
+        lines += ["", f"## {heading}", "", "| page | 中文 | English |", "|---|---|---|"]
+        for shot, (zh, en) in there:
+            shown = " | ".join(
+                f"![{said}](images/{file_of(shot.name, language)})"
+                for said, language in zip((zh, en), LANGUAGES, strict=True)
+            )
+            name = en if en.lower() == shot.name.lower() else f"{en} <br>{shot.name}"
+            lines.append(f"| {zh} <br>{name} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.pictures", description=__doc__)
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--out", type=Path, default=IMAGES)
+    parser.add_argument("--kept", type=Path)
+    said = parser.parse_args(words)
+    with tempfile.TemporaryDirectory() as spare:
+        kept = said.kept or Path(spare)
+        kept.mkdir(parents=True, exist_ok=True)
+        said.out.mkdir(parents=True, exist_ok=True)
+        taken = take(said.out, kept, set(said.only))
+    if not said.only:
+        GALLERY.write_text(gallery(taken), encoding="utf-8")
+
+
+def take(out: Path, kept: Path, only: set[str]) -> dict[str, tuple[Shot, list[str]]]:
+    taken: dict[str, tuple[Shot, list[str]]] = {}
+
+    def through(world: World, shots: list[Shot]) -> None:
+        camera = Camera(browser, world, out)
+        for shot in shots:
+            if not only or shot.name in only:
+                taken[shot.name] = (shot, camera.takes(shot))
+
+    with chromium() as browser, artist(browser) as drawn:
+        with worlds.street(kept, drawn) as (world, console):
+            listed = list_of(console)
+            own = Shot("own stay", listed["lane's code"].where + "/stay", None)
+            through(world, [*(shot for name, shot in listed.items() if name not in BUSY | MORNING), own])
+        if only and not only & {*BUSY, *MORNING, *FURTHER} - {own.name}:
+            return taken
+        busy, morning = worlds.a_demo(kept)
+        with worlds.demo(busy, worlds.BUSY, drawn) as world:
+            shots = of_the_demo(listed, BUSY)
+            through(world, [*shots, listed["board"]._replace(name=DARK, theme="dark"), _to_pay(world)])
+        with worlds.demo(morning, worlds.MORNING, drawn) as world:
+            through(world, [*of_the_demo(listed, MORNING), *_found(world)])
+    # As the navigation has them, and then the others.
+    return {name: taken[name] for name in [*listed, *FURTHER] if name in taken}
+
+
+if __name__ == "__main__":
+    main()
