@@ -99,6 +99,12 @@ function bringShot() {
   bringing = setTimeout(bringShot, SHOT_EVERY_MS);
 }
 
+// A site as people call it, where the page has it.
+function placeOf({ site, lane }) {
+  const name = document.getElementById(`site-${site}`)?.firstChild.textContent.trim() ?? site;
+  return lane ? `${name} ${lane.split(".")[1]}` : name;
+}
+
 function showExceptions({ open, items }) {
   put(document.getElementById("exceptions-open"), open, () => [open]);
   document.getElementById("exceptions-none").hidden = open > 0;
@@ -122,7 +128,7 @@ function showExceptions({ open, items }) {
     way.href = `/queue#item-${item.id}`;
     while (way.nextSibling) way.nextSibling.remove(); // the way itself stays: somebody may stand on it
     way.after(...(item.plate ? [" ", element("span", item.plate, "plate-text")] : []),
-      ...(item.count > 1 ? [` ×${item.count}`] : []), element("br"), element("span", item.lane ?? item.site, "quiet"), " ", timeElement(item.opened_at));
+      ...(item.count > 1 ? [` ×${item.count}`] : []), element("br"), element("span", placeOf(item), "quiet"), " ", timeElement(item.opened_at));
   });
   rows.slice(items.length).forEach((row) => row.remove());
 }
