@@ -62,9 +62,9 @@ def speaks_http(site: SiteSpec, device: DeviceSpec) -> bool:
         return False
     if device.vendor in _ASKED:
         return bool(device.address)
-    return device.vendor == "huaxia" or (
-        device.vendor == "vzenith" and ("http" in device.features or not device.serial)
-    )
+    if device.vendor == "vzenith" and device.serial and "http" not in device.features:
+        return False  # it speaks at the broker
+    return device.vendor in _ANSWERED
 
 
 class HttpLink:
