@@ -6,13 +6,11 @@ Source: `tests/controllers/adapters/vzenith/samples`, `tests/controllers/adapter
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from controllers.events import PlateColour
 from simulators.devices.colours import COLOUR_NUMBERS, COLOUR_WORDS
-from simulators.devices.http_camera import HttpCamera, Push
+from simulators.devices.http_camera import HttpCamera, Push, Seen
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -22,23 +20,15 @@ class Vzenith(HttpCamera):
 
     serial = "5e1f0a2b-7c3d4e5f"
 
-    def read(
-        self,
-        plate: str | None,
-        at: datetime,
-        number: int,
-        *,
-        history: bool,
-        colour: PlateColour | None = PlateColour.BLUE,
-    ) -> Push:
+    def read(self, seen: Seen) -> Push:
         result = {
-            "license": plate or "_无_",
-            "plateid": number,
-            "colorType": 0 if colour is None else COLOUR_NUMBERS[colour],
+            "license": seen.plate or "_无_",
+            "plateid": seen.number,
+            "colorType": 0 if seen.colour is None else COLOUR_NUMBERS[seen.colour],
             "confidence": 97,
-            "isoffline": int(history),
+            "isoffline": int(seen.history),
             "triggerType": 1,
-            "timeStamp": {"Timeval": {"sec": int(at.timestamp()), "usec": at.microsecond}},
+            "timeStamp": {"Timeval": {"sec": int(seen.at.timestamp()), "usec": seen.at.microsecond}},
         }
         document = {"AlarmInfoPlate": {"serialno": self.serial, "channel": 0, "result": {"PlateResult": result}}}
         return Push("/", json.dumps(document, ensure_ascii=False).encode(), {"Content-Type": "application/json"})
@@ -59,22 +49,13 @@ class Huaxia(HttpCamera):
 
     serial = "aabbccddeeff"
 
-    def read(
-        self,
-        plate: str | None,
-        at: datetime,
-        number: int,
-        *,
-        history: bool,
-        colour: PlateColour | None = PlateColour.BLUE,
-    ) -> Push:
-        del number
+    def read(self, seen: Seen) -> Push:
         fields = {
-            "type": "offline" if history else "online",
+            "type": "offline" if seen.history else "online",
             "cam_id": self.serial,
-            "plate_num": plate or "无牌车",
-            "plate_color": "" if colour is None else COLOUR_WORDS[colour],
-            "start_time": int(at.timestamp()),
+            "plate_num": seen.plate or "无牌车",
+            "plate_color": "" if seen.colour is None else COLOUR_WORDS[seen.colour],
+            "start_time": int(seen.at.timestamp()),
             "confidence": 97,
         }
         return Push("/", urlencode(fields).encode(), _FORM)

@@ -32,6 +32,16 @@ class Place(NamedTuple):
     password: str
 
 
+class Seen(NamedTuple):
+    """A read. `plate`: None where none was made out; `number`: the camera's own count; `history`: it happened while the camera was offline."""
+
+    plate: str | None
+    at: datetime
+    number: int
+    history: bool = False
+    colour: PlateColour | None = PlateColour.BLUE
+
+
 class Push(NamedTuple):
     path: str
     body: bytes
@@ -93,7 +103,7 @@ class HttpCamera(ABC):
         """The message of a read, which it keeps until it is taken. `history`: it happened while it was offline."""
         with self._lock:
             self.numbers += 1
-            push = self.read(plate, at, self.numbers, history=history, colour=colour)
+            push = self.read(Seen(plate, at, self.numbers, history, colour))
             self.kept.append(push)
         return push
 
@@ -140,15 +150,7 @@ class HttpCamera(ABC):
         self.close()
 
     @abstractmethod
-    def read(
-        self,
-        plate: str | None,
-        at: datetime,
-        number: int,
-        *,
-        history: bool,
-        colour: PlateColour | None = PlateColour.BLUE,
-    ) -> Push:
+    def read(self, seen: Seen) -> Push:
         """The message of a read."""
 
     def taken(self, answer: bytes) -> bool:

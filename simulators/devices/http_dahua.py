@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs
 
 from controllers.events import PlateColour
-from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push
+from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push, Seen
 
 BOUNDARY = "myboundary"
 _ZONE = timezone(timedelta(hours=8))
@@ -20,29 +20,20 @@ class Dahua(AskedCamera):
 
     serial = "ITC-IN-01"
 
-    def read(
-        self,
-        plate: str | None,
-        at: datetime,
-        number: int,
-        *,
-        history: bool,
-        colour: PlateColour | None = PlateColour.BLUE,
-    ) -> Push:
-        del history  # it does not say so: the instant alone tells
-        local = at.astimezone(_ZONE)
+    def read(self, seen: Seen) -> Push:
+        local = seen.at.astimezone(_ZONE)  # that it kept a read it does not say: the instant alone tells
         document = {
             "Picture": {
                 "Plate": {
-                    "PlateNumber": plate or "",
-                    "PlateColor": "" if colour is None else _COLOURS[colour],
+                    "PlateNumber": seen.plate or "",
+                    "PlateColor": "" if seen.colour is None else _COLOURS[seen.colour],
                     "Confidence": 93,
-                    "IsExist": plate is not None,
+                    "IsExist": seen.plate is not None,
                 },
                 "SnapInfo": {
                     "DeviceID": self.serial,
                     "AccurateTime": f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03}",
-                    "DefenceCode": f"sim{number}",
+                    "DefenceCode": f"sim{seen.number}",
                     "LanNo": 1,
                     "OpenStrobe": False,
                 },

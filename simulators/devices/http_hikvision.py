@@ -7,8 +7,8 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from controllers.events import BarrierState, PlateColour
-from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push
+from controllers.events import BarrierState
+from simulators.devices.http_camera import Answer, Asked, AskedCamera, Push, Seen
 
 BOUNDARY = "boundary"
 _ZONE = timezone(timedelta(hours=8))
@@ -24,38 +24,19 @@ class Hikvision(AskedCamera):
     serial = "44:a6:42:00:00:01"
     signal = True
 
-    def read(
-        self,
-        plate: str | None,
-        at: datetime,
-        number: int,
-        *,
-        history: bool,
-        colour: PlateColour | None = PlateColour.BLUE,
-    ) -> Push:
-        return Push(
-            "/", self.alert(plate, at, number, history=history, colour=colour), {"Content-Type": "application/xml"}
-        )
+    def read(self, seen: Seen) -> Push:
+        return Push("/", self.alert(seen), {"Content-Type": "application/xml"})
 
-    def alert(
-        self,
-        plate: str | None,
-        at: datetime,
-        number: int,
-        *,
-        history: bool = False,
-        more: bool = False,
-        colour: PlateColour | None = PlateColour.BLUE,
-    ) -> bytes:
+    def alert(self, seen: Seen, *, more: bool = False) -> bytes:
         """`more`: a fuller message of the same read follows."""
         anpr = (
-            f"<eventType>ANPR</eventType><eventState>active</eventState><ANPR><licensePlate>{plate or 'noPlate'}</licensePlate>"
-            f"<line>1</line><confidenceLevel>97</confidenceLevel><plateColor>{colour or 'unknown'}</plateColor>"
-            f"<barrierGateCtrlType>1</barrierGateCtrlType><alarmDataType>{int(history)}</alarmDataType>"
+            f"<eventType>ANPR</eventType><eventState>active</eventState><ANPR><licensePlate>{seen.plate or 'noPlate'}</licensePlate>"
+            f"<line>1</line><confidenceLevel>97</confidenceLevel><plateColor>{seen.colour or 'unknown'}</plateColor>"
+            f"<barrierGateCtrlType>1</barrierGateCtrlType><alarmDataType>{int(seen.history)}</alarmDataType>"
             f"<hasMoreData>{str(more).lower()}</hasMoreData></ANPR>"
-            f"<UUID>{self.serial.replace(':', '')}-{at:%Y%m%d%H%M%S}-{number}</UUID>"
+            f"<UUID>{self.serial.replace(':', '')}-{seen.at:%Y%m%d%H%M%S}-{seen.number}</UUID>"
         )
-        return self._event(anpr, at)
+        return self._event(anpr, seen.at)
 
     def _event(self, inside: str, at: datetime) -> bytes:
         local = at.astimezone(_ZONE)
@@ -67,7 +48,7 @@ class Hikvision(AskedCamera):
 
     def tells(self, plate: str | None, *, number: int, more: bool = False, at: datetime | None = None) -> None:
         """A read, to those who listen to its stream."""
-        self.say(_part(self.alert(plate, at or self.now(), number, more=more)))
+        self.say(_part(self.alert(Seen(plate, at or self.now(), number), more=more)))
 
     def beats(self) -> None:
         self.say(_part(self._event(_HEARTBEAT, self.now())))

@@ -17,7 +17,7 @@ from gateway.publish.outbox import claim
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.devices.http_answered import Huaxia, Vzenith
-from simulators.devices.http_camera import AskedCamera
+from simulators.devices.http_camera import AskedCamera, Seen
 from simulators.devices.http_dahua import Dahua
 from simulators.devices.http_hikvision import Hikvision
 from tests.gateway.http_street import NOW, Fit, HttpStreet, http_street
@@ -98,7 +98,7 @@ def test_a_read_that_comes_again_opens_once(parts: Parts, kind: str) -> None:
             camera.tells(PLATE, number=1, at=NOW)
             camera.tells("粤B7K2M8", number=2)
         else:
-            camera.kept.append(camera.read(PLATE, NOW, 1, history=False))
+            camera.kept.append(camera.read(Seen(PLATE, NOW, 1)))
             camera.sees("粤B7K2M8")
             assert camera.deliver() == 2
         street.until(lambda: len(street.rows(t.PlateEventRow)) == 2)
