@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import msgspec
 
 from billing.invoices import Premises, Seller, problems_of_seller
 from controllers.adapters.native import valid_name
+from controllers.adapters.port import Delivery, Fitting
 from controllers.adapters.registry import ADAPTERS
 
 VENDORS = tuple(ADAPTERS)
@@ -21,7 +23,10 @@ ZOMBIE_DAYS, ZOMBIE_DAYS_MAX = 90, 3_650
 ENTRIES_MAX = 100_000
 SERIAL_MAX = 64
 LOGIN_MAX = 64
-ASKED = frozenset({"hikvision", "dahua"})
+_UNFITTED = Fitting(site="", device="", lanes=(), zone=UTC)
+ASKED = frozenset(
+    vendor for vendor, adapter in ADAPTERS.items() if adapter.capabilities(_UNFITTED).delivery is Delivery.REQUEST
+)
 """Vendors that are told by our requests to them (`Delivery.REQUEST`)."""
 _ADDRESS = re.compile(r"https?://([a-z0-9._-]{1,200}|\[[0-9a-f:]{2,45}\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
 _LOGIN = "admin"
