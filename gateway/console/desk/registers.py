@@ -291,13 +291,15 @@ def _differences(change: dict[str, Any], zone: Any) -> list[tuple[str, str, str]
     """What a change changed: the field, before, after."""
     before, after = change["before"] or {}, change["after"] or {}
     return [
-        (name, _said(before.get(name), zone), _said(after.get(name), zone))
+        (name, _said(name, before.get(name), zone), _said(name, after.get(name), zone))
         for name in {**before, **after}
         if before.get(name) != after.get(name) and name not in {"id", "registered_at"}
     ]
 
 
-def _said(value: Any, zone: Any) -> str:
+def _said(name: str, value: Any, zone: Any) -> str:
     if isinstance(value, datetime):
+        if name in {"valid_from", "valid_to"}:
+            return forms.day_of(name, value, zone)
         return f"{value.astimezone(zone):%Y-%m-%d %H:%M}"
     return "" if value is None else str(value)
