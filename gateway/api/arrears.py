@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from gateway.api import arrears_shapes as shapes
 from gateway.api.access import CASHIER, CONSOLE
 from gateway.api.answers import Key, SiteName, instant, json
-from gateway.api.context import Asking, Staff, With
+from gateway.api.context import Asking, Context, Staff, With
 from gateway.api.lists import ByTime, ListOf, page
 from gateway.api.passes import by, plain
 from gateway.api.passes_shapes import Reason
@@ -152,6 +152,11 @@ def agreements(
 @router.post("/pay-later-agreements", status_code=201, responses={201: {"model": shapes.Agreement}})
 def propose_agreement(staff: Asking, context: With, asked: shapes.AgreementAsked) -> Response:
     """Put an agreement on record, with its evidence. It holds once a second person has approved it."""
+    return json(context.parts, plain(agreement_proposed(staff, context, asked)), 201)
+
+
+def agreement_proposed(staff: Staff, context: Context, asked: shapes.AgreementAsked) -> arrears_agreements.Agreement:
+    """The record that was made. Raises `Refused`."""
     own(staff, asked.site)
     zone = context.parts.settings.zone
     wanted = arrears_agreements.Wanted(
@@ -162,7 +167,7 @@ def propose_agreement(staff: Asking, context: With, asked: shapes.AgreementAsked
         valid_from=instant("valid_from", asked.valid_from, zone),
         valid_to=instant("valid_to", asked.valid_to, zone, end=True),
     )
-    return json(context.parts, plain(arrears_agreements.propose(context.parts, wanted, by(staff))), 201)
+    return arrears_agreements.propose(context.parts, wanted, by(staff))
 
 
 @router.post("/pay-later-agreements/{agreement_id}/approval", responses={200: {"model": shapes.Agreement}})

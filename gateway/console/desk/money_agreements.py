@@ -8,8 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from gateway.api import arrears_shapes as shapes
-from gateway.api.answers import instant
-from gateway.api.arrears import own
+from gateway.api.arrears import agreement_proposed, own
 from gateway.api.context import Context, Staff, With
 from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
@@ -65,22 +64,12 @@ def propose(request: Request, context: With, said: Said) -> Response:
     """Put it on record; it holds once a second person has approved it."""
     staff = door.staff_at(request, context, _PROPOSE)
 
-    def work(by: By) -> None:
+    def work(_by: By) -> None:
         typed = {name: said.or_none(name) for name in _FIELDS} | {
             "limit_fen": forms.fen("limit_fen", said["limit_fen"])
         }
         asked = forms.shaped(shapes.AgreementAsked, **typed)
-        own(staff, asked.site)
-        zone = context.parts.settings.zone
-        wanted = flow.Wanted(
-            site=asked.site,
-            plate=asked.plate,
-            limit_fen=asked.limit_fen,
-            evidence=asked.evidence,
-            valid_from=instant("valid_from", asked.valid_from, zone),
-            valid_to=instant("valid_to", asked.valid_to, zone, end=True),
-        )
-        flow.propose(context.parts, wanted, by)
+        agreement_proposed(staff, context, asked)
 
     def shown(why: Refused) -> Response:
         return _form(request, context, staff, said, why)
