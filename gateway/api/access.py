@@ -227,6 +227,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     # Who walks the yards; to have one towed away is a manager's word, which the route sees to.
     ("POST", "/api/v1/zombie-vehicles/{case_id}/steps"): frozenset({GUARD, CONSOLE, REGISTRAR, MANAGER}),
     # Accounts and devices' passwords are a manager's, within their own sites.
+    ("GET", "/api/v1/fittings"): frozenset({MANAGER, AUDITOR}),
     ("POST", "/api/v1/devices/{device_id}/credentials"): frozenset({MANAGER}),
     ("POST", "/api/v1/devices/{device_id}/revocation"): frozenset({MANAGER}),
     # One's own account: the password it takes, and a second factor.
@@ -249,6 +250,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/days/{day}/close"): frozenset({FINANCE}),
     ("POST", "/api/v1/days/{day}/reconcile"): frozenset({FINANCE}),
     ("GET", "/api/v1/reports/trial-balance"): _BOOKS,
+    ("GET", "/api/v1/reports/movements"): _BOOKS,
     ("GET", "/api/v1/jobs"): frozenset({MANAGER, AUDITOR}),
     ("POST", "/api/v1/jobs/{name}/run"): frozenset({MANAGER}),
     ("GET", "/api/v1/days/{day}/breaks"): _BREAKS,

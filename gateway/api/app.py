@@ -24,6 +24,7 @@ from gateway.api import (
     exceptions,
     explain,
     exports,
+    fittings,
     images,
     invoices,
     jobs,
@@ -66,6 +67,7 @@ from gateway.wiring import Parts
 _ROUTERS = (
     token,
     estate,
+    fittings,
     stays,
     orders,
     cash_refunds,

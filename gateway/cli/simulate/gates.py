@@ -19,6 +19,7 @@ from controllers.commands import Action
 from controllers.events import Outcome
 from gateway.cli.main import CheckFailed, Refusal
 from gateway.cli.plain import read_text
+from gateway.cli.simulate import deployed
 from gateway.runtime.settings import Broker
 from simulators.clock import WallClock
 from simulators.conductor import Conductor
@@ -31,10 +32,21 @@ from simulators.yard import Unanswered, Yard
 
 # A command lives 8 s, and never more than 12 s after its read.
 ANSWERED_WITHIN = timedelta(seconds=12)
+_NAMED_MAX = 10
 
 
 @click.command()
-@click.option("--site", "site_file", type=click.Path(path_type=Path), required=True, help="The estate's site file.")
+@click.option("--site", "site_file", type=click.Path(path_type=Path), help="The estate's site file.")
+@click.option(
+    "--api", metavar="URL", help="Instead of a site file: the deployment's own address, which tells lanes and devices."
+)
+@click.option("--user", help="With --api: an account there that manages or audits; its password is asked for.")
+@click.option(
+    "--password-stdin",
+    is_flag=True,
+    help="Read that password, and then a code where one is asked for, from standard input.",
+)
+@click.option("--token-file", help="With --api: a file with a bearer token, instead of --user; `-` is standard input.")
 @click.option(
     "--credentials",
     type=click.Path(path_type=Path),
@@ -61,7 +73,11 @@ ANSWERED_WITHIN = timedelta(seconds=12)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def gates(
     *,
-    site_file: Path,
+    site_file: Path | None,
+    api: str | None,
+    user: str | None,
+    password_stdin: bool,
+    token_file: str | None,
     credentials: Path,
     broker: str | None,
     devices_http: str | None,
@@ -74,13 +90,14 @@ def gates(
 ) -> None:
     """Virtual gates that connect to a deployment as its devices, each in its vendor's bytes over MQTT and HTTP, and let invented vehicles through.
 
-    Every device of the site file whose password the credentials have. One that is asked by HTTP listens at its address, which has to be this
+    Every device of the site file, or of the deployment that --api names, whose password the credentials have: passwords are shown once, when they are made, and no deployment tells them. One that is asked by HTTP listens at its address, which has to be this
     computer's. Nobody pays: who stays beyond the free minutes is let out by hand. What the vehicles did is in that deployment's books afterwards: point it at one that is for trying.
     Exit 1 if a read was not answered within 12 s.
     """
     known = _credentials(credentials)
     where = _broker(broker or known.broker)
-    sites = _sites(site_file, known.devices)
+    source = str(site_file or api)
+    sites = _with_passwords(_told(site_file, api, deployed.Login(user, password_stdin, token_file)), known.devices)
     stop = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stop.set())
@@ -101,7 +118,7 @@ def gates(
             logins=known.logins,
         )
     except OSError as problem:
-        raise Refusal(f"{site_file}: a device that is asked cannot listen at its address: {problem}") from None
+        raise Refusal(f"{source}: a device that is asked cannot listen at its address: {problem}") from None
     tally = Tally(yard, sites)
     conductor = Conductor(yard, seed=str(seed), payer=None, stop=stop)
     conductor.traffic.listeners.append(tally.read)
@@ -112,7 +129,7 @@ def gates(
         conductor.add_journey(journey)
     try:
         if not yard.gates:
-            raise Refusal(f"{credentials} has no password of any device in {site_file} that can be played")
+            raise Refusal(f"{credentials} has no password of any device in {source} that can be played")
         yard.open()
         conductor.run_live(end)
     except Unanswered as problem:
@@ -237,13 +254,25 @@ def _broker(url: str) -> Broker:
         raise Refusal(f"--broker: {problem}") from None
 
 
-def _sites(path: Path, passwords: dict[str, str]) -> list[SiteSpec]:
-    """With those devices whose passwords are known, and no others."""
+def _told(path: Path | None, api: str | None, login: deployed.Login) -> list[SiteSpec]:
+    """By the site file or by the deployment, whichever is given."""
+    if api is not None and path is None:
+        return deployed.sites_of(api, login)
+    if api is not None or path is None or any(login):
+        raise Refusal("give --site, or --api with --user or --token-file: where lanes and devices are known from")
     try:
-        street = parse_street(read_text(path))
+        return list(parse_street(read_text(path)).site)
     except ValueError as problem:
         raise Refusal(f"{path}: {problem}") from None
+
+
+def _with_passwords(sites: Iterable[SiteSpec], passwords: dict[str, str]) -> list[SiteSpec]:
+    """With those devices whose passwords are known, and no others. Says which passwords are of no device."""
+    sites = [site for site in sites if site.gate]
+    there = {f"{site.id}.{one.id}" for site in sites for one in site.device}
+    if (strange := sorted(passwords.keys() - there)) and there & passwords.keys():
+        more = f" and {len(strange) - _NAMED_MAX} more" if len(strange) > _NAMED_MAX else ""
+        click.echo(f"no such device there, left out: {', '.join(strange[:_NAMED_MAX])}{more}", err=True)
     return [
-        replace(site, device=tuple(one for one in site.device if f"{site.id}.{one.id}" in passwords))
-        for site in street.with_gates()
+        replace(site, device=tuple(one for one in site.device if f"{site.id}.{one.id}" in passwords)) for site in sites
     ]
