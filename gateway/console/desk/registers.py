@@ -237,7 +237,7 @@ def _options(request: Request, sites: Any = (), classes: Any = ()) -> dict[str, 
     lang = language_of(request)
     found = {name: [(one, word(lang, name, one)) for one in values] for name, values in forms.CHOICES.items()}
     found["site"] = [(one["id"], one["name"]) for one in sites]
-    found["class"] = [(one, one) for one in sorted({one["class"] for one in classes if one["register"]})]
+    found["class"] = [(one, word(lang, "report.class", one)) for one in sorted({one["class"] for one in classes if one["register"]})]
     return found
 
 
