@@ -35,7 +35,6 @@ _SAID: Final = (
         "This site counts by vehicle: a relative's plate leads to its hours.",
     ),
     ("allowance.look", "查看使用记录", "Every use"),
-    ("allowance.whose", "用的是谁家的时长", "Whose hours"),
     ("household.this_month", "本月亲属免费时长", "Free hours this month"),
     ("household.vouchers", "本月领券", "Vouchers this month"),
     ("household.vouchers.of", "{} 张，每月最多 {} 张", "{} of at most {}"),

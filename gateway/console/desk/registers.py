@@ -17,7 +17,7 @@ from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.registers import request_of
 from gateway.api.stays import plate_part
-from gateway.console.desk import door
+from gateway.console.desk import door, households
 from gateway.console.desk import registers_forms as forms
 from gateway.console.rendering import language_of
 from gateway.console.words import word
@@ -36,7 +36,6 @@ Text = Annotated[str, Query(max_length=64)]
 # What ends within so many days is shown as ending soon.
 SOON: Final = timedelta(days=30)
 _HISTORY_SHOWN = 50
-_OF_HOUSEHOLD = ("vehicles", "relatives", "certificates")
 
 
 @router.get("/registers/{kind}")
@@ -59,7 +58,7 @@ def listed(
         how = registers_entries.shown(connection, context.parts, kind)
         found = registers_entries.listed(connection, kind, allowed, wanted, part, how)
         sites = reading.sites(connection, staff.sites, Slice(None, 200), disabled=False)
-    seen = [(key, entry_as_seen(context, staff, kind, document)) for key, document in found]
+    seen = [(key, forms.entry_as_seen(context, staff, kind, document)) for key, document in found]
     return door.page(
         request,
         staff,
@@ -183,15 +182,6 @@ def filter_of(
     )
 
 
-def entry_as_seen(context: Context, staff: Staff, kind: str, document: dict[str, Any]) -> dict[str, Any]:
-    """An entry as the role sees it, its period as local days."""
-    zone = context.parts.settings.zone
-    seen = view.entry(kind, staff.role, document)
-    days = {f"{name}_day": forms.day_of(name, document[name], zone) for name in ("valid_from", "valid_to")}
-    begins = document["valid_from"] is not None and document["valid_from"] > context.parts.clock.now()
-    return {**in_zone(seen, zone), **days, "begins": begins}
-
-
 def _by_household(staff: Staff, kind: str) -> bool:
     return "household" in forms.COLUMNS[kind] and kind in view.HOUSEHOLDS_SEEN.get(staff.role, REGISTERS)
 
@@ -237,7 +227,9 @@ def _options(request: Request, sites: Any = (), classes: Any = ()) -> dict[str, 
     lang = language_of(request)
     found = {name: [(one, word(lang, name, one)) for one in values] for name, values in forms.CHOICES.items()}
     found["site"] = [(one["id"], one["name"]) for one in sites]
-    found["class"] = [(one, word(lang, "report.class", one)) for one in sorted({one["class"] for one in classes if one["register"]})]
+    found["class"] = [
+        (one, word(lang, "report.class", one)) for one in sorted({one["class"] for one in classes if one["register"]})
+    ]
     return found
 
 
@@ -270,7 +262,7 @@ def _entry(
         200 if why is None else why.status,
         here=kind,
         kind=kind,
-        entry=entry_as_seen(context, staff, kind, document),
+        entry=forms.entry_as_seen(context, staff, kind, document),
         over=document["valid_to"] is not None and document["valid_to"] <= context.parts.clock.now(),
         columns=forms.columns(kind, staff.role),
         acts=acts,
@@ -280,8 +272,8 @@ def _entry(
         errors=_errors(why, names) if changing else {"": why} if why is not None else {},
         changing=changing,
         history=[{**in_zone(one, zone), "differences": _differences(one, zone)} for one in changes],
-        beside=[one for one in _OF_HOUSEHOLD if kind == "households" and door.may(staff, "GET", f"/{one}")],
-        adds=[one for one in _OF_HOUSEHOLD if kind == "households" and door.may(staff, "POST", f"/{one}")],
+        home=households.home_of(staff, kind, document),
+        household=households.seen(context, staff, document) if kind == "households" else None,
         today=context.parts.clock.now().astimezone(zone).date().isoformat(),
         once=random_token(18),
     )

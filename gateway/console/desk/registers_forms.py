@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.api import registers_view as view
+from gateway.api.context import Context, Staff
+from gateway.api.live import in_zone
 from gateway.flows.registers_rows import KINDS, RELATIONS, VEHICLE_WORDS
 
 _PERIOD: Final = ("valid_from", "valid_to")
@@ -71,6 +73,15 @@ def columns(kind: str, role: str) -> list[str]:
     """Of an entry, what the role sees."""
     seen = view.entry(kind, role, dict.fromkeys(COLUMNS[kind]))
     return [name for name in COLUMNS[kind] if name in seen]
+
+
+def entry_as_seen(context: Context, staff: Staff, kind: str, document: dict[str, Any]) -> dict[str, Any]:
+    """An entry as the role sees it, its period as local days."""
+    zone = context.parts.settings.zone
+    seen = view.entry(kind, staff.role, document)
+    days = {f"{name}_day": day_of(name, document[name], zone) for name in _PERIOD}
+    begins = document["valid_from"] is not None and document["valid_from"] > context.parts.clock.now()
+    return {**in_zone(seen, zone), **days, "begins": begins}
 
 
 def day_of(name: str, at: datetime | None, zone: ZoneInfo) -> str:

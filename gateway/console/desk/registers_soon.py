@@ -9,7 +9,7 @@ from gateway.api.context import With
 from gateway.api.live import in_zone
 from gateway.console.desk import door
 from gateway.console.desk import registers_forms as forms
-from gateway.console.desk.registers import SOON, entry_as_seen, filter_of
+from gateway.console.desk.registers import SOON, filter_of
 from gateway.flows import passes_reading, registers_entries
 from gateway.flows.reading import Slice
 
@@ -32,13 +32,13 @@ def soon(request: Request, context: With) -> Response:
             wanted = filter_of(staff, context, kind, site="", plate="", household="", valid="soon")
             how = registers_entries.shown(connection, parts, kind)
             found = registers_entries.listed(connection, kind, staff.sites, wanted, Slice(None, _SHOWN), how)
-            ending[kind] = [entry_as_seen(context, staff, kind, one) for _, one in found]
+            ending[kind] = [forms.entry_as_seen(context, staff, kind, one) for _, one in found]
         due = []
         if door.may(staff, "GET", "/certificates"):
             how = registers_entries.shown(connection, parts, "certificates")
             wanted = registers_entries.Filter(due=until)
             found = registers_entries.listed(connection, "certificates", staff.sites, wanted, Slice(None, _SHOWN), how)
-            due = [entry_as_seen(context, staff, "certificates", one) for _, one in found]
+            due = [forms.entry_as_seen(context, staff, "certificates", one) for _, one in found]
         sold = []
         if door.may(staff, "GET", "/pass-reminders"):
             sold = passes_reading.ending(parts, connection, staff.sites, SOON.days)[:_SHOWN]
