@@ -6,6 +6,7 @@ A chart never stands alone: the same figures are in a table beside it, and serie
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Final, NamedTuple
 
 Number = int | float
@@ -14,6 +15,8 @@ BARS_MAX: Final = 62
 """Groups of bars that are still told apart; more are drawn as lines."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 12, 14, 34
 _LABELS_MAX: Final = 12
+# What a label takes: a letter or figure, a character of Chinese, and the air between two labels.
+_NARROW, _BROAD, _AIR = 7.5, 12.5, 10
 _TICKS: Final = 4
 _GROUP_FILLED = 0.78
 _BAR_MAX: Final = 72
@@ -87,7 +90,8 @@ def chart(
     ticks = [
         Mark(y(low + step * number), said(low + step * number)) for number in range(round((high - low) / step) + 1)
     ]
-    every = -(-len(labels) // _LABELS_MAX)
+    widest = max(sum(_NARROW if one.isascii() else _BROAD for one in label) for label in labels) + _AIR
+    every = max(-(-len(labels) // _LABELS_MAX), ceil(widest / slot))
     shown = [
         Mark(round(_LEFT + slot * (number + 0.5), 1), label)
         for number, label in enumerate(labels)
