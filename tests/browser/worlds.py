@@ -34,6 +34,8 @@ from tests.gateway.house import PASSWORD
 from tests.gateway.trade import local
 
 SEED = 1
+# A sixth of the demo's: every gate has traffic, and the day is over in a minute.
+HOUSEHOLDS = 2400
 BUSY = local("2026-03-02 17:36")
 MORNING = local("2026-03-03 08:05")
 # One gate of the demo is away when it is looked at: what that looks like belongs to the picture.
@@ -86,7 +88,8 @@ def a_demo(folder: Path) -> tuple[Path, Path]:
     """The demo's databases at its busiest and on the morning after; lived through once, then found where they were put."""
     busy, morning = folder / "busy.db", folder / "morning.db"
     if not (busy.is_file() and morning.is_file()):
-        living = run.Street(folder / "out", SEED, speed=None, port=house.free_port(), stop=threading.Event())
+        port, stop = house.free_port(), threading.Event()
+        living = run.Street(folder / "out", SEED, speed=None, port=port, stop=stop, households=HOUSEHOLDS)
         try:
             living.plan(FIRST_DAY)
             living.open()
