@@ -8,7 +8,8 @@ from datetime import timedelta
 from controllers.adapters.joining import Joiner
 from controllers.adapters.registry import ADAPTERS
 from controllers.events import Kind, PlateEvent
-from tests.controllers.adapters.vzenith.cases import BLUE, MQTT, a_read, up, without_picture
+from tests.controllers.adapters.vzenith.fitted import MQTT
+from tests.controllers.adapters.vzenith.said import BLUE, a_read, up, without_picture
 from tests.controllers.conformance.cases import NOW, sample_json
 
 VZENITH = ADAPTERS["vzenith"]
