@@ -23,6 +23,7 @@ from gateway.console.words_personal import PERSONAL
 from gateway.console.words_refused import REFUSED
 from gateway.console.words_registers import REGISTERS
 from gateway.console.words_reports import REPORTS
+from gateway.console.words_stock import STOCK
 from gateway.console.words_vouchers import VOUCHERS
 
 Language = Literal["zh", "en"]
@@ -337,7 +338,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES)  # fmt: skip
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK)  # fmt: skip
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

@@ -46,6 +46,7 @@ def further(console: Console) -> dict[str, tuple[str, str | None]]:
         "pass": (console.sold_pass, "finance"),
         "voucher": ("/vouchers/at/xinyi/1", "registrar"),
         "who took vouchers": ("/vouchers/issues", "registrar"),
+        "stock of vouchers": ("/vouchers/stock", "auditor"),
         "found vouchers": ("/vouchers/find?state=issued", "auditor"),
         "new book": ("/vouchers/books/new", "registrar"),
         "handing out": ("/vouchers/issues/new", "registrar"),

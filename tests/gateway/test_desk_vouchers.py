@@ -10,10 +10,12 @@ from gateway.api import access
 from gateway.api.app import create_app
 from gateway.flows import users
 from gateway.flows.users import ROLES
+from gateway.flows.vouchers import books
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client
 from tests.gateway.people import a_household
 from tests.gateway.test_console import csrf_of, signed_in
+from tests.gateway.test_desk_allowances import told
 from tests.gateway.trade import Street
 from tests.gateway.voucher_desk import Desk
 
@@ -152,3 +154,30 @@ def test_a_form_from_elsewhere_changes_nothing(street: Counter) -> None:
     sends(person, "/vouchers/at/xinyi/1", what="void", reason="x", csrf="made up")
     sends(person, "/vouchers/issues/new", **{**ISSUE, "csrf": "made up"})
     assert street.vouchers.states() == {"stock": 10}
+
+
+def test_a_days_stock_is_summed_by_buyer_and_told_book_by_book(street: Counter) -> None:
+    desk = street.vouchers
+    books.register_buyer(desk.parts, site="xinyi", buyer="cafe", kind="merchant", name="转角咖啡", operator="registrar")
+    desk.book(count=10)
+    desk.book("amount", 450, count=4, buyer="cafe")
+    desk.issue(1, 5, household="3-502")
+    desk.give_back(5, 5)
+    desk.void(4, 4)
+    desk.issue(11, 12)
+    street.clock.advance(days=1)
+    desk.issue(6, 6, household="3-502")
+    person = street.person("auditor")
+    first = person.get("/vouchers/stock").text
+    today = told(first)
+    # Books, then of the day: handed out, returned, used, taken off bills; then made, in stock, gone unissued, handed out, and what of them is used, void, expired, outside.
+    assert "信义坊 街道自有 1 1 0 0 ¥0.00 10 5 0 5 0 1 0 4" in today
+    assert "信义坊 cafe 1 0 0 0 ¥0.00 4 2 0 2 0 0 0 2" in today
+    assert "合计 2 1 0 0 ¥0.00 14 7 0 7 0 1 0 6" in today
+    before = first.split('rel="prev" href="')[1].split('"')[0].replace("&amp;", "&")
+    page = person.get(before).text
+    assert "发放 5 · 入库 10 · 退回 1 · 作废 1" in told(page)
+    assert told(page).count("✓ 相符") == 2
+    assert "这一天没有券本" in person.get("/vouchers/stock?day=2026-02-01").text
+    assert person.get("/vouchers/stock?day=someday").status_code == 422
+    assert street.person("cashier").get("/vouchers/stock").status_code == 403

@@ -42,6 +42,7 @@ from gateway.console.desk import (
     till,
     voucher_buyers,
     voucher_offline,
+    voucher_stock,
     vouchers,
 )
 
@@ -63,6 +64,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     vouchers.router,
     voucher_buyers.router,
     voucher_offline.router,
+    voucher_stock.router,
     money.router,
     money_shifts.router,
     money_payments.router,

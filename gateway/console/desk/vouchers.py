@@ -32,6 +32,7 @@ _TABS: Final = (
     ("/vouchers", "vouchers.books", ("GET", "/vouchers/books")),
     ("/vouchers/issues", "vouchers.issues", ("GET", "/vouchers/issues")),
     ("/vouchers/find", "vouchers.find", _SEE),
+    ("/vouchers/stock", "vouchers.stock", ("GET", "/vouchers/stock")),
     ("/vouchers/buyers", "vouchers.buyers", ("GET", "/vouchers/buyers")),
     ("/vouchers/statements", "vouchers.statements", ("GET", "/vouchers/statements")),
     ("/vouchers/redemptions", "vouchers.redemptions", ("GET", "/vouchers/redemptions")),

@@ -26,6 +26,7 @@ from gateway.store.tables import (
 )
 
 Keyed = tuple[tuple[Any, ...], Document]
+_NAMED_AT_ONCE = 500
 
 
 class VoucherFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,24 +122,35 @@ def books(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
         .order_by(VoucherBook.site_id, VoucherBook.id)
         .limit(page.limit + 1)
     )
-    return [
-        (
-            (row.site_id, row.id),
-            {
-                "id": row.id,
-                "site": row.site_id,
-                "kind": row.kind,
-                "value": row.value,
-                "first_serial": row.first_serial,
-                "last_serial": row.last_serial,
-                "valid_from": row.valid_from,
-                "valid_to": row.valid_to,
-                "buyer": row.buyer_id,
-                "title": row.title,
-            },
-        )
-        for row in rows
-    ]
+    return [((row.site_id, row.id), _book(row)) for row in rows]
+
+
+def books_named(connection: Connection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+    """The books with these sites and ids."""
+    found: dict[tuple[str, str], Document] = {}
+    for site in sorted({site for site, _ in names}):
+        here = sorted(book for of, book in names if of == site)
+        for first in range(0, len(here), _NAMED_AT_ONCE):
+            some = here[first : first + _NAMED_AT_ONCE]
+            these = (VoucherBook.site_id == site, VoucherBook.id.in_(some))
+            rows = connection.execute(select(*VoucherBook.__table__.c).where(*these))
+            found |= {(site, row.id): _book(row) for row in rows}
+    return found
+
+
+def _book(row: Any) -> Document:
+    return {
+        "id": row.id,
+        "site": row.site_id,
+        "kind": row.kind,
+        "value": row.value,
+        "first_serial": row.first_serial,
+        "last_serial": row.last_serial,
+        "valid_from": row.valid_from,
+        "valid_to": row.valid_to,
+        "buyer": row.buyer_id,
+        "title": row.title,
+    }
 
 
 def buyer(connection: Connection, site: str, name: str) -> Document:
