@@ -101,7 +101,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `passage`: it tells when a vehicle has passed or turned back. `offline_list`: it opens for listed vehicles by itself;
     `list_part_entries`: of its list in one message, 0 for as many as there are. Most vendors only add and remove: what a whole list
     no longer names ends at its own `until`, or by a delta.
-    `list_version`: its status says which list it has; without it, `DeviceStatus.list_version` says nothing.
+    `list_version`: its status says which list it has; without it, `DeviceStatus.list_version` says nothing. Followed only of our own
+    protocol's devices: what another vendor's has is known by its `ListTaken`.
     `direct_open`: one order that opens whatever the wiring. `clock`: its events carry their own instants.
     `resends`: it sends again what had no answer. `replies`: it says whether it has taken a command; without it, nothing is heard of one.
     """

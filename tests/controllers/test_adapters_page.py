@@ -7,17 +7,26 @@ import types
 from pathlib import Path
 from random import Random
 
+import click
 import pytest
 
+from controllers import commands, events, plate
+from controllers.adapters import port, reading
 from controllers.adapters.port import Adapter
 from controllers.adapters.registry import ADAPTERS
+from gateway.cli.main import cli
+from gateway.flows import estate_file
+from simulators.devices import speaking
+from tests.controllers.conformance import cases as suite_cases
 from tests.controllers.conformance.cases import Cases
 from tests.controllers.conformance.checks import CHECKS
 from tests.controllers.conformance.fuzzing import try_damaged
 
-PAGE = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 ADAPTER, TABLES = "controllers/adapters/linden.py", "tests/controllers/adapters/linden/cases.py"
+DEVICE = "simulators/devices/mqtt_linden.py"
 CHECK = {check.__name__: check for check in CHECKS}
 
 
@@ -108,3 +117,50 @@ def test_the_page_names_every_vendor_with_its_features(vendor: str) -> None:
     row = next((line for line in PAGE.splitlines() if line.startswith(f"| `{vendor}`")), "")
     assert row, f"docs/adapters.md has no row for {vendor} in its table of what is served"
     assert {feature for feature in ADAPTERS[vendor].features if f"`{feature}`" not in row} == set()
+
+
+def test_what_the_page_names_is_there() -> None:
+    """Files and folders of the repository, what it says of the port and of its helpers, tests, commands and links."""
+    plain = re.sub(r"^```.*?^```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"`([^`\n]+)`", plain))
+    paths = {one for one in named if re.fullmatch(r"(?:controllers|simulators|tests|gateway|rules)/[\w/.-]+", one)}
+    assert len(paths) > 10
+    assert {one for one in paths if not (ROOT / one).exists() and "linden" not in one} == set()
+    modules = {one for one in named if re.fullmatch(r"\w+\.py|\w+/", one)}
+    assert {one for one in modules if not (ROOT / "controllers" / "adapters" / one).exists()} == set()
+    words = {one for one in named if re.fullmatch(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*", one)} - {"Linden", "None"}
+    assert {"Published", "Heard", "Capabilities"} <= words
+    known = (port, commands, events)
+    assert {one for one in words if not any(hasattr(module, one) for module in known)} == set()
+    functions = {one.partition("(")[0] for one in named if re.fullmatch(r"\w+_\w+\(.*\)", one)}
+    functions |= {"instant_of_text", "normalise", "dialect_of", "lane_of"} & named
+    homes = (reading, suite_cases, plate, speaking, port.Fitting, port.FittedLane)
+    assert {one for one in functions if not any(hasattr(home, one) for home in homes)} == set()
+    follows = PAGE.split("| `Capabilities` | what follows |")[1].split("\n\n")[0]
+    fields = "".join(re.findall(r"^\| (`.+?) \|", follows, re.MULTILINE))
+    assert set(re.findall(r"`([a-z_]+)(?:=False)?`", fields)) == set(port.Capabilities.__struct_fields__)
+    headings = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
+
+
+def test_its_commands_are_there() -> None:
+    said = re.findall(r"^parkgate (.+?)(?: +#.*)?$", PAGE, re.MULTILINE)
+    assert len(said) >= 5
+    for line in said:
+        group: click.Command = cli
+        for word in line.split():
+            if not isinstance(group, click.Group):
+                break
+            group = group.get_command(click.Context(group), word) or pytest.fail(line)
+        options = {name for one in group.params for name in one.opts}
+        assert set(re.findall(r"--[a-z-]+", line)) <= options, line
+
+
+def test_its_site_file_is_one() -> None:
+    """But for the vendor that is made up."""
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    with pytest.raises(estate_file.EstateInvalid) as caught:
+        estate_file.parse(text)
+    assert len(str(caught.value).splitlines()) <= 3
+    assert len(estate_file.parse(text.replace("linden", "xinlutong")).devices) == 2
