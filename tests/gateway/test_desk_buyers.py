@@ -10,9 +10,9 @@ from gateway.flows.users import ROLES
 from gateway.flows.vouchers import books
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD
+from tests.gateway.money_desk import content_of
 from tests.gateway.pass_office import second_site
 from tests.gateway.test_desk_vouchers import Counter, sends
-from tests.gateway.test_money_pages import content_of
 from tests.gateway.test_vouchers_billed import march_closes
 from tests.gateway.test_vouchers_offline import LANE, bring, leaves_offline
 from tests.gateway.trade import local

@@ -12,9 +12,9 @@ from gateway.flows.verify import verify
 from gateway.wiring import Parts
 from tests.gateway.correction_office import REASON, RIGHT, WRONG
 from tests.gateway.house import Client
+from tests.gateway.money_desk import content_of
 from tests.gateway.test_console import csrf_of
 from tests.gateway.test_desk_vouchers import Counter
-from tests.gateway.test_money_pages import content_of
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),

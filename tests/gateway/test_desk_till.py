@@ -19,9 +19,9 @@ from gateway.wiring import Parts
 from tests.gateway.channel_house import PLATE as CALLER
 from tests.gateway.channel_house import Phones, channels
 from tests.gateway.house import PASSWORD, Client
+from tests.gateway.money_desk import content_of, sends
 from tests.gateway.test_console import signed_in
 from tests.gateway.test_desk_vouchers import Counter
-from tests.gateway.test_money_pages import content_of, sends
 from tests.gateway.trade import local
 
 pytestmark = [

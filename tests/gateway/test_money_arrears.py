@@ -13,8 +13,8 @@ from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.arrears_office import PLATE, leaves_owing, owed
 from tests.gateway.house import PASSWORD
+from tests.gateway.money_desk import content_of, sends
 from tests.gateway.test_desk_passes import Counter
-from tests.gateway.test_money_pages import content_of, sends
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),

@@ -12,9 +12,9 @@ from gateway.flows import users
 from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD
+from tests.gateway.money_desk import content_of, sends
 from tests.gateway.test_charges import FEE_101, charge_of, listed
 from tests.gateway.test_desk_passes import Counter
-from tests.gateway.test_money_pages import content_of, sends
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),

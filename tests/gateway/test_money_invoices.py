@@ -16,8 +16,8 @@ from gateway.wiring import Parts
 from tests.gateway.channel_house import channels
 from tests.gateway.house import PASSWORD, Client
 from tests.gateway.invoice_office import COMPANY, Office, site_file
+from tests.gateway.money_desk import content_of, sends
 from tests.gateway.test_console import signed_in
-from tests.gateway.test_money_pages import content_of, sends
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 WHERE = "/money/invoices"

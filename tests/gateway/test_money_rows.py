@@ -10,9 +10,9 @@ import pytest
 from gateway.wiring import Parts
 from simulators.statements import wechat_trade
 from tests.gateway.house import Client
+from tests.gateway.money_desk import Desk, content_of
 from tests.gateway.reconciling import ACCOUNT, DAY
 from tests.gateway.test_console import csrf_of
-from tests.gateway.test_money_pages import Desk, content_of
 from tests.gateway.trade import local
 
 pytestmark = [
