@@ -266,6 +266,7 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/breaks/{break_id}/approval"): frozenset({MANAGER}),
     ("POST", "/api/v1/breaks/{break_id}/refusal"): frozenset({MANAGER}),
     ("GET", "/api/v1/reports/breaks"): _BREAKS,
+    ("GET", "/api/v1/reports/breaks/months"): _BREAKS,
     ("GET", "/api/v1/statements"): _BOOKS,
     ("GET", "/api/v1/statements/{bill}/rows"): frozenset({FINANCE, AUDITOR}),
     ("POST", "/api/v1/statements/import"): frozenset({FINANCE}),

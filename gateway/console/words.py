@@ -8,6 +8,7 @@ from gateway.console.words_abilities import ABILITIES
 from gateway.console.words_account import ACCOUNT
 from gateway.console.words_admin import ADMIN
 from gateway.console.words_allowances import ALLOWANCES
+from gateway.console.words_books import BOOKS
 from gateway.console.words_codes import CODES
 from gateway.console.words_corrections import CORRECTIONS
 from gateway.console.words_desk import DESK
@@ -338,7 +339,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK)  # fmt: skip
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK, BOOKS)  # fmt: skip
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

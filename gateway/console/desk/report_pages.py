@@ -55,7 +55,7 @@ def report(
     if found is None:
         raise NotFound("there is no such report")
     by = _by(found, by)
-    wanted = Wanted(site=site or None, first=_day("from", first), last=_day("to", last), year_before=bool(compare))
+    wanted = Wanted(site=site or None, first=day_of("from", first), last=day_of("to", last), year_before=bool(compare))
     asked, rows = made(staff, context, found, wanted, by)
     if form != "html":
         return file_of(found, asked, rows, wanted.site, form)
@@ -109,8 +109,8 @@ def _by(found: Report, by: str) -> str:
     return by or (found.by[0] if found.by else "")
 
 
-def _day(name: str, text: str) -> date | None:
-    """Raises `Invalid`."""
+def day_of(name: str, text: str) -> date | None:
+    """A day as an address has it. Raises `Invalid`."""
     try:
         return date.fromisoformat(text) if text.strip() else None
     except ValueError:
