@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import types
 from pathlib import Path
 from random import Random
@@ -142,6 +144,15 @@ def test_what_the_page_names_is_there() -> None:
     headings = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
+
+
+@pytest.mark.parametrize("path", [ADAPTER, TABLES, DEVICE])
+def test_its_code_is_as_ours(path: str) -> None:
+    """Whoever copies it passes `make check`."""
+    for said in (["check", "--quiet"], ["format", "--check", "--diff"]):
+        ruff = [sys.executable, "-m", "ruff", *said, "--stdin-filename", str(ROOT / path), "-"]
+        told = subprocess.run(ruff, input=BLOCKS[path], capture_output=True, text=True, check=False, cwd=ROOT)
+        assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_its_commands_are_there() -> None:
