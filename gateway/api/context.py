@@ -62,7 +62,8 @@ class Context:
 class Staff:
     """Who asks. `sites` None means all; `csrf` is set where a cookie session asks.
 
-    `unready`: the role needs a second factor that the account has not: all that it may do is to set that up.
+    `unready`: the role needs a second factor that the account has not: all that it may do is to set that up. `rest`: where a terminal
+    is shared, after how long without use it is locked.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Staff:
     origin: str
     csrf: str | None = None
     unready: bool = False
+    rest: timedelta | None = None
 
     def sees(self, site: str) -> bool:
         return self.sites is None or site in self.sites
@@ -118,6 +120,7 @@ def staff_of(request: Request, context: Context) -> Staff | None:
         origin=address_of(request),
         csrf=claims.csrf if cookie else None,
         unready=user.second_factor_at is None and user.role in context.parts.settings.second_factor_roles,
+        rest=claims.rest,
     )
 
 

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import jwt
 import msgspec
@@ -35,11 +35,15 @@ Audience = Literal["api", "console", "code"]
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What a valid token says. `csrf` goes with every change that a cookie session asks for."""
+    """What a valid token says. `csrf` goes with every change that a cookie session asks for.
+
+    `rest`: of a terminal that several people use, how long it may lie unused before the token counts no more.
+    """
 
     name: str
     generation: int
     csrf: str
+    rest: timedelta | None = None
 
 
 class Tokens:
@@ -48,37 +52,79 @@ class Tokens:
     def __init__(self, secret: str) -> None:
         self._key = derived_key(secret, b"session tokens")
 
-    def issue(self, user: User, audience: Audience, now: datetime, lifetime: timedelta = LIFETIME) -> str:
-        return jwt.encode(
-            {
-                "sub": user.name,
-                "gen": user.generation,
-                "aud": audience,
-                "csrf": random_token(18),
-                "iat": int(now.timestamp()),
-                "exp": int((now + lifetime).timestamp()),
-            },
-            self._key,
-            algorithm=_ALGORITHM,
-        )
+    def issue(
+        self,
+        user: User,
+        audience: Audience,
+        now: datetime,
+        lifetime: timedelta = LIFETIME,
+        *,
+        rest: timedelta | None = None,
+    ) -> str:
+        """A token. With `rest` it counts no longer than that after it was last used (`used`)."""
+        claims = {
+            "sub": user.name,
+            "gen": user.generation,
+            "aud": audience,
+            "csrf": random_token(18),
+            "iat": int(now.timestamp()),
+            "exp": int((now + lifetime).timestamp()),
+        }
+        if rest is not None:
+            claims |= {"rest": int(rest.total_seconds()), "used": int(now.timestamp())}
+        return self._signed(claims)
 
     def read(self, token: str, audience: Audience, now: datetime) -> Claims | None:
-        """The claims, or None if the token is not ours, not for this audience, or over."""
+        """The claims, or None if the token is not ours, not for this audience, over, or locked."""
+        claims = self._decoded(token, audience, now)
+        if claims is None or _locked(claims, now):
+            return None
+        rest = claims.get("rest")
+        return Claims(
+            name=str(claims["sub"]),
+            generation=int(claims["gen"]),
+            csrf=str(claims["csrf"]),
+            rest=None if rest is None else timedelta(seconds=rest),
+        )
+
+    def used(self, token: str, now: datetime) -> str:
+        """A console's token that `read` took, as one that was used just now."""
+        claims = self._decoded(token, "console", now)
+        return (
+            token if claims is None or "rest" not in claims else self._signed({**claims, "used": int(now.timestamp())})
+        )
+
+    def locked(self, token: str, now: datetime) -> str:
+        """A console's token as one that counts no more, and still says whose terminal it was."""
+        claims = self._decoded(token, "console", now)
+        return "" if claims is None else self._signed({**claims, "rest": 0, "used": 0})
+
+    def name_behind_lock(self, token: str, now: datetime) -> str | None:
+        """Who has to sign in again where a terminal is locked; None where it is not."""
+        claims = self._decoded(token, "console", now)
+        return str(claims["sub"]) if claims is not None and _locked(claims, now) else None
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def _decoded(self, token: str, audience: Audience, now: datetime) -> dict[str, Any] | None:
         if len(token) > _TOKEN_CHARACTERS_MAX:
             return None
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 self._key,
                 algorithms=[_ALGORITHM],
                 audience=audience,
                 options={"verify_exp": False, "verify_iat": False, "require": ["sub", "gen", "exp", "csrf"]},
             )
-            if not isinstance(claims["exp"], int) or claims["exp"] <= now.timestamp():
-                return None
-            return Claims(name=str(claims["sub"]), generation=int(claims["gen"]), csrf=str(claims["csrf"]))
         except (jwt.InvalidTokenError, ValueError, TypeError):
             return None
+        return claims if isinstance(claims["exp"], int) and claims["exp"] > now.timestamp() else None
+
+
+def _locked(claims: dict[str, Any], now: datetime) -> bool:
+    return "rest" in claims and now.timestamp() >= claims["used"] + claims["rest"]
 
 
 def same(one: str, other: str) -> bool:

@@ -6,16 +6,17 @@ from datetime import timedelta
 from importlib.resources import files
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Form, Request
+from fastapi import APIRouter, FastAPI, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from gateway.api.context import Context, With, address_of, holder, staff_of
 from gateway.api.problems import WrongCode, WrongCredentials
-from gateway.api.sessions import COOKIE, FORM_COOKIE, LIFETIME, same
+from gateway.api.sessions import COOKIE, FORM_COOKIE, same
 from gateway.api.token import Waiting, known, prove
+from gateway.console import signed_in
 from gateway.console.desk import door
-from gateway.console.rendering import render, secure
+from gateway.console.rendering import render
 from gateway.console.words import BARRIER_ICONS
 from gateway.flows.users import User
 from gateway.runtime.ids import random_token
@@ -25,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 HALF_COOKIE, HALF_WAY = "parkgate_half", timedelta(minutes=5)
 VIEWS = ("cards", "map", "list")
 Text = Annotated[str, Form(max_length=200)]
+Address = Annotated[str, Form(max_length=500)]
 
 
 def mount_static(app: FastAPI) -> None:
@@ -34,46 +36,56 @@ def mount_static(app: FastAPI) -> None:
 
 
 @router.get("/login")
-def login_form(request: Request) -> Response:
-    """The form, with a token that only this browser has."""
-    return _form(request)
+def login_form(request: Request, context: With, onward: Annotated[str, Query(max_length=500)] = "") -> Response:
+    """The form, with a token that only this browser has. `onward`: from where a terminal was locked."""
+    return _form(request, context, onward=onward)
 
 
 @router.post("/login")
-def login(request: Request, context: With, username: Text = "", password: Text = "", csrf: Text = "") -> Response:
+def login(
+    request: Request,
+    context: With,
+    *,
+    username: Text = "",
+    password: Text = "",
+    csrf: Text = "",
+    onward: Address = "",
+    shared: Annotated[bool, Form()] = False,
+) -> Response:
     """Sign in with a cookie; back to the form with a word where that fails, on to the code where the account has a second factor."""
     if not csrf or not same(csrf, request.cookies.get(FORM_COOKIE, "")):
-        return _form(request, "expired", 403)
+        return _form(request, context, "expired", 403)
     try:
         user = known(context, username, password, address_of(request))
     except Waiting:
-        return _form(request, "wait", 401, username)
+        return _form(request, context, "wait", 401, username, onward=onward, shared=shared)
     except WrongCredentials:
-        return _form(request, "wrong", 401, username)
+        return _form(request, context, "wrong", 401, username, onward=onward, shared=shared)
     if user.second_factor_at is None:
-        return _signed_in(request, context, user)
-    answer = _code_form(request)
+        return _signed_in(request, context, user, shared, onward)
+    answer = _code_form(request, onward)
     half = context.tokens.issue(user, "code", context.wall.now(), HALF_WAY)
-    _keep(request, answer, HALF_COOKIE, half, HALF_WAY)
+    signed_in.keep(request, answer, HALF_COOKIE, half, HALF_WAY)
+    signed_in.remember_shared(request, answer, shared=shared)
     return answer
 
 
 @router.post("/login/code")
-def login_code(request: Request, context: With, code: Text = "", csrf: Text = "") -> Response:
+def login_code(request: Request, context: With, code: Text = "", csrf: Text = "", onward: Address = "") -> Response:
     """The second step: the phone's code, or a recovery code."""
     if not csrf or not same(csrf, request.cookies.get(FORM_COOKIE, "")):
-        return _form(request, "expired", 403)
+        return _form(request, context, "expired", 403)
     claims = context.tokens.read(request.cookies.get(HALF_COOKIE, ""), "code", context.wall.now())
     user = None if claims is None else holder(context, claims)
     if user is None:
-        return _form(request, "expired", 403)
+        return _form(request, context, "expired", 403)
     try:
         prove(context, user, code, address_of(request))
     except Waiting:
-        return _code_form(request, "wait", 401)
+        return _code_form(request, onward, "wait", 401)
     except WrongCode:
-        return _code_form(request, "wrong_code", 401)
-    return _signed_in(request, context, user)
+        return _code_form(request, onward, "wrong_code", 401)
+    return _signed_in(request, context, user, signed_in.is_shared(request), onward)
 
 
 @router.post("/logout")
@@ -84,6 +96,28 @@ def logout(request: Request, context: With, csrf: Text = "") -> Response:
     if staff is not None and staff.csrf is not None and not same(csrf, staff.csrf):
         return RedirectResponse("/", 303)
     answer.delete_cookie(COOKIE)
+    return answer
+
+
+@router.post("/lock")
+def lock(request: Request, context: With, csrf: Text = "", onward: Address = "") -> Response:
+    """Lock this terminal: by hand, or because nobody used it. Whoever signs in again as the same person goes on where they were."""
+    staff = staff_of(request, context)
+    if staff is not None and staff.csrf is not None and not same(csrf, staff.csrf):
+        return RedirectResponse("/", 303)
+    answer = door.back_to("/login", onward=signed_in.onward(onward))
+    if staff is not None:
+        signed_in.lock(request, answer)
+    return answer
+
+
+@router.post("/used")
+def used(request: Request, context: With, csrf: Text = "") -> Response:
+    """Somebody does something on a page of a shared terminal, and asks for none."""
+    staff = door.staff_at(request, context)
+    door.own_form(staff, csrf, "/")
+    answer = Response(status_code=204)
+    signed_in.used(request, answer)
     return answer
 
 
@@ -113,40 +147,47 @@ def lane_board(request: Request, context: With) -> Response:
     )
 
 
-def keep_session(request: Request, answer: Response, token: str) -> None:
-    """The cookie with which this browser is signed in."""
-    _keep(request, answer, COOKIE, token, LIFETIME)
-
-
-def _signed_in(request: Request, context: Context, user: User) -> Response:
-    answer = RedirectResponse("/", 303)
-    keep_session(request, answer, context.tokens.issue(user, "console", context.wall.now()))
+def _signed_in(request: Request, context: Context, user: User, shared: bool, onward: str) -> Response:
+    # Where somebody else takes over a locked terminal, the page of who was there before is not theirs.
+    again = signed_in.name_behind_lock(request, context) == user.name
+    answer = RedirectResponse(signed_in.onward(onward) if again else "/", 303)
+    rest = signed_in.rest_of(context, shared=shared)
+    signed_in.keep_session(request, answer, context.tokens.issue(user, "console", context.wall.now(), rest=rest))
     for over in (FORM_COOKIE, HALF_COOKIE):
         answer.delete_cookie(over)
+    signed_in.remember_shared(request, answer, shared=shared)
     return answer
 
 
-def _keep(request: Request, answer: Response, name: str, value: str, lifetime: timedelta) -> None:
-    answer.set_cookie(
-        name,
-        value,
-        max_age=int(lifetime.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=secure(request),
+def _form(
+    request: Request,
+    context: Context,
+    message: str | None = None,
+    status: int = 200,
+    username: str = "",
+    *,
+    onward: str = "",
+    shared: bool | None = None,
+) -> Response:
+    locked = signed_in.name_behind_lock(request, context)
+    return _with_csrf(
+        request,
+        "login.html",
+        status,
+        message=message or ("locked" if locked else None),
+        username=username or locked or "",
+        onward=onward,
+        shared=signed_in.is_shared(request) if shared is None else shared,
+        minutes=context.parts.settings.idle_lock_minutes,
     )
 
 
-def _form(request: Request, message: str | None = None, status: int = 200, username: str = "") -> Response:
-    return _with_csrf(request, "login.html", status, message=message, username=username)
+def _code_form(request: Request, onward: str, message: str | None = None, status: int = 200) -> Response:
+    return _with_csrf(request, "login_code.html", status, message=message, onward=onward)
 
 
-def _code_form(request: Request, message: str | None = None, status: int = 200) -> Response:
-    return _with_csrf(request, "login_code.html", status, message=message)
-
-
-def _with_csrf(request: Request, template: str, status: int, **values: str | None) -> Response:
+def _with_csrf(request: Request, template: str, status: int, **values: object) -> Response:
     csrf = random_token(18)
     answer = render(request, template, status, csrf=csrf, **values)
-    _keep(request, answer, FORM_COOKIE, csrf, timedelta(hours=1))
+    signed_in.keep(request, answer, FORM_COOKIE, csrf, timedelta(hours=1))
     return answer

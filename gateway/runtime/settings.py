@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     second_factor_roles: list[Role] = Field(
         default=[], description="whose accounts must have a second factor; of others it is asked where they have one"
     )
+    idle_lock_minutes: int = Field(
+        default=15, ge=1, le=720, description="after so long without use a console on a shared terminal is locked"
+    )
     test: bool = False
     close_at: str = "02:00"
     public_url: str = ""

@@ -69,8 +69,9 @@ class Person:
         if not url.startswith((self.origin, "data:", "blob:")):
             self.faults.append(f"asked of elsewhere: {url}")
 
-    def signs_in(self, name: str) -> Person:
+    def signs_in(self, name: str, *, shared: bool = False) -> Person:
         self.page.goto("/login")
+        self.page.set_checked("[name=shared]", shared)
         self.page.fill("[name=username]", name)
         self.page.fill("[name=password]", PASSWORD)
         self.page.click("button[type=submit]")

@@ -161,6 +161,30 @@ def test_a_guard_clears_a_lane_in_two_taps(browser: Browser, service: Service) -
     guard.leaves()
 
 
+def test_a_shared_tablet_is_locked_in_all_its_tabs_and_goes_on_where_it_was(browser: Browser, service: Service) -> None:
+    guard = Person(browser, service.url, viewport=TABLET)
+    page, other = guard.page, guard.opens()
+    guard.context.clock.install()
+    guard.signs_in("guard", shared=True)
+    page.goto("/queue?state=any")
+    other.goto("/stays")
+    guard.context.clock.fast_forward(14 * 60_000 + 10_000)
+    expect(page.locator("#lock-soon")).to_contain_text("一分钟内将锁定")
+    assert violations(page) == []
+    page.keyboard.press("Shift")
+    expect(page.locator("#lock-soon")).to_be_empty()
+    guard.context.clock.fast_forward(10 * 60_000)
+    assert page.url.endswith("/queue?state=any")
+    guard.context.clock.fast_forward(5 * 60_000 + 10_000)
+    for tab in (page, other):
+        expect(tab.locator("[role=alert]")).to_contain_text("终端已锁定")
+    assert page.request.get("/api/v1/sites").status == 401
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/queue?state=any")
+    guard.leaves()
+
+
 def test_what_a_lane_was_told_says_what_really_happened(browser: Browser, service: Service) -> None:
     """Without loading the page again: taken, done, refused, and what the lane was told to show and say."""
     operator = Person(browser, service.url).signs_in("console")

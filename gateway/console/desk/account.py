@@ -12,7 +12,7 @@ from gateway.api.administration import NO_STORE
 from gateway.api.context import Context, Staff, With
 from gateway.api.live import in_zone
 from gateway.api.passes import by
-from gateway.console import pages
+from gateway.console import signed_in
 from gateway.console.desk import door
 from gateway.console.desk.forms import Entered, Said
 from gateway.console.qr import qr_code
@@ -103,10 +103,10 @@ def _typed(said: Entered, name: str) -> str:
 def _in_again(request: Request, context: Context, staff: Staff) -> tuple[Staff, Response]:
     """What was changed ended every session of this name: this browser's goes on with a new one."""
     user = account.holder_of(context, staff)
-    token = context.tokens.issue(user, "console", context.wall.now())
+    token = context.tokens.issue(user, "console", context.wall.now(), rest=staff.rest)
     claims = context.tokens.read(token, "console", context.wall.now())
     answer = door.back_to("/account", said="saved")
-    pages.keep_session(request, answer, token)
+    signed_in.keep_session(request, answer, token)
     assert claims is not None
     return replace(staff, csrf=claims.csrf, unready=False), answer
 

@@ -15,6 +15,7 @@ from gateway.api.context import OF_ONESELF, Context, Staff, staff_of
 from gateway.api.live import in_zone
 from gateway.api.problems import READER, NotSignedIn
 from gateway.api.sessions import same
+from gateway.console import signed_in
 from gateway.console.desk import sections
 from gateway.console.rendering import render
 from gateway.flows import board, reading
@@ -75,7 +76,7 @@ def page(
     """A working page. `here` is its name in `sections`, or that of the page to which it belongs.
 
     Templates have `may(method, path)`, `site_name(id)`, `alarms` (where an emergency stands for the reader, as the stream says it) as of
-    `alarms_at`, and `said`: what `back_to(…, said=…)` has to say of the form before.
+    `alarms_at`, `lock` of a shared terminal, and `said`: what `back_to(…, said=…)` has to say of the form before.
     """
 
     def this_may(method: str, path: str) -> bool:
@@ -99,9 +100,13 @@ def page(
         "may": this_may,
         "site_name": site_name,
         "said": said,
+        "lock": signed_in.lock_after(request, staff),
         **in_zone({"alarms": alarms, "alarms_at": parts.clock.now()}, parts.settings.zone),
     }
-    return render(request, template, status, **shared, **values)
+    answer = render(request, template, status, **shared, **values)
+    if staff.rest is not None and signed_in.by_hand(request):
+        signed_in.used(request, answer)
+    return answer
 
 
 def at_fields(why: Refused, fields: Collection[str]) -> dict[str, Refused]:
