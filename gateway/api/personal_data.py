@@ -38,11 +38,15 @@ class Why(BaseModel):
 
 
 class PersonalDataRequest(BaseModel):
-    """`subject` is shown only as long as the request waits for a decision; `done` counts rows by table."""
+    """`subject` is shown only as long as the request waits for a decision; `done` counts rows by table.
+
+    `unreadable`: it waits, but the secret key has changed since it was made: reject it, and propose it again.
+    """
 
     id: str
     about: Literal["plate", "household"]
     subject: str | None
+    unreadable: bool
     sites: list[str] = Field(description="where it was limited to by the account that asked; empty: everywhere")
     identity: str
     reason: str

@@ -187,6 +187,7 @@ def requests(state: str | None, erased: bool, as_json: bool, config: Path | None
                 decided = f", {document['decided_by']} {document['decided_at']}" if document["decided_by"] else ""
                 click.echo(
                     f"{document['id']}  {document['state']}  {document['subject'] or document['about']}"
+                    f"{' (another secret_key: reject it and propose again)' if document['unreadable'] else ''}"
                     f"  {document['asked_by']} {document['asked_at']}{decided}"
                 )
 

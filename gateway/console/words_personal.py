@@ -55,6 +55,12 @@ _SAID: Final = (
     ("personal.about.plate", "车牌", "plate"),
     ("personal.about.household", "住户", "household"),
     ("personal.rows", "条", "rows"),
+    ("personal.unreadable", "密钥已更换，无法读取", "another secret_key: cannot be read"),
+    (
+        "personal.unreadable.how",
+        "系统密钥（secret_key）更换后，标明的申请已看不出是谁的：请点“不删除”结束它，再向申请人核实并重新受理。若恢复当时的密钥，即可照常办理。",
+        "The secret_key has changed since the marked requests were made, and nobody can tell whose they are: reject each, ask the person again and propose anew. With the key of that time they can be decided as they are.",
+    ),
     ("personal_state.exported", "已导出", "exported"),
     ("personal_state.proposed", "待复核", "proposed"),
     ("personal_state.erased", "已删除", "erased"),

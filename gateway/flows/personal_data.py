@@ -169,12 +169,16 @@ def approve(parts: Parts, request: str, *, operator: str, origin: str, sites: Si
 def reject(
     parts: Parts, request: str, *, operator: str, origin: str, reason: str, sites: Sites = None
 ) -> dict[str, Any]:
-    """Do not erase; whoever proposed it may take it back so, too. Raises `AlreadyDecided`, `NotFound`, `Invalid`."""
+    """Do not erase; whoever proposed it may take it back so, too. Raises `AlreadyDecided`, `NotFound`, `Invalid`.
+
+    One that cannot be read any more ends so as well; its audit line has no words of a person, as nobody can tell whose name is in them.
+    """
     secrets = Secrets(parts.settings.secret())
     why, now = requests.checked("reason", reason), parts.clock.now()
     with parts.store.writing() as connection:
         row = _open(requests.get(connection, request, sites, lock=True))
-        subject = secrets.unseal(bytes(row.sealed))
+        subject = secrets.opened(bytes(row.sealed))
+        named = [subject.name] if subject is not None and subject.about == "plate" else []
         requests.decide(connection, row, "rejected", operator[:64], now, {})
         audit.record(
             connection,
@@ -184,7 +188,7 @@ def reject(
             site=row.site_id,
             subject=request,
             origin=origin,
-            reason=words.without(why, [subject.name] if subject.about == "plate" else []),
+            reason="made under another secret_key" if subject is None else words.without(why, named),
         )
         document = requests.document(requests.get(connection, request, sites), None)
         connection.commit()

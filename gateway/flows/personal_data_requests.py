@@ -73,12 +73,17 @@ def decide(connection: Connection, row: Any, state: str, operator: str, now: dat
 
 
 def document(row: Any, secrets: Secrets | None) -> dict[str, Any]:
-    """A request as answered; whom it is about is shown only as long as it waits for a decision."""
-    subject = str(secrets.unseal(bytes(row.sealed))) if secrets is not None and row.sealed is not None else None
+    """A request as answered; whom it is about is shown only as long as it waits for a decision.
+
+    `unreadable`: it waits, and was made under another secret key; it can be rejected, and proposed again.
+    """
+    waits = secrets is not None and row.sealed is not None
+    subject = secrets.opened(bytes(row.sealed)) if secrets is not None and waits else None
     return {
         "id": row.id,
         "about": row.about,
-        "subject": subject,
+        "subject": None if subject is None else str(subject),
+        "unreadable": waits and subject is None,
         "sites": list(row.sites),
         "identity": row.identity,
         "reason": row.reason,

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from gateway.api.app import create_app
 from gateway.console import words_told
 from gateway.console.words_personal import HELD
 from gateway.console.words_told import TOLD, told
 from gateway.flows.personal_data_holdings import HOLDINGS
+from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import Client, House, a_house, a_read, a_stay
 from tests.gateway.test_console import csrf_of, signed_in
@@ -94,6 +97,37 @@ def test_what_stands_in_the_way_and_what_is_wrong_is_said_in_chinese(house: Hous
         answer = sends(registrar, f"{WHERE}/new", **{**ASKED, **wrong})
         assert answer.status_code == 422, field
         assert 'aria-invalid="true"' in answer.text.split(f'id="f-{field}"')[1].split("</div>")[0], field
+
+
+@on_one_database
+def test_with_another_secret_key_the_others_are_listed_and_what_to_do_is_said(house: House) -> None:
+    registrar = signed_in(house, "registrar")
+    sends(registrar, f"{WHERE}/erasure", **ASKED)
+    a_stay(house.parts, "xinyi.b", "浙B67890")
+    before = house.parts.settings.secret_key
+    object.__setattr__(house.parts.settings, "secret_key", "another secret of the tests")
+    house.app = create_app(house.parts)
+    registrar, manager = signed_in(house, "registrar"), signed_in(house, "manager")
+    sends(registrar, f"{WHERE}/erasure", **{**ASKED, "plate": "浙B67890"})
+    page = manager.get(WHERE)
+    assert page.status_code == 200
+    assert "密钥已更换，无法读取" in page.text
+    assert "请点“不删除”结束它" in page.text
+    assert page.text.count("/approval") == 1, "the other one can be decided"
+    assert "浙B67890" in page.text
+    listed = house.as_("manager").get("/api/v1/personal-data/requests").json()["items"]
+    assert [(one["subject"], one["unreadable"]) for one in listed] == [("浙B67890", False), (None, True)]
+    gone = listed[1]["id"]
+    assert sends(manager, f"{WHERE}/{gone}/approval").status_code == 422
+    assert sends(manager, f"{WHERE}/{gone}/rejection", reason="沪C24680 重新申请").status_code == 303
+    assert "密钥已更换" not in manager.get(WHERE).text
+    with house.parts.store.reading() as connection:
+        entry = t.AuditEntry.__table__
+        said = (
+            connection.execute(select(entry.c.reason).where(entry.c.action == "personal_data.reject")).scalars().all()
+        )
+    assert said == ["made under another secret_key"]
+    object.__setattr__(house.parts.settings, "secret_key", before)
 
 
 def test_every_kind_that_is_held_has_an_english_word() -> None:

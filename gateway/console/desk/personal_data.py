@@ -129,10 +129,10 @@ def _wanted(said: Entered) -> api.Wanted:
 
 
 def _acts(staff: Staff, one: dict[str, Any]) -> list[str]:
-    """What this reader may do with it: nobody approves their own."""
+    """What this reader may do with it: nobody approves their own, nor what cannot be read."""
     if one["state"] != "proposed":
         return []
-    ways = ["rejection"] if one["asked_by"] == staff.name[:64] else ["approval", "rejection"]
+    ways = ["rejection"] if one["unreadable"] or one["asked_by"] == staff.name[:64] else ["approval", "rejection"]
     return [what for what in ways if door.may(staff, *_DECIDE[what])]
 
 
