@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.api import access
 from gateway.flows import estate, users
-from gateway.flows.users import ROLES
 from gateway.flows.vouchers import books
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD
 from tests.gateway.money_desk import content_of
 from tests.gateway.pass_office import second_site
+from tests.gateway.roles import each_gets_what_the_api_gives_it
 from tests.gateway.test_desk_vouchers import Counter, sends
 from tests.gateway.test_vouchers_billed import march_closes
 from tests.gateway.test_vouchers_offline import LANE, bring, leaves_offline
@@ -147,10 +146,7 @@ def test_each_role_gets_what_the_api_gives_it_and_of_its_sites(street: Counter) 
         OFFLINE: ("GET", "/vouchers/redemptions"),
         f"{OFFLINE}/new": ("POST", "/vouchers/redemptions"),
     }
-    for role in ROLES:
-        person = street.person(role)
-        for where, call in pages.items():
-            assert person.get(where).status_code == (200 if access.allowed(role, *call) else 403), (role, where)
+    each_gets_what_the_api_gives_it(street.person, pages)
     estate.apply(street.parts, second_site())
     users.add(street.parts, "far", "finance", ["moganshan"], PASSWORD, operator="test")
     far = street.person("far")

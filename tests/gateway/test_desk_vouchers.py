@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.api import access
 from gateway.api.app import create_app
 from gateway.flows import users
 from gateway.flows.users import ROLES
@@ -14,6 +13,7 @@ from gateway.flows.vouchers import books
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client
 from tests.gateway.people import a_household
+from tests.gateway.roles import each_gets_what_the_api_gives_it
 from tests.gateway.test_console import csrf_of, signed_in
 from tests.gateway.test_desk_allowances import told
 from tests.gateway.trade import Street
@@ -135,10 +135,7 @@ def test_each_role_gets_what_the_api_gives_it(street: Counter) -> None:
         "/vouchers/books/new": ("POST", "/vouchers/books"),
         "/vouchers/issues/new": ("POST", "/vouchers/issues"),
     }
-    for role in ROLES:
-        person = street.person(role)
-        for where, call in pages.items():
-            assert person.get(where).status_code == (200 if access.allowed(role, *call) else 403), (role, where)
+    each_gets_what_the_api_gives_it(street.person, pages)
     auditor = street.person("auditor")
     page = auditor.get("/vouchers/at/xinyi/1").text
     assert 'name="what"' not in page

@@ -7,13 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.api import access
 from gateway.flows import users
-from gateway.flows.users import ROLES
 from gateway.wiring import Parts
 from tests.gateway.arrears_office import PLATE, leaves_owing, owed
 from tests.gateway.house import PASSWORD
 from tests.gateway.money_desk import content_of, sends
+from tests.gateway.roles import each_gets_what_the_api_gives_it
 from tests.gateway.test_desk_passes import Counter
 
 pytestmark = [
@@ -145,7 +144,4 @@ def test_each_role_gets_what_the_api_gives_it(counter: Counter) -> None:
         AGREEMENTS: ("GET", "/pay-later-agreements"),
         f"{AGREEMENTS}/new": ("POST", "/pay-later-agreements"),
     }
-    for role in ROLES:
-        person = counter.person(role)
-        for where, call in pages.items():
-            assert person.get(where).status_code == (200 if access.allowed(role, *call) else 403), (role, where)
+    each_gets_what_the_api_gives_it(counter.person, pages)

@@ -96,13 +96,7 @@ def test_at_an_entry(street: Street, tier: str, case: str) -> None:
     """Whoever is not let in is told why and heard: somebody answers the call, and may open."""
     plate, before, shown = ENTRIES[case]
     before(street)
-    lane = f"in-{TIERS[tier]}"
-    said = street.arrives(lane, plate, "12:00", id="here")
-    assert said is not None
-    assert (said.reason.value, said.action is Action.OPEN) == (shown[tier], shown[tier] in OPEN)
-    assert said.say
-    if said.action is not Action.OPEN:
-        _called_and_opened(street, lane)
+    _told_and_heard(street, f"in-{TIERS[tier]}", plate, shown[tier])
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -111,13 +105,17 @@ def test_at_an_exit_nobody_is_trapped(street: Street, tier: str, case: str) -> N
     """Whoever cannot leave by paying is let out by a person with a name and a reason, and owes what it owes."""
     plate, before, shown = EXITS[case]
     before(street)
-    lane = f"out-{TIERS[tier]}"
+    _told_and_heard(street, f"out-{TIERS[tier]}", plate, shown, owes=shown == "payment_due")
+
+
+def _told_and_heard(street: Street, lane: str, plate: str | None, reason: str, *, owes: bool = False) -> None:
+    """It is told why, aloud as well; and who is not let through calls, and is let through."""
     said = street.arrives(lane, plate, "12:00", id="here")
     assert said is not None
-    assert (said.reason.value, said.action is Action.OPEN) == (shown, shown in OPEN)
+    assert (said.reason.value, said.action is Action.OPEN) == (reason, reason in OPEN)
     assert said.say
     if said.action is not Action.OPEN:
-        _called_and_opened(street, lane, owes=shown == "payment_due")
+        _called_and_opened(street, lane, owes=owes)
 
 
 def _called_and_opened(street: Street, lane: str, *, owes: bool = False) -> None:
