@@ -15,6 +15,7 @@ from gateway.console.words_desk import DESK
 from gateway.console.words_doors import DOORS
 from gateway.console.words_driver import DRIVER
 from gateway.console.words_emergencies import EMERGENCIES
+from gateway.console.words_events import EVENTS
 from gateway.console.words_exceptions import EXCEPTION_WORDS
 from gateway.console.words_frame import FRAME
 from gateway.console.words_money import MONEY
@@ -24,6 +25,7 @@ from gateway.console.words_personal import PERSONAL
 from gateway.console.words_refused import REFUSED
 from gateway.console.words_registers import REGISTERS
 from gateway.console.words_reports import REPORTS
+from gateway.console.words_retention import RETENTION
 from gateway.console.words_stock import STOCK
 from gateway.console.words_vouchers import VOUCHERS
 
@@ -341,7 +343,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK, BOOKS)  # fmt: skip
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK, EVENTS, RETENTION, BOOKS)  # fmt: skip
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, insert, select
 
+from gateway.flows.reading import site_of
 from gateway.flows.refusals import NotFound, Refused
-from gateway.store.tables import Image, PlateEventRow
+from gateway.store.tables import Image, PlateEventRow, Stay
 from gateway.wiring import Parts
 
 
@@ -43,6 +46,31 @@ def keep(parts: Parts, site: str, device: str, event_id: str, jpeg: bytes) -> bo
         )
         connection.commit()
     return True
+
+
+def reads_of(connection: Connection, stay_id: str) -> dict[str, tuple[str, str]]:
+    """The reads (device, event) of a stay's `entry` and `exit`, as far as it has them."""
+    row = connection.execute(
+        select(Stay.entry_device, Stay.entry_event, Stay.exit_device, Stay.exit_event).where(
+            Stay.site_id == site_of(stay_id), Stay.id == stay_id
+        )
+    ).one_or_none()
+    if row is None:
+        return {}
+    found = {"entry": (row.entry_device, row.entry_event), "exit": (row.exit_device, row.exit_event)}
+    return {which: read for which, read in found.items() if all(read)}
+
+
+def kept(connection: Connection, site: str, reads: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Of these reads (device, event) those whose picture is kept."""
+    rows = connection.execute(
+        select(Image.device_id, Image.event_id).where(
+            Image.site_id == site,
+            Image.device_id.in_(sorted({device for device, _ in reads})),
+            Image.event_id.in_(sorted({event for _, event in reads})),
+        )
+    )
+    return {(row.device_id, row.event_id) for row in rows} & set(reads)
 
 
 def of_read(connection: Connection, site: str, device: str, event_id: str) -> bytes:

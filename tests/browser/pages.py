@@ -29,6 +29,7 @@ def further(console: Console) -> dict[str, tuple[str, str | None]]:
         "no such page": ("/nothing/here", "guard"),
         "no such page, to whoever passes by": ("/nothing/here", None),
         "stay": (f"/stays/{stay}", "finance"),
+        "why a barrier opened": (console.read_of("沪C24680"), "console"),
         "correcting a stay": (f"/stays/{stay}/correction", "finance"),
         "corrections that were made": ("/corrections?state=any", "auditor"),
         "stay without an entry": (f"/stays/{missed}", "console"),

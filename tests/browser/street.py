@@ -55,6 +55,11 @@ class Console(Street):
         self.money = papers(self, self.stay("沪C24680").id)
         heard(parts, "xinyi", at=self.clock.now(), in_1="closed", out_1="fault")
 
+    def read_of(self, plate: str) -> str:
+        """The page of what was read at the entry of its newest stay."""
+        stay = self.stay(plate)
+        return f"/events/xinyi/{stay.entry_device}/{stay.entry_event}"
+
     def entry(self, kind: str, named: str) -> str:
         """The page of the entry of a register whose plate or household is this."""
         with self.parts.store.reading() as connection:

@@ -66,6 +66,7 @@ SECTIONS: Final[dict[str, tuple[Page, ...]]] = {
         Page("voucher_offline", "/vouchers/redemptions", ("GET", "/vouchers/redemptions")),
         Page("soon", "/registers/soon", ("GET", "/households")),
         Page("personal_data", "/personal-data", ("GET", "/personal-data/requests")),
+        Page("retention", "/personal-data/retention", ("GET", "/personal-data/retention")),
     ),
     "money": (
         Page("shifts", "/money/shifts", ("GET", "/shifts")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
@@ -12,14 +13,14 @@ from fastapi.responses import Response
 from controllers.passages import State
 from gateway.api.access import SEES_LOW_INCOME
 from gateway.api.answers import instant
-from gateway.api.context import With
+from gateway.api.context import Staff, With
 from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
 from gateway.api.stays import plate_part
-from gateway.console.desk import door, forms
+from gateway.console.desk import door, events, forms
 from gateway.console.rendering import language_of
-from gateway.flows import explain, matching, reading
+from gateway.flows import explain, images, matching, reading
 from gateway.flows.refusals import Invalid
 
 router = APIRouter(include_in_schema=False)
@@ -88,7 +89,25 @@ def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_lengt
         stay=in_zone(found, zone),
         story=in_zone(told, zone),
         whose=in_zone(whose, zone),
+        reads=_reads(context, staff, found),
     )
+
+
+def _reads(context: With, staff: Staff, stay: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was read at its entry and its exit: where each is told, and whether there is a picture to look at."""
+    with context.parts.store.reading() as connection:
+        reads = images.reads_of(connection, stay["id"])
+        looks = door.may(staff, *events.PICTURE)
+        kept = images.kept(connection, stay["site"], list(reads.values())) if looks else set()
+    at = [f"{stay['site']}/{quote(device, safe='')}/{quote(event, safe='')}" for device, event in reads.values()]
+    return [
+        {
+            "which": which,
+            "where": f"/events/{here}",
+            "picture": f"/api/v1/events/{here}/picture" if read in kept else "",
+        }
+        for (which, read), here in zip(reads.items(), at, strict=True)
+    ]
 
 
 def _whose(context: With, stay_id: str) -> list[dict[str, Any]]:
