@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from billing.ledger import Posting
@@ -19,7 +19,7 @@ from gateway.flows import pay_token, payment
 from gateway.flows.charges_books import Asked, By, Money, asked_as, check_money, payment_under, share, take
 from gateway.flows.pay_token import stay_of
 from gateway.flows.payment import batch_of, vehicle_of
-from gateway.flows.reading import Sites, Slice, at_each, named, of_each
+from gateway.flows.reading import Sites, Slice, at_each, named, of_each, older
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.settling import Settling
@@ -93,10 +93,7 @@ def _owing(site: str, page: Slice, plate: str | None) -> Select[Any]:
     conditions: list[Any] = [_STAY.site_id == site, OWED, due() > 0]
     if plate is not None:
         conditions.append(_STAY.plate == plate)
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(_STAY.started_at <= at)
-        conditions.append(or_(_STAY.started_at < at, and_(_STAY.started_at == at, _STAY.id < last)))
+    conditions += older(page.after, _STAY.started_at, _STAY.id)
     return (
         select(
             _STAY.id,

@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from billing.money import FEN_MAX
 from gateway.flows import audit
 from gateway.flows.charges_books import By, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided
 from gateway.flows.passes_terms import plate_of
-from gateway.flows.reading import Sites, Slice
+from gateway.flows.reading import Sites, Slice, older
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.two_people import undecided
 from gateway.runtime.ids import derive_in_site, random_token
@@ -130,9 +130,7 @@ def agreements(
         conditions.append(_AGREEMENT.plate == plate)
     if state is not None:
         conditions.append(_AGREEMENT.state == state)
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(_AGREEMENT.proposed_at < at, and_(_AGREEMENT.proposed_at == at, _AGREEMENT.id < last)))
+    conditions += older(page.after, _AGREEMENT.proposed_at, _AGREEMENT.id)
     rows = connection.execute(
         select(*_AGREEMENT)
         .where(*conditions)

@@ -19,7 +19,7 @@ from gateway.flows import audit
 from gateway.flows.arrears import OWED, due
 from gateway.flows.charges_books import By
 from gateway.flows.pay_token import pay_url
-from gateway.flows.reading import Sites, Slice, at_each, within
+from gateway.flows.reading import Sites, Slice, at_each, older, within
 from gateway.flows.refusals import ChannelClosed, Invalid, NotFound
 from gateway.runtime.ids import derive, random_token
 from gateway.store import tables as t
@@ -207,9 +207,7 @@ def batch_of_reminders(parts: Parts, connection: Connection, allowed: Sites, bat
 def sent(connection: Connection, allowed: Sites, page: Slice) -> list[tuple[tuple[datetime, str], dict[str, Any]]]:
     """What was sent, newest first: a line a stay, without its plate."""
     conditions = [within(t.ArrearsReminder.site_id, allowed)]
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(_REMINDER.at < at, and_(_REMINDER.at == at, _REMINDER.stay_id < last)))
+    conditions += older(page.after, _REMINDER.at, _REMINDER.stay_id)
     rows = connection.execute(
         select(*_REMINDER)
         .where(*conditions)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from billing.ledger import write_off
 from controllers.passages import State
@@ -19,7 +19,7 @@ from gateway.flows.batch import Batch
 from gateway.flows.charges_books import By, reason_of
 from gateway.flows.charges_refusals import AlreadyProposed
 from gateway.flows.payment import batch_of, vehicle_of
-from gateway.flows.reading import Sites, Slice, within
+from gateway.flows.reading import Sites, Slice, older, within
 from gateway.flows.refusals import AmountNotDue, NotFound
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.two_people import decide, undecided
@@ -144,9 +144,7 @@ def write_offs(
     conditions = [within(t.ArrearsWriteOff.site_id, allowed)]
     if state is not None:
         conditions.append(_WRITE_OFF.state == state)
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(_WRITE_OFF.proposed_at < at, and_(_WRITE_OFF.proposed_at == at, _WRITE_OFF.id < last)))
+    conditions += older(page.after, _WRITE_OFF.proposed_at, _WRITE_OFF.id)
     rows = connection.execute(
         select(*_WRITE_OFF)
         .where(*conditions)

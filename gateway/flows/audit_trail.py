@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, not_, or_, select, true
 
-from gateway.flows.reading import Document, Sites, Slice
+from gateway.flows.reading import Document, Sites, Slice, older
 from gateway.store.tables import AuditEntry
 
 _LINE = AuditEntry.__table__.c
@@ -53,9 +53,7 @@ def search(
     if wanted.until is not None:
         conditions.append(_LINE.at < wanted.until)
     if page.after is not None:
-        at, line = page.after[0], int(page.after[1])
-        conditions.append(_LINE.at <= at)
-        conditions.append(or_(_LINE.at < at, and_(_LINE.at == at, _LINE.id < line)))
+        conditions += older((page.after[0], int(page.after[1])), _LINE.at, _LINE.id)
     rows = connection.execute(
         select(*_LINE).where(*conditions).order_by(_LINE.at.desc(), _LINE.id.desc()).limit(page.limit + 1)
     )

@@ -7,12 +7,12 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select, text
+from sqlalchemy import Connection, select, text
 
 from billing.breaks import UNSETTLED, age_days
 from gateway.flows.breaks_books import BREAK, STEP, Step, break_row, moved, step_of
 from gateway.flows.breaks_evidence import Evidence, evidence_of
-from gateway.flows.reading import Sites, Slice, site_of, within
+from gateway.flows.reading import Sites, Slice, older, site_of, within
 from gateway.flows.refusals import NotFound
 from gateway.store import tables as t
 from gateway.store.tables.reconciliation import UNSETTLED as IN_THE_QUEUE
@@ -87,9 +87,7 @@ def breaks(
             conditions.append(column == value)
     if wanted.owner is not None:
         conditions.append(BREAK.owner.is_(None) if wanted.owner == NOBODY else BREAK.owner == wanted.owner)
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(BREAK.found_at < at, and_(BREAK.found_at == at, BREAK.id < last)))
+    conditions += older(page.after, BREAK.found_at, BREAK.id)
     query = select(*BREAK).where(*conditions).order_by(BREAK.found_at.desc(), BREAK.id.desc()).limit(page.limit + 1)
     rows = connection.execute(query).all()
     states = states_of(connection, rows, now)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
 from billing.ledger import Posting, give_back
 from controllers.passages import State
@@ -19,7 +19,7 @@ from gateway.flows.charges_books import By, reason_of
 from gateway.flows.charges_refusals import AlreadyDecided
 from gateway.flows.invoices.asking import money_went_back
 from gateway.flows.payment import batch_of, vehicle_of
-from gateway.flows.reading import Sites, Slice, at_each
+from gateway.flows.reading import Sites, Slice, at_each, older
 from gateway.flows.refusals import AmountNotDue, KeyReused, NotFound, Refused
 from gateway.flows.saving import OutcomeWriter
 from gateway.flows.shifts import CASH, account
@@ -207,9 +207,7 @@ def refunds(
         conditions.append(REFUND.stay_id == stay)
     if state is not None:
         conditions.append(REFUND.state == state)
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(REFUND.proposed_at < at, and_(REFUND.proposed_at == at, REFUND.id < last)))
+    conditions += older(page.after, REFUND.proposed_at, REFUND.id)
     rows = connection.execute(
         select(*REFUND).where(*conditions).order_by(REFUND.proposed_at.desc(), REFUND.id.desc()).limit(page.limit + 1)
     )
@@ -219,9 +217,7 @@ def refunds(
 def payments(connection: Connection, stay_id: str, page: Slice) -> list[tuple[tuple[datetime, str], StayPayment]]:
     """The payments of a stay, newest first, each with its key for paging."""
     conditions = [_PAYMENT.site_id == stay_id.partition(".")[0], _PAYMENT.stay_id == stay_id]
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(_PAYMENT.at < at, and_(_PAYMENT.at == at, _PAYMENT.id < last)))
+    conditions += older(page.after, _PAYMENT.at, _PAYMENT.id)
     rows = connection.execute(
         _paid().where(*conditions).order_by(_PAYMENT.at.desc(), _PAYMENT.id.desc()).limit(page.limit + 1)
     )

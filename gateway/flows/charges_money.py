@@ -28,7 +28,7 @@ from gateway.flows.charges_refusals import NotReversible
 from gateway.flows.passes_held import bring, held_of
 from gateway.flows.passes_records import load
 from gateway.flows.posting import book
-from gateway.flows.reading import Sites, Slice, site_of, within
+from gateway.flows.reading import Sites, Slice, older, site_of, within
 from gateway.flows.refusals import AmountNotDue, NotFound
 from gateway.flows.taking import check_channel
 from gateway.runtime.ids import derive
@@ -176,9 +176,7 @@ def charges(
         conditions.append(to_pay)
     elif not wanted.seen:
         conditions.append(or_(to_pay, and_(_CHARGE.reversed_at.is_not(None), _CHARGE.paid_fen > 0)))
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(_CHARGE.charged_at < at, and_(_CHARGE.charged_at == at, _CHARGE.id < last)))
+    conditions += older(page.after, _CHARGE.charged_at, _CHARGE.id)
     rows = connection.execute(
         select(*_CHARGE).where(*conditions).order_by(_CHARGE.charged_at.desc(), _CHARGE.id.desc()).limit(page.limit + 1)
     )

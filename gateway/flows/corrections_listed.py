@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, select
 
 from gateway.flows.corrections_records import Correction, documents
-from gateway.flows.reading import Sites, Slice, at_each
+from gateway.flows.reading import Sites, Slice, at_each, older
 from gateway.store import tables as t
 
 _STEP = t.StayCorrection.__table__.c
@@ -24,9 +24,7 @@ def listed(
     conditions = [at_each(t.StayCorrection.site_id, allowed), ~passed.exists()]
     if state is not None:
         conditions.append(_STEP.state == state)
-    if page.after is not None:
-        at, name = page.after
-        conditions.append(or_(_STEP.at < at, and_(_STEP.at == at, _STEP.id < name)))
+    conditions += older(page.after, _STEP.at, _STEP.id)
     rows = connection.execute(
         select(_STEP.site_id, _STEP.id, _STEP.at)
         .where(*conditions)

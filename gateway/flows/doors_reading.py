@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, exists, or_, select
 
 from controllers.doors import DAY, guessed
-from gateway.flows.reading import Document, Sites, Slice, at_each, health, within
+from gateway.flows.reading import Document, Sites, Slice, at_each, health, older, within
 from gateway.flows.refusals import NotFound
 from gateway.store import door_queries
 from gateway.store import tables as t
@@ -114,9 +114,7 @@ def passages(
     )
     if refused:
         query = query.where(~_PASSED.opened)
-    if page.after is not None:
-        at, event = page.after
-        query = query.where(_PASSED.at <= at, or_(_PASSED.at < at, _PASSED.event_id < event))
+    query = query.where(*older(page.after, _PASSED.at, _PASSED.event_id))
     rows = connection.execute(query.order_by(_PASSED.at.desc(), _PASSED.event_id.desc()).limit(page.limit + 1))
     return [
         (

@@ -6,14 +6,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from billing.passes import earned
 from billing.policy import Policy
 from gateway.flows import passes_refund
 from gateway.flows.charges_books import By, Desk
 from gateway.flows.passes_records import SoldPass, SoldPeriod, load
-from gateway.flows.reading import Sites, Slice, within
+from gateway.flows.reading import Sites, Slice, older, within
 from gateway.flows.refusals import NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -53,9 +53,7 @@ def sold_passes(
             .correlate(t.ParkingPass)
             .exists()
         )
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(_SOLD.created_at < at, (_SOLD.created_at == at) & (_SOLD.id < last)))
+    conditions += older(page.after, _SOLD.created_at, _SOLD.id)
     rows = connection.execute(
         select(_SOLD.site_id, _SOLD.id, _SOLD.created_at)
         .where(*conditions)

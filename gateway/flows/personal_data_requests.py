@@ -6,10 +6,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, true, update
+from sqlalchemy import Connection, func, insert, select, true, update
 
 from gateway.flows import audit
 from gateway.flows.personal_data_subject import Secrets, Subject
+from gateway.flows.reading import older
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -101,10 +102,7 @@ def listed(
 ) -> list[tuple[tuple[datetime, str], dict[str, Any]]]:
     """The newest first, each with its key for paging; one more than `limit`, if there is one."""
     secrets = Secrets(parts.settings.secret())
-    query = select(*_OF).where(true() if state is None else _OF.state == state)
-    if after is not None:
-        at, key = after
-        query = query.where(or_(_OF.asked_at < at, (_OF.asked_at == at) & (_OF.id < key)))
+    query = select(*_OF).where(true() if state is None else _OF.state == state, *older(after, _OF.asked_at, _OF.id))
     found = []
     with parts.store.reading() as connection:
         for row in connection.execute(query.order_by(_OF.asked_at.desc(), _OF.id.desc())):

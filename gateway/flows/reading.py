@@ -67,6 +67,17 @@ def at_each(column: InstrumentedAttribute[str], sites: Sites) -> ColumnElement[b
     return column.in_(select(Site.id)) if sites is None else column.in_(sorted(sites))
 
 
+def older(after: tuple[Any, ...] | None, at: Any, key: Any) -> list[ColumnElement[bool]]:
+    """Of a list with the newest first, what comes after a key of (instant, id).
+
+    Said twice: of the alternatives alone no database begins where the page before ended.
+    """
+    if after is None:
+        return []
+    moment, last = after
+    return [at <= moment, or_(at < moment, and_(at == moment, key < last))]
+
+
 def sites(connection: Connection, allowed: Sites, page: Slice, *, disabled: bool) -> list[Document]:
     """Sites by id, with how many vehicles are inside."""
     rows = connection.execute(
@@ -267,11 +278,7 @@ def _newest_of(connection: Connection, site: str, wanted: StayFilter, page: Slic
         conditions.append(started >= wanted.since)
     if wanted.until is not None:
         conditions.append(started < wanted.until)
-    if page.after is not None:
-        started_at, stay_id = page.after
-        # Said twice: of the alternatives alone no database begins where the page before ended.
-        conditions.append(started <= started_at)
-        conditions.append(or_(started < started_at, and_(started == started_at, Stay.id < stay_id)))
+    conditions += older(page.after, started, Stay.id)
     return select(Stay).where(*conditions).order_by(started.desc(), Stay.id.desc()).limit(page.limit + 1)
 
 
@@ -332,14 +339,7 @@ def exceptions(
         conditions.append(ExceptionItem.state == state)
     if kind is not None:
         conditions.append(ExceptionItem.kind == kind)
-    if page.after is not None:
-        opened_at, item_id = page.after
-        conditions.append(
-            or_(
-                ExceptionItem.opened_at < opened_at,
-                and_(ExceptionItem.opened_at == opened_at, ExceptionItem.id < item_id),
-            )
-        )
+    conditions += older(page.after, ExceptionItem.opened_at, ExceptionItem.id)
     rows = connection.execute(
         select(ExceptionItem)
         .where(*conditions)

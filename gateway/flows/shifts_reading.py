@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, select
 
 from billing.cash import SAFE
-from gateway.flows.reading import Sites, Slice, within
+from gateway.flows.reading import Sites, Slice, older, within
 from gateway.flows.refusals import NotFound
 from gateway.flows.shifts_books import COUNTS, Step, in_drawers, site_of, step_of
 from gateway.store import tables as t
@@ -65,9 +65,7 @@ def shifts(
         conditions.append(_SHIFT.cashier == cashier)
     if state is not None:
         conditions.append(_SHIFT.closed_at.is_(None) if state == "open" else _SHIFT.closed_at.is_not(None))
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(_SHIFT.opened_at < at, and_(_SHIFT.opened_at == at, _SHIFT.id < last)))
+    conditions += older(page.after, _SHIFT.opened_at, _SHIFT.id)
     rows = connection.execute(
         select(*_SHIFT).where(*conditions).order_by(_SHIFT.opened_at.desc(), _SHIFT.id.desc()).limit(page.limit + 1)
     ).all()

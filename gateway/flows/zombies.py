@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, func, insert, literal_column, or_, sele
 
 from gateway.flows import audit
 from gateway.flows.charges_books import By, reason_of
-from gateway.flows.reading import Document, Sites, Slice, at_each
+from gateway.flows.reading import Document, Sites, Slice, at_each, older
 from gateway.flows.refusals import NotFound, Refused
 from gateway.runtime.ids import derive_in_site
 from gateway.store.tables import Presence, Site, Stay, ZombieStep, ZombieVehicle
@@ -74,10 +74,7 @@ def listed(
         conditions.append(_CASE.ended_at.is_(None))
     elif state is not None:
         conditions.append(_CASE.state == state)
-    if page.after is not None:
-        found_at, case_id = page.after
-        conditions.append(_CASE.found_at <= found_at)
-        conditions.append(or_(_CASE.found_at < found_at, and_(_CASE.found_at == found_at, _CASE.id < case_id)))
+    conditions += older(page.after, _CASE.found_at, _CASE.id)
     rows = connection.execute(
         _cases().where(*conditions).order_by(_CASE.found_at.desc(), _CASE.id.desc()).limit(page.limit + 1)
     )

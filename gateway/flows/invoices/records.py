@@ -14,7 +14,7 @@ from sqlalchemy import Connection, String, and_, cast, func, null, or_, select, 
 from billing.exports import InvoiceLine
 from billing.invoices import Buyer, Content, Goods, Held, Premises, Seller
 from gateway.flows.invoices.refusals import NoSuchInvoice
-from gateway.flows.reading import Sites, Slice, at_each
+from gateway.flows.reading import Sites, Slice, at_each, older
 from gateway.store import tables as t
 from gateway.store.personal import PERSONAL
 from gateway.store.tables.invoices import ASKED_ABOUT
@@ -202,9 +202,7 @@ def invoices(
     if within is not None:
         start, end = within
         conditions.append(or_(*(and_(at >= start, at < end) for at in (INVOICE.issued_at, INVOICE.red_issued_at))))
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(INVOICE.requested_at < at, and_(INVOICE.requested_at == at, INVOICE.id < last)))
+    conditions += older(page.after, INVOICE.requested_at, INVOICE.id)
     rows = connection.execute(
         select(*INVOICE)
         .where(*conditions)

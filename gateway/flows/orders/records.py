@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select, text
+from sqlalchemy import Connection, select, text
 
 from gateway.channels.port import Channel
 from gateway.flows.orders.refusals import ChannelAway, NoSuchOrder
 from gateway.flows.orders.within import is_within
-from gateway.flows.reading import Sites, Slice, at_each
+from gateway.flows.reading import Sites, Slice, at_each, older
 from gateway.runtime.channel_settings import SecretMissing
 from gateway.runtime.logs import logger
 from gateway.store import tables as t
@@ -179,9 +179,7 @@ def _conditions(allowed: Any, columns: Any, by: Any, page: Slice, stay: str | No
         conditions.append(columns.stay_id == stay)
     if state is not None:
         conditions.append(columns.state == state)
-    if page.after is not None:
-        at, last = page.after
-        conditions.append(or_(by < at, and_(by == at, columns.id < last)))
+    conditions += older(page.after, by, columns.id)
     return conditions
 
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, and_, or_, select, true
 
 from billing.vouchers import number
-from gateway.flows.reading import Document, Sites, Slice, within
+from gateway.flows.reading import Document, Sites, Slice, older, within
 from gateway.flows.refusals import NotFound
 from gateway.flows.vouchers import day as by_day
 from gateway.flows.vouchers.payments import due_by_month
@@ -225,9 +225,7 @@ def redemptions(
     table = VoucherRedemption
     conditions = [within(table.site_id, allowed), true() if state is None else table.state == state]
     conditions.append(true() if only is None else table.id == only)
-    if page.after is not None:
-        at, key = page.after
-        conditions.append(or_(table.received_at < at, and_(table.received_at == at, table.id < key)))
+    conditions += older(page.after, table.received_at, table.id)
     rows = connection.execute(
         select(*table.__table__.c)
         .where(*conditions)

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select
 
 from billing.vouchers import number, runs
 from gateway.flows import audit
 from gateway.flows.posting import closed_through
 from gateway.flows.pricing import months
+from gateway.flows.reading import older
 from gateway.flows.refusals import Invalid, KeyReused, NotFound
 from gateway.flows.taking import content_of, key_of
 from gateway.flows.vouchers.moving import COLLECTED_WITHIN, Why, check_range, lock, move, words
@@ -268,9 +269,7 @@ def issues(
 ) -> list[Issue]:
     """The register, the newest first, at most so many after a key of (instant, id)."""
     conditions = [condition]
-    if after is not None:
-        at, key = after
-        conditions.append(or_(VoucherIssue.at < at, and_(VoucherIssue.at == at, VoucherIssue.id < key)))
+    conditions += older(after, VoucherIssue.at, VoucherIssue.id)
     rows = connection.execute(
         select(*VoucherIssue.__table__.c)
         .where(*conditions)
