@@ -10,13 +10,15 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.cli.main import main
-from gateway.cli.simulate.gates import Tally, said
+from gateway.cli.simulate.gates import Tally, playable, said
 from gateway.wiring import Parts
+from simulators.clock import SimulatedClock
 from simulators.errands import errands
 from simulators.manners import StreetManners
 from simulators.street import GateSpec, LaneSpec, parse_street
 from simulators.traffic import Turn
 from simulators.transport import Key
+from simulators.yard import Yard
 from tests.gateway.house import site_file
 from tests.gateway.mqtt_street import mqtt_street
 
@@ -42,8 +44,21 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     known.write_text(json.dumps({"devices": {"another.d1": "x"}}), encoding="utf-8")
     assert "--broker" in refused(capsys, *given)
     assert "no password" in refused(capsys, *given, "--broker", "mqtt://127.0.0.1:1")
+    site.write_text(site_file("xinyi").replace("native", "openalpr"), encoding="utf-8")
+    known.write_text(json.dumps({"devices": {"xinyi.d1": "x"}, "broker": "mqtt://127.0.0.1:1"}), encoding="utf-8")
+    assert "not played: xinyi.d1 (openalpr)" in refused(capsys, *given)
     known.write_text(json.dumps({"devices": {}, "broker": "http://127.0.0.1"}), encoding="utf-8")
     assert "mqtt://" in refused(capsys, *given)
+
+
+def test_who_is_not_played_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    (site,) = parse_street(site_file("xinyi")).with_gates()
+    heard = replace(site.device[0], id="cam", vendor="openalpr")
+    sites = [replace(site, device=(*site.device, heard))]
+    yard = Yard(sites, SimulatedClock(START), "127.0.0.1", 1, boot="b1")
+    assert playable(sites, yard, "nobody") == [site]
+    assert capsys.readouterr().err == "left out, such a device is not played: xinyi.cam (openalpr)\n"
+    yard.close()
 
 
 def test_errands_are_over_before_the_end() -> None:

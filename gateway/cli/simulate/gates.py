@@ -125,11 +125,10 @@ def gates(
     conductor.traffic.watchers.append(tally.answered)
     conductor.traffic.listeners.append(Mishaps(yard, seed, mishaps).read)
     stays = timedelta(seconds=stay)
-    for journey in errands(_played(sites, yard), seed, start, end, per_hour=per_hour, stay=stays, twice=mishaps):
+    played = playable(sites, yard, f"{credentials} has no password of any device in {source} that can be played")
+    for journey in errands(played, seed, start, end, per_hour=per_hour, stay=stays, twice=mishaps):
         conductor.add_journey(journey)
     try:
-        if not yard.gates:
-            raise Refusal(f"{credentials} has no password of any device in {source} that can be played")
         yard.open()
         conductor.run_live(end)
     except Unanswered as problem:
@@ -234,10 +233,25 @@ def _counted(found: dict[str, Any]) -> str:
     )
 
 
-def _played(sites: Iterable[SiteSpec], yard: Yard) -> list[SiteSpec]:
+def playable(sites: list[SiteSpec], yard: Yard, nobody: str) -> list[SiteSpec]:
+    """Without the devices that are not played, which are named: their vendor has no virtual device, they speak HTTP and nobody said where,
+    or they have no lane or no serial number. Raises `Refusal` where none is left.
+    """
+    known = [(Key(site.id, one.id), one.vendor) for site in sites for one in site.device]
+    left = [f"{key.username} ({vendor})" for key, vendor in known if key not in yard.gates]
+    if not yard.gates:
+        yard.close()
+        raise Refusal(f"{nobody}; not played: {_some(left)}" if left else nobody)
+    if left:
+        click.echo(f"left out, such a device is not played: {_some(left)}", err=True)
     return [
         replace(site, device=tuple(one for one in site.device if Key(site.id, one.id) in yard.gates)) for site in sites
     ]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return ", ".join(names[:_NAMED_MAX]) + more
 
 
 def _credentials(path: Path) -> _Credentials:
@@ -271,8 +285,7 @@ def _with_passwords(sites: Iterable[SiteSpec], passwords: dict[str, str]) -> lis
     sites = [site for site in sites if site.gate]
     there = {f"{site.id}.{one.id}" for site in sites for one in site.device}
     if (strange := sorted(passwords.keys() - there)) and there & passwords.keys():
-        more = f" and {len(strange) - _NAMED_MAX} more" if len(strange) > _NAMED_MAX else ""
-        click.echo(f"no such device there, left out: {', '.join(strange[:_NAMED_MAX])}{more}", err=True)
+        click.echo(f"no such device there, left out: {_some(strange)}", err=True)
     return [
         replace(site, device=tuple(one for one in site.device if f"{site.id}.{one.id}" in passwords)) for site in sites
     ]
