@@ -98,9 +98,7 @@ def gates(
     where = _broker(broker or known.broker)
     source = str(site_file or api)
     sites = _with_passwords(_told(site_file, api, deployed.Login(user, password_stdin, token_file)), known.devices)
-    stop = threading.Event()
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, lambda *_: stop.set())
+    stop = _told_to_stop()
     clock = WallClock()
     start = clock.now()
     end = start + timedelta(minutes=minutes)
@@ -121,9 +119,8 @@ def gates(
         raise Refusal(f"{source}: a device that is asked cannot listen at its address: {problem}") from None
     tally = Tally(yard, sites)
     conductor = Conductor(yard, seed=str(seed), payer=None, stop=stop)
-    conductor.traffic.listeners.append(tally.read)
     conductor.traffic.watchers.append(tally.answered)
-    conductor.traffic.listeners.append(Mishaps(yard, seed, mishaps).read)
+    conductor.traffic.listeners += (tally.read, Mishaps(yard, seed, mishaps).read)
     stays = timedelta(seconds=stay)
     played = playable(sites, yard, f"{credentials} has no password of any device in {source} that can be played")
     for journey in errands(played, seed, start, end, per_hour=per_hour, stay=stays, twice=mishaps):
@@ -231,6 +228,13 @@ def _counted(found: dict[str, Any]) -> str:
         f"{found['reads']} reads: {found['raised']} openings, {found['shown']} shown, "
         f"{found['not_done']} not carried out, {found['silent']} without a display; unanswered {found['unanswered']}{answered}"
     )
+
+
+def _told_to_stop() -> threading.Event:
+    stop = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: stop.set())
+    return stop
 
 
 def playable(sites: list[SiteSpec], yard: Yard, nobody: str) -> list[SiteSpec]:
