@@ -13,6 +13,7 @@ from typing import Final
 from billing.money import yuan
 from gateway.console.words_admin import ADMIN
 from gateway.console.words_exceptions import EXCEPTION_WORDS
+from gateway.console.words_told_desk import DESK, SHAPES
 
 QUEUE: Final = (
     ("{fen} fen", "{fen}"),
@@ -174,7 +175,7 @@ REFUSED: Final = (
     ("there is no such request, or not for you", "没有这项申请，或不在您的权限内"),
     ("there is no such stay", "没有这条停车记录"),
 )
-TOLD: Final = (*QUEUE, *JOBS, *ERASING, *REFUSED)
+TOLD: Final = (*QUEUE, *JOBS, *ERASING, *REFUSED, *DESK)
 # What the nightly deletion calls what it took away, where a day's run says how many.
 _RETIRED: Final = {
     "agreements": "先离场后付费协议",
@@ -206,10 +207,15 @@ _NAME: Final = re.compile(r"\{(\w+)\}")
 _FIELDS: Final = frozenset(
     {
         "amount_fen",
+        "again",
         "at",
+        "by",
+        "card",
         "channel",
         "count",
+        "drawer",
         "entry_at",
+        "file",
         "first_day",
         "from",
         "household",
@@ -221,6 +227,7 @@ _FIELDS: Final = frozenset(
         "month",
         "months",
         "name",
+        "new_password",
         "note",
         "offer",
         "plate",
@@ -237,6 +244,7 @@ _FIELDS: Final = frozenset(
         "until",
         "valid_from",
         "valid_to",
+        "with",
         "words",
     }
 )
@@ -250,10 +258,12 @@ def _pattern(sentence: str) -> re.Pattern[str]:
 
 
 def _holds(name: str) -> str:
+    if name == "day":
+        return r"\S*?"
     return r"-?\d+" if name == "n" or name.startswith(("n_", "fen")) else ".*?"
 
 
-_COMPILED: Final = tuple((_pattern(sentence), chinese) for sentence, chinese in TOLD)
+_COMPILED: Final = tuple((_pattern(sentence), chinese) for sentence, chinese in (*TOLD, *SHAPES))
 
 
 @lru_cache(maxsize=4096)
