@@ -222,6 +222,11 @@ def newest_close(connection: Connection, site: str) -> Record | None:
     return newest_record(connection, site, "close")
 
 
+def close_before(connection: Connection, site: str, day: date) -> Record | None:
+    """The last close of a site that is of an earlier day."""
+    return _record(connection, _CLOSE.site_id == site, _CLOSE.kind == "close", _CLOSE.day < day)
+
+
 def newest_record(connection: Connection, site: str, kind: str) -> Record | None:
     """The last sealed record of a kind."""
     return _record(connection, _CLOSE.site_id == site, _CLOSE.kind == kind)
@@ -330,6 +335,7 @@ def stays_named(connection: Connection, site: str, ids: Iterable[str]) -> dict[s
 
 __all__ = [
     "books_of",
+    "close_before",
     "close_of",
     "closes",
     "corrected_stays",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ from controllers.events import Opening
 from gateway.flows.charges_books import By
 from gateway.flows.close import close_day
 from gateway.flows.verify import verify
+from gateway.flows.vouchers import day as by_day
 from gateway.flows.vouchers import reading, register
 from gateway.store import books as store_books
 from gateway.store import tables as t
@@ -91,6 +92,27 @@ class TestClose:
         assert ("use", TUESDAY) in days
         assert ("use", MONDAY) not in days
         desk.holds()
+
+    def test_stock_after_a_close_is_what_all_movements_come_to(self, desk: Desk) -> None:
+        """A book that rests, one that moves again after its last one was used, one made later; on a closed day and on open ones."""
+        codes = desk.issued("hour", 120, count=2)
+        uses(desk, codes[0], "浙A00001")
+        uses(desk, codes[1], "浙A00002")
+        desk.book(count=5)
+        at_rest = desk.book(count=3)
+        desk.street.clock.set(local("2026-03-03 02:00"))
+        close_until(desk, MONDAY)
+        desk.issue(3, 4)
+        desk.street.clock.set(local("2026-03-04 09:00"))
+        desk.issue(5)
+        with desk.parts.store.reading() as connection:
+            here = (t.VoucherMovement.site_id == "xinyi",)
+            for day in (MONDAY, TUESDAY, TUESDAY + timedelta(days=1), TUESDAY + timedelta(days=9)):
+                found = by_day.shown(connection, "xinyi", day)
+                assert found == by_day.report(connection, here, day), day
+                alone = by_day.shown(connection, "xinyi", day, {at_rest.id})
+                assert alone == [one for one in found if one.book == at_rest.id]
+            assert len(found) == 2
 
     def test_stock_is_reported_by_day(self, desk: Desk) -> None:
         codes = desk.issued("hour", 120, count=3)

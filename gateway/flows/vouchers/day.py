@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import date
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from billing.close import Record, read_document
 from billing.vouchers import EMPTY, BookDay, Moved, Stock, day_of_books
+from gateway.store.books import close_before
 from gateway.store.tables import VoucherMovement
 
 _MOVEMENT = VoucherMovement.__table__.c
@@ -45,6 +46,26 @@ def report(connection: Connection, conditions: Sequence[ColumnElement[bool]], da
     return day_of_books(before, steps(connection, *conditions, _MOVEMENT.business_day == day))
 
 
+def shown(connection: Connection, site: str, day: date, books: Collection[str] | None = None) -> list[BookDay]:
+    """A site's books on a day. How they stood before is what the last close before it says, and what has moved since then.
+
+    `books`: these alone, by id.
+    """
+    here = [_MOVEMENT.site_id == site]
+    if books is not None:
+        here.append(_MOVEMENT.book_id.in_(sorted(books)))
+    closed = close_before(connection, site, day)
+    if closed is None:
+        return report(connection, here, day)
+    moved = steps(connection, *here, _MOVEMENT.business_day == day)
+    since = steps(connection, *here, _MOVEMENT.business_day > closed.day, _MOVEMENT.business_day < day)
+    moving = {one.book for one in (*since, *moved)}
+    before = standing_before(connection, site, closed.day + timedelta(days=1), closed, moving)
+    if books is not None:
+        before = {book: stock for book, stock in before.items() if book in books}
+    return day_of_books(stocks(since, before), moved)
+
+
 def steps(connection: Connection, *conditions: ColumnElement[bool]) -> list[Moved]:
     """Movements counted by book, kind and states."""
     what = (_MOVEMENT.book_id, _MOVEMENT.kind, _MOVEMENT.from_state, _MOVEMENT.to_state)
@@ -55,9 +76,9 @@ def steps(connection: Connection, *conditions: ColumnElement[bool]) -> list[Move
     return [Moved(book, kind, before, after, count, int(fen)) for book, kind, before, after, count, fen in rows]
 
 
-def stocks(moved: Iterable[Moved]) -> dict[str, Stock]:
-    """How books stand after all of their steps."""
-    found: dict[str, Stock] = {}
+def stocks(moved: Iterable[Moved], before: Mapping[str, Stock] | None = None) -> dict[str, Stock]:
+    """How books stand after all of these steps, from how they stood before them."""
+    found = dict(before or {})
     for one in moved:
         found[one.book] = found.get(one.book, EMPTY).after({(one.from_state, one.to_state): one.count})
     return found

@@ -309,10 +309,7 @@ def stock(connection: Connection, allowed: Sites, day: date, books: Collection[s
     ).scalars()
     found = []
     for site in sites.all():
-        here = [VoucherMovement.site_id == site]
-        if books is not None:
-            here.append(VoucherMovement.book_id.in_(sorted(books)))
-        for one in by_day.report(connection, here, day):
+        for one in by_day.shown(connection, site, day, books):
             stands = msgspec.structs.asdict(one.stands)
             found.append(
                 {
