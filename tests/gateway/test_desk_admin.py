@@ -92,6 +92,18 @@ class TestAccounts:
         assert house.signs_in("lee", made_in(answer.text))
         assert house.client.post("/api/v1/token", data={"username": "lee", "password": PASSWORD}).status_code == 401
 
+    def test_a_password_that_is_not_reset_says_so_where_it_was_asked(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuses(*_: object) -> None:
+            raise Invalid("reason: say why")
+
+        monkeypatch.setattr(users_admin, "reset", refuses)
+        mao = signed_in(house, "mao")
+        answer = post(mao, "/admin/users/lee/reset", mao.get("/admin/users/lee").text)
+        before, _, after = answer.text.partition('id="password"')
+        assert (answer.status_code, 'id="wrong"' in before, 'id="wrong"' in after) == (422, False, True)
+
     def test_nobody_changes_their_own_account(self, house: House) -> None:
         with pytest.raises(users_admin.OwnAccount):
             users_admin.change(house.parts, None, "mao", users_admin.Change(role="finance"), "x", MAO)

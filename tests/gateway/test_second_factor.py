@@ -244,9 +244,16 @@ class TestLockedOut:
         page = signed_in(house, "mao")
         seen = page.get("/admin/users/lee").text
         where = "/admin/users/lee/second-factor/removal"
-        assert page.post(where, data={"csrf": csrf_of(seen)}).status_code == 422
+        refused = page.post(where, data={"csrf": csrf_of(seen)})
+        form = refused.text.split('id="factor"')[1]
+        assert refused.status_code == 422
+        assert 'aria-invalid="true"' in form.split('id="f-factor-reason"')[1].split("</div>")[0]
+        assert '<details class="confirm" open>' in form
+        assert 'aria-invalid="true"' not in refused.text.split('id="factor"')[0], "and not at the page's other form"
         assert page.post(where, data={"csrf": csrf_of(seen), "reason": "手机丢失，已当面核实"}).status_code == 303
         assert token(house).status_code == 200
+        again = page.post(where, data={"csrf": csrf_of(seen), "reason": "手机丢失"})
+        assert (again.status_code, 'role="alert" id="wrong"' in again.text) == (404, True)
         assert trail(house.parts, "user.second-factor-off") == [("mao", "lee")]
         with house.parts.store.reading() as connection:
             assert second_factor.codes_left(connection, "lee") == 0

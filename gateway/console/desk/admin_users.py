@@ -76,7 +76,10 @@ def reset(request: Request, context: With, name: UserName, said: Said) -> Respon
     """A new password, shown once."""
     staff = door.staff_at(request, context, _RESET)
     door.own_form(staff, said["csrf"], WHERE)
-    made = users_admin.reset(context.parts, staff.sites, name, by(staff))
+    try:
+        made = users_admin.reset(context.parts, staff.sites, name, by(staff))
+    except Refused as why:
+        return _one(request, context, staff, name, why=why, tried="reset")
     return with_password(request, staff, name, made, here=HERE, back=WHERE)
 
 
@@ -89,7 +92,10 @@ def without_code(request: Request, context: With, name: UserName, said: Said) ->
     def work(who: By) -> None:
         users_admin.without_code(context.parts, staff.sites, name, said["reason"], who)
 
-    return forms.step(staff, said, work, None, where, "saved")
+    def shown(why: Refused) -> Response:
+        return _one(request, context, staff, name, why=why, tried="factor", reason=said["reason"])
+
+    return forms.step(staff, said, work, shown, where, "saved")
 
 
 def with_password(
@@ -147,7 +153,11 @@ def _one(
     name: str,
     said: Entered | None = None,
     why: Refused | None = None,
+    *,
+    tried: str = "change",
+    reason: str = "",
 ) -> Response:
+    """`tried`: the form of the page that was refused, and why; `reason` as it was typed there."""
     found = next((one for one in users_admin.accounts(context.parts, staff.sites) if one.name == name), None)
     if found is None:
         raise NotFound("there is no such account, or not for you")
@@ -165,6 +175,8 @@ def _one(
         said=said or Entered(now),
         why=why,
         fields=_FIELDS,
+        tried=tried,
+        reason=reason,
         account=in_zone(account(found), context.parts.settings.zone),
         own=name == staff.name,
         **_choices(context, staff),
