@@ -38,4 +38,16 @@ def test_each_vendors_devices_say_what_they_can_and_cannot_as_fitted(parts: Part
     assert {"display", "hold_open", "position"} <= set(found["dahua"].cannot)  # type: ignore[union-attr]
     assert {"open", "hold_open"} <= set(found["frigate"].can)  # type: ignore[union-attr]
     assert "open" in found["platerecognizer"].cannot  # type: ignore[union-attr]
+    assert "offline_list" in found["vzenith"].can  # type: ignore[union-attr]
     assert found["huaxia"].delivery == "answer"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_whom_nobody_brings_a_list_lets_nobody_pass_by_it(parts: Parts) -> None:
+    """Told only in our answers: nothing of a list rides on them."""
+    estate.apply(parts, site_of({"in-1": "cam"}, {"cam": 'vzenith\nserial = "s1"\n  features = ["http"]'}))
+    with parts.store.reading() as connection:
+        found = device_abilities.of(connection, "xinyi", "cam", "vzenith", parts.settings.zone)
+    assert found is not None
+    assert found.delivery == "answer"
+    assert "offline_list" in found.cannot
