@@ -26,6 +26,7 @@ from gateway.console.words_refused import REFUSED
 from gateway.console.words_registers import REGISTERS
 from gateway.console.words_reports import REPORTS
 from gateway.console.words_retention import RETENTION
+from gateway.console.words_site import SITE
 from gateway.console.words_stock import STOCK
 from gateway.console.words_vouchers import VOUCHERS
 
@@ -343,7 +344,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK, EVENTS, RETENTION, BOOKS)  # fmt: skip
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK, EVENTS, RETENTION, SITE, BOOKS)  # fmt: skip
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

@@ -75,6 +75,7 @@ def further(console: Console) -> dict[str, tuple[str, str | None]]:
         "no such stay": ("/stays/xinyi.nothing", "console"),
         "not for this role": ("/queue", "committee"),
         "account": ("/admin/users/guard", "manager"),
+        "one site": ("/admin/sites/xinyi", "manager"),
         "device": ("/admin/devices/xinyi.d1", "manager"),
         "report beside the year before": ("/reports/flow?by=hour_of_day&compare=year", "committee"),
         "board as a map": ("/?view=map", "console"),

@@ -20,6 +20,7 @@ from gateway.runtime.settings import Settings
 from gateway.service import periodic
 from gateway.store import tables as t
 from gateway.wiring import Parts
+from tests.gateway import routes
 from tests.gateway.house import DEVICE_PASSWORD, MORNING, PASSWORD, Client, House, a_house
 from tests.gateway.test_console import csrf_of, signed_in
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MAO, XI = By(operator="mao", role="manager"), By(operator="xi", role="manager")
 ONLY = frozenset({"xinyi"})
-PAGES = ("users", "users/lee", "sites", "devices", "devices/xinyi.d1", "jobs", "audit", "settings")
+PAGES = ("users", "users/lee", "sites", "sites/xinyi", "devices", "devices/xinyi.d1", "jobs", "audit", "settings")
 
 
 @pytest.fixture
@@ -244,6 +245,16 @@ class TestPages:
                 body = mao.get(f"/admin/{page}?lang={lang}").text.split('<main id="content"')[1].split("</main>")[0]
                 assert not re.findall(r"\b(?:admin|desk)\.[a-z]+\b|undefined", body.replace("user.*", "")), (page, lang)
         assert ADMIN["zh"].keys() == ADMIN["en"].keys()
+
+    def test_a_site_has_its_gates_lanes_and_free_classes(self, house: House) -> None:
+        assert "没有免费车种" in signed_in(house, "mao").get("/admin/sites/xinyi").text
+        routes.apply_policy(house.parts)
+        gates, free = signed_in(house, "mao").get("/admin/sites/xinyi").text.split('id="gates"')[1].split('id="free"')
+        for words in ('href="/lanes/xinyi.in-1"', 'href="/admin/devices/xinyi.d1"', "大门"):
+            assert words in gates, words
+        assert 'scope="row"' in free
+        assert signed_in(house, "xi").get("/admin/sites/archive").status_code == 404
+        assert signed_in(house, "mao").get("/admin/sites/nowhere").status_code == 404
 
     def test_every_job_has_its_words(self, house: House) -> None:
         assert {f"job.{name}" for name, _, _ in periodic(house.parts)} | {"job.close"} <= ADMIN["zh"].keys()

@@ -10,6 +10,7 @@ from gateway.console.desk import (
     account,
     admin_devices,
     admin_pages,
+    admin_site,
     admin_users,
     allowances,
     corrections,
@@ -91,5 +92,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     account.router,
     admin_users.router,
     admin_devices.router,
+    admin_site.router,
     admin_pages.router,
 )

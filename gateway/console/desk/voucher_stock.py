@@ -31,7 +31,8 @@ def stock(
     """By default today, as it stands now."""
     staff = door.staff_at(request, context, _SEE)
     allowed = staff.only(site or None)
-    wanted = day or context.parts.clock.now().astimezone(context.parts.settings.zone).date()
+    today = context.parts.clock.now().astimezone(context.parts.settings.zone).date()
+    wanted = day or today
     with context.reports.reading() as connection:
         rows = found.stock(connection, allowed, wanted)
         shown = sorted(rows, key=lambda one: (not one["moved"], one["site"], one["book"]))[:_BOOKS_SHOWN]
@@ -48,7 +49,7 @@ def stock(
         sites=sites,
         asked={"site": site, "day": wanted.isoformat()},
         before=(wanted - timedelta(days=1)).isoformat(),
-        after=(wanted + timedelta(days=1)).isoformat(),
+        after=(wanted + timedelta(days=1)).isoformat() if wanted < today else "",
         sums=_sums(books),
         books=[one for one in books if (one["site"], one["book"]) in here],
         left=len(rows) - len(shown),
