@@ -132,6 +132,7 @@ class Service:
         And tell staff, now and then, what devices were refused.
         """
         self.bridge.refusals.tell()
+        self.bridge.losses.tell()
         if self._broker is None or self._broker.alive() or self._mended >= _MENDED_MAX:
             return
         self._mended += 1

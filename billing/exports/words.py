@@ -61,6 +61,7 @@ EXCEPTIONS: Final = {
     "door_guessing": "小门有人试密码",
     "clock_off": "设备时钟偏差",
     "device_refused": "设备越权被拒",
+    "messages_lost": "设备数据丢失",
     "calendar_unknown": "节假日历缺失",
     "statement_missing": "渠道账单未到",
     "day_not_closed": "未能日结",

@@ -22,6 +22,7 @@ from gateway.bridge.worker import Worker
 from gateway.flows import emergencies
 from gateway.flows.device_refusals import Refusals
 from gateway.flows.inbound import StatusIn
+from gateway.flows.losses import Losses
 from gateway.flows.outcome import Outcome
 from gateway.runtime.logs import logger
 from gateway.runtime.settings import Broker
@@ -46,11 +47,13 @@ class Bridge:
         self.lists = ListKeeper(parts)
         self._riding = Riding()
         self.refusals = Refusals(parts)
+        self.losses = Losses(parts)
         self._on_outcome = on_outcome
         self._fittings = Fittings(parts)
         porch, current = Porch(inbox, self._left_behind), self.lists.current
+        lost = self.losses.count
         self.asked = HttpDevices(parts, porch, holder=name, lists=current, fittings=self._fittings)
-        self.vendors = VendorTopics(parts, inbox, holder=name, current=current, fittings=self._fittings)
+        self.vendors = VendorTopics(parts, inbox, holder=name, current=current, fittings=self._fittings, lost=lost)
         self.worker = Worker(
             parts,
             inbox=inbox,
@@ -92,7 +95,7 @@ class Bridge:
             self._parts,
             inbox,
             self._riding,
-            left_behind=self.link.acknowledge,
+            left_behind=self.link.leave,
             refused=self.refusals.count,
             fittings=self._fittings,
         )
@@ -122,7 +125,7 @@ class Bridge:
         self.link.stop()
 
     def _left_behind(self, left: Sequence[Raw]) -> None:
-        self.link.acknowledge(left)
+        self.link.leave(left)
 
     def _decided(self, outcome: Outcome) -> None:
         for one in outcome.rejected:

@@ -29,6 +29,9 @@ class BrokerRefusals:
     def admits(self, topic: bytes, size: int) -> bool:
         return topic == _TOPIC_BYTES or self._others.admits(topic, size)
 
+    def leave(self, raw: Raw) -> bool:
+        return self._others.leave(raw)
+
     def take(self, raw: Raw) -> bool:
         if raw.topic != REFUSED_TOPIC:
             return self._others.take(raw)

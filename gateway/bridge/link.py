@@ -70,6 +70,7 @@ class Elsewhere(Protocol):
 
     def admits(self, topic: bytes, size: int) -> bool: ...
     def take(self, raw: Raw) -> bool: ...
+    def leave(self, raw: Raw) -> bool: ...
 
 
 class Link:
@@ -104,6 +105,7 @@ class Link:
         self._client: JoinedClient | None = None
         self._up = threading.Event()
         self._stopping = threading.Event()
+        self._renewing = threading.Event()
         self._connections = 0
         self._turned_at = time.monotonic()
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -176,6 +178,22 @@ class Link:
             if message.mid and current is not None and message.client is current:
                 current.ack(message.mid, 1)
 
+    def leave(self, messages: Sequence[Raw]) -> None:
+        """These found no room. Native devices send again what has no receipt; of others the broker may keep it, unacknowledged."""
+        self.acknowledge(
+            [
+                one
+                for one in messages
+                if one.inbound is None or self._elsewhere is None or not self._elsewhere.leave(one)
+            ]
+        )
+
+    def renew(self) -> None:
+        """Connect anew: then the broker sends again what was not acknowledged."""
+        if self._up.is_set():
+            self._renewing.set()
+            self._wake()
+
     def flush(self) -> None:
         """Let the network thread write what was published and acknowledged since the last flush."""
         self._wake()
@@ -203,6 +221,7 @@ class Link:
 
     def _one_connection(self) -> bool:
         """Connect, serve until it ends. Whether it came up."""
+        self._renewing.clear()
         client = self._new_client()
         self._client = client
         properties = None
@@ -217,15 +236,18 @@ class Link:
             client.connect(self._broker.host, self._broker.port, _KEEPALIVE_SECONDS)
         began = time.monotonic()
         came_up = False
-        while not self._stopping.is_set():
+        while not self._ending():
             if not self._turn(client):
                 break
             came_up = came_up or self._up.is_set()
             if not came_up and time.monotonic() - began > _CONNECT_WITHIN_SECONDS:
                 raise OSError("connected, but no subscription was granted in time")
-        if self._stopping.is_set():
+        if self._ending():
             self._say_goodbye(client)
         return came_up
+
+    def _ending(self) -> bool:
+        return self._stopping.is_set() or self._renewing.is_set()
 
     def _turn(self, client: mqtt.Client) -> bool:
         """Wait for the socket, read what came, write what waits. False when the connection has ended."""
@@ -346,7 +368,7 @@ class Link:
             if not self._elsewhere.take(raw):
                 self.acknowledge([raw])
         elif left := self._inbox.put_nowait(raw):
-            self.acknowledge([one for one in left if one is not None])
+            self.leave([one for one in left if one is not None])
 
     def _on_publish(self, _client: mqtt.Client, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
         self._acknowledged(mid)

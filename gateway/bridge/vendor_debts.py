@@ -7,9 +7,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from controllers.adapters.port import Heard, Picture, Published
+from controllers.events import Kind, PlateEvent
 from gateway.bridge.link import Raw
 from gateway.bridge.vendor_estate import Spoken
+from gateway.bridge.vendor_room import without_pictures
 from gateway.flows.inbound import Rejected
 from gateway.flows.outcome import Outcome
 
@@ -34,6 +38,24 @@ class Debt(NamedTuple):
     """Kept: as long as it lives, no other object has its number."""
 
 
+def without_its_pictures(message: Published) -> Published:
+    """As its answer needs it: its pictures would wait with it."""
+    bare = without_pictures(message.payload).payload or b""
+    return Published(topic=message.topic, payload=bare, retained=message.retained)
+
+
+def light_heard(heard: Heard) -> Heard:
+    """The same of what was heard."""
+    return replace(heard, said=tuple(one for one in heard.said if not isinstance(one, Picture)))
+
+
+def held_back(heard: Heard) -> PlateEvent | None:
+    """A read without its plate, of which a fuller message is to come."""
+    if not heard.more_follows:
+        return None
+    return next((one for one in heard.said if isinstance(one, PlateEvent) and one.kind is Kind.PLATE), None)
+
+
 class Debts:
     """Written by the vendors' thread, read by the worker after each commit. `seconds` are of any clock that stands for nobody."""
 
@@ -46,11 +68,13 @@ class Debts:
     def __len__(self) -> int:
         return self._count
 
-    def owe(self, key: Key, debt: Debt, seconds: float) -> list[Debt]:
-        """Returns what has become too much, the oldest first, to be given up: whoever resends will be answered then."""
+    def owe(self, key: Key, debt: Debt, seconds: float) -> tuple[list[Raw], int]:
+        """What waited for what has become too much by now, the oldest first, which is given up: whoever resends will be answered then. And how many pictures found no room."""
         size = sum(len(one.jpeg) for one in debt.pictures)
+        dropped = 0
         with self._lock:
             if self._pictures_bytes + size > _PICTURES_BYTES_MAX:
+                dropped = len(debt.pictures)
                 debt, size = debt._replace(pictures=()), 0
             self._owed.setdefault(key, []).append((seconds, debt))
             self._pictures_bytes += size
@@ -58,7 +82,12 @@ class Debts:
             given_up: list[Debt] = []
             while self._owed and (self._count > _DEBTS_MAX or self._oldest() < seconds - _FORGOTTEN_AFTER_SECONDS):
                 given_up += self._take(next(iter(self._owed)))
-            return given_up
+            return [one.held for one in given_up if one.held is not None], dropped
+
+    def forget(self, key: Key) -> list[Raw]:
+        """Nothing is owed any more, since what would have made it due was not stored. Returns the messages that waited for that."""
+        with self._lock:
+            return [one.held for one in self._take(key) if one.held is not None]
 
     def due(self, outcome: Outcome) -> Iterator[Debt]:
         """What a stored outcome makes due."""

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from controllers.adapters.port import Adapter, Fitting, Published
 from controllers.adapters.registry import ADAPTERS
 from controllers.events import Undecodable
+from gateway.bridge.link import Raw
+from gateway.bridge.vendor_room import NOBODY, Sender, without_pictures
 from gateway.flows.credentials import DeviceName
 from gateway.store.fittings import Fitted
 
@@ -24,6 +26,8 @@ class Spoken(NamedTuple):
     """It tells whether it has taken a command."""
     lists: bool
     """It opens for listed vehicles by itself, and is brought the list at the broker."""
+    resends: bool
+    """It sends again what had no answer."""
 
 
 class VendorEstate:
@@ -38,7 +42,7 @@ class VendorEstate:
             if adapter is None or not topics:
                 continue
             can = adapter.capabilities(fitting)
-            one = Spoken(DeviceName(*name), adapter, fitting, can.position, can.replies, can.offline_list)
+            one = Spoken(DeviceName(*name), adapter, fitting, can.position, can.replies, can.offline_list, can.resends)
             self.devices[name] = one
             for topic in topics:
                 self._by_topic.setdefault(topic, []).append(one)
@@ -72,3 +76,15 @@ class VendorEstate:
                 "other_device", f"{serial[:64]!r} speaks; {len(named)} devices of the site files can be meant"
             )
         return named[0]
+
+    def sender(self, raw: Raw) -> Sender:
+        """Whose a message is for which there is no room. On a topic that several share it is who it says it is."""
+        if raw.inbound is not None:
+            by = self.devices.get((raw.inbound.site, raw.inbound.device))
+        else:
+            bare = without_pictures(raw.payload).payload or b""
+            try:
+                by = self.of(Published(topic=raw.topic, payload=bare, retained=raw.retained))
+            except Exception:  # whatever it is: it is nobody's
+                by = None
+        return NOBODY if by is None else Sender(by.who, by.resends)

@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,19 +34,22 @@ from controllers.adapters.port import (
 )
 from controllers.adapters.riding import as_it_can
 from controllers.commands import Action, WholeList
-from controllers.events import CommandResult, Kind, Outcome, PlateEvent, Undecodable
+from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
+from gateway.bridge.carrier import Carrier
 from gateway.bridge.fittings import Fittings
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
 from gateway.bridge.vendor_barriers import Barriers
 from gateway.bridge.vendor_clocks import FRESH_SECONDS, Clocks
-from gateway.bridge.vendor_debts import Debt, Debts
+from gateway.bridge.vendor_debts import Debt, Debts, held_back, light_heard, without_its_pictures
 from gateway.bridge.vendor_estate import Spoken, VendorEstate
 from gateway.bridge.vendor_lists import VendorLists
+from gateway.bridge.vendor_room import NOBODY, Room, Sender
 from gateway.flows import images
 from gateway.flows.credentials import DeviceName
-from gateway.flows.inbound import Rejected
+from gateway.flows.inbound import EventIn, Rejected, ResultIn
+from gateway.flows.losses import BEYOND, PICTURE, READ
 from gateway.flows.outcome import Outcome as Decided
 from gateway.flows.outcome import PlannedCommand
 from gateway.flows.refusals import Refused
@@ -58,25 +60,10 @@ from gateway.wiring import Parts
 
 _log = logger(__name__)
 
-_QUEUED_MAX = 4_000
-_QUEUED_BYTES_MAX = 64 * 1024 * 1024
 _QUARANTINED_BYTES_MAX = 64 * 1024
 _TURN_SECONDS = 0.25
 _DRAINED_WITHIN_SECONDS = 2.0
 _AT_ONCE = 20
-
-
-class Carrier(Protocol):
-    """What is needed of a link."""
-
-    @property
-    def connected(self) -> bool: ...
-    def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, fresh_seconds: int | None = None
-    ) -> int | None: ...
-    def acknowledge(self, messages: Sequence[Raw]) -> None: ...
-    def also(self, topics: frozenset[str]) -> None: ...
-    def flush(self) -> None: ...
 
 
 class VendorTopics:
@@ -90,20 +77,21 @@ class VendorTopics:
         holder: str = "bridge",
         current: Callable[[str], WholeList | None] = lambda _: None,
         fittings: Fittings | None = None,
+        lost: Callable[[str, str, int], None] = lambda *_: None,
     ) -> None:
-        """`holder`: this bridge, as its lease knows it; `current`: a site's offline list as it is now."""
+        """`holder`: this bridge, as its lease knows it; `current`: a site's offline list as it is now. `lost`: see `Losses.count`."""
         self._fittings = fittings or Fittings(parts)
         self._fitted: Mapping[tuple[str, str], Fitted] | None = None
         self._parts = parts
         self._inbox = inbox
-        self._porch = Porch(inbox, self._acknowledge)
+        self._porch = Porch(inbox, self._left_behind)
+        self._count_lost = lost
+        self.room = Room(parts.metrics, self._sender, self._lost)
         self._link: Carrier | None = None
         self._estate: VendorEstate | None = None
         self._joiner = Joiner()
         self.lists = VendorLists(parts, holder=holder, current=current)
         self._debts = Debts()
-        self._queue: deque[Raw] = deque()
-        self._queued_bytes = 0
         self._offered: deque[PlannedCommand | Waiting] = deque()
         self._begun: dict[tuple[str, str], datetime] = {}
         self._due: deque[Debt] = deque()
@@ -128,7 +116,7 @@ class VendorTopics:
     def drain(self) -> None:
         """Until what has come is with the worker, which is to stop next."""
         with self._bell:
-            self._bell.wait_for(lambda: not self._queue, _DRAINED_WITHIN_SECONDS)
+            self._bell.wait_for(lambda: not self.room, _DRAINED_WITHIN_SECONDS)
 
     def stop(self) -> None:
         """Behind the worker: what it has decided last is told. What came meanwhile the broker keeps for the next start."""
@@ -160,20 +148,38 @@ class VendorTopics:
         # What several share counts for nobody's allowance: their names in it are only claims.
         if who is None:
             return self._inbox.admits(topic, b"", time.perf_counter())
-        return self._porch.admits(who, size)
+        admitted = self._porch.admits(who, size)
+        if not admitted and estate is not None and not estate.devices[who].resends:
+            self._lost(who, BEYOND, 1)
+        return admitted
 
     def take(self, raw: Raw) -> bool:
-        """False: no room. It stays with its sender, as far as that keeps anything."""
+        """False: no room, and it is to be acknowledged: see `Room`."""
+        taken = self.room.put(raw)
         with self._bell:
-            size = len(raw.payload)
-            if len(self._queue) >= _QUEUED_MAX or self._queued_bytes + size > _QUEUED_BYTES_MAX:
-                who = (self._estate.on(raw.topic) if self._estate is not None else None) or ("", "")
-                self._parts.metrics.shed.labels(*who, "room").inc()
-                return False
-            self._queue.append(raw)
-            self._queued_bytes += size
             self._bell.notify()
-        return True
+        return taken
+
+    def leave(self, raw: Raw) -> bool:
+        """By any thread: the inbox gave it up. True: the broker keeps it, and it is not acknowledged."""
+        found = raw.inbound
+        if isinstance(found, ResultIn):
+            return self.room.leave(raw)
+        if not isinstance(found, EventIn) or not self.serves(found.site, found.device):
+            return False
+        held = self._debts.forget((found.site, found.device, found.event.id))
+        self._acknowledge(given_up := [one for one in held if not self.room.leave(one)])
+        # Where the broker keeps a part of it nothing is lost.
+        return self.room.leave(raw, "" if len(given_up) < len(held) else READ)
+
+    def _left_behind(self, messages: Sequence[Raw]) -> None:
+        self._acknowledge([one for one in messages if one.inbound is None or not self.leave(one)])
+
+    def _lost(self, who: DeviceName, what: str, times: int) -> None:
+        self._count_lost(f"{who.site}.{who.device}" if who.site else "", what, times)
+
+    def _sender(self, raw: Raw) -> Sender:
+        return NOBODY if self._estate is None else self._estate.sender(raw)
 
     # ------------------------------------------------------------------ the worker
 
@@ -282,17 +288,16 @@ class VendorTopics:
         """What has come, and what has become due meanwhile. Raises what the database raises before it has ever been read."""
         assert self._link is not None
         with self._bell:
-            if not (self._queue or self._offered or self._due or self._stopping) and wait_seconds:
+            if not (self.room or self._offered or self._due or self._stopping) and wait_seconds:
                 self._bell.wait(wait_seconds)
         self._look_again()
         self._tell()
         for _ in range(_AT_ONCE):
-            with self._bell:
-                if not self._queue:
+            raw = self.room.pop()
+            if raw is None:
+                with self._bell:
                     self._bell.notify_all()  # whoever waits for that, to stop
-                    break
-                raw = self._queue.popleft()
-                self._queued_bytes -= len(raw.payload)
+                break
             self._came(raw)
         now = self._parts.clock.now()
         for joined in self._joiner.due(now):
@@ -300,6 +305,8 @@ class VendorTopics:
         for by, result in self._barriers.overdue(now):
             self._porch.put(by.who, (result,), now)
         self._bring_lists()
+        if self._link.connected and self.room.takes_back(self._inbox.qsize()):
+            self._link.renew()
         self._link.flush()
 
     def _look_again(self) -> None:
@@ -341,7 +348,7 @@ class VendorTopics:
             event_id=problem.event_id,
         )
         if by is not None:
-            self._owe(id(rejected), Debt(by, message, None, rejected=rejected))
+            self._owe(id(rejected), Debt(by, without_its_pictures(message), None, rejected=rejected))
         self._porch.reject(who, rejected, raw.received_at, raw)
 
     def _heard(self, raw: Raw, message: Published, by: Spoken, heard: Heard) -> None:
@@ -353,8 +360,9 @@ class VendorTopics:
                 self._hand_on(DeviceName(*joined.who), joined.said, raw.received_at)
         events = [one for one in told if isinstance(one, PlateEvent)]
         pictures = tuple(one for one in told if isinstance(one, Picture) and one.whole)
-        if not events and (waits := _held_back(heard)) is not None:
-            self._owe((*by.who, waits.id), Debt(by, message, heard, held=raw))
+        message, heard, light = without_its_pictures(message), light_heard(heard), raw._replace(payload=b"")
+        if not events and (waits := held_back(heard)) is not None:
+            self._owe((*by.who, waits.id), Debt(by, message, heard, held=light))
             return
         for event in events:
             mine = tuple(one for one in pictures if one.event == event.id)
@@ -372,9 +380,10 @@ class VendorTopics:
         return replace(heard, said=(Hello(serial=by.fitting.serial, at=now), *heard.said))
 
     def _owe(self, key: tuple[str, str, str] | int, debt: Debt) -> None:
-        for given_up in self._debts.owe(key, debt, time.monotonic()):
-            if given_up.held is not None:
-                self._acknowledge([given_up.held])
+        given_up, dropped = self._debts.owe(key, debt, time.monotonic())
+        if dropped:
+            self._lost(debt.by.who, PICTURE, dropped)
+        self._acknowledge([one for one in given_up if not self.room.leave(one, READ)])
 
     def _hand_on(
         self, who: DeviceName, said: Sequence[Said], now: datetime, *, came: Raw | None = None, part: bool = False
@@ -406,11 +415,6 @@ class VendorTopics:
         try:
             images.keep(self._parts, *by.who, picture.event, picture.jpeg)
         except (Refused, SQLAlchemyError) as problem:
+            if isinstance(problem, SQLAlchemyError):
+                self._lost(by.who, PICTURE, 1)
             _log.info("a picture was not kept", site=by.who.site, device=by.who.device, problem=type(problem).__name__)
-
-
-def _held_back(heard: Heard) -> PlateEvent | None:
-    """A read without its plate, of which a fuller message is to come."""
-    if not heard.more_follows:
-        return None
-    return next((one for one in heard.said if isinstance(one, PlateEvent) and one.kind is Kind.PLATE), None)

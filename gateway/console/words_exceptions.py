@@ -36,6 +36,7 @@ EXCEPTION_WORDS: Final[dict[Literal["zh", "en"], dict[str, str]]] = {
         "door_guessing": "codes tried out at a small gate",
         "clock_off": "a device's clock is off",
         "device_refused": "a device was refused",
+        "messages_lost": "what a device said is lost",
         "calendar_unknown": "holidays not known",
         "statement_missing": "a channel's statement is missing",
         "day_not_closed": "a day is not closed",

@@ -26,6 +26,10 @@ QUEUE: Final = (
     ("candidates: {n}{rest}", "可能的停车记录 {n} 条{rest}"),
     ("; {stay} +{lead}", "；最可能 {stay}"),
     ("{seconds} s {way}; it needs a time server", "时钟{way} {seconds} 秒；请为设备设置校时服务器"),
+    (
+        "lost: {n_reads} reads, {n_pictures} pictures, {n_beyond} messages beyond its allowance",
+        "丢失过车记录 {n_reads} 条、照片 {n_pictures} 张，超出限额未收 {n_beyond} 条",
+    ),
     ("ahead", "快"),
     ("behind", "慢"),
     (

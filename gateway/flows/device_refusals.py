@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter as Counts
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from prometheus_client import Counter
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -52,19 +55,29 @@ def told_last(connection: Connection, site: str, device: str) -> ToldLast | None
 class Refusals:
     """For one bridge. `count` may be called from any thread; `tell` does something once a minute."""
 
+    kind = KIND
+    said = "a device was refused"
+
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._lock = threading.Lock()
-        self._untold: Counter[tuple[str, str, str]] = Counter()
+        self._untold: Counts[tuple[str, str, str]] = Counts()
         self._told_at: datetime | None = None
 
     def count(self, username: str, what: str, times: int = 1) -> None:
         """`username`: `{site}.{device}` of a device that there is; empty for any other, of which nothing but the number is known."""
         site, _, device = username.partition(".")
-        self._parts.metrics.device_refused.labels(site, device, what).inc(times)
+        self._counter().labels(site, device, what).inc(times)
         with self._lock:
             if site and len(self._untold) < _WAITING_MAX:
                 self._untold[site, device, what] += times
+
+    def _counter(self) -> Counter:
+        return self._parts.metrics.device_refused
+
+    def _detail(self, times: Mapping[str, int]) -> str:
+        """As `told_last` reads it."""
+        return ", ".join(f"{what} {number}" for what, number in times.items())
 
     def flooded(self, site: str, device: str, reason: str, messages: int) -> None:
         """What was left with a device in a minute."""
@@ -77,22 +90,25 @@ class Refusals:
         with self._lock:
             if not self._untold or (self._told_at is not None and now - self._told_at < _TOLD_EVERY):
                 return
-            untold, self._untold = self._untold, Counter()
+            untold, self._untold = self._untold, Counts()
             self._told_at = now
-        said: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        counted: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for (site, device, what), times in sorted(untold.items()):
-            said[site, device].append(f"{what} {times}")
+            counted[site, device][what] = times
+        said = {who: self._detail(times) for who, times in counted.items()}
         try:
             with self._parts.store.writing() as connection:
                 OutcomeWriter(connection).situations(
-                    Situation(site=site, kind=KIND, subject=device, at=now, detail=", ".join(words))
+                    Situation(site=site, kind=self.kind, subject=device, at=now, detail=words)
                     for (site, device), words in said.items()
                 )
                 connection.commit()
         except SQLAlchemyError as problem:
-            _log.warning("what devices were refused is told later", problem=str(problem).split("\n", 1)[0])
+            _log.warning(
+                "what became of devices' messages is told later", kind=self.kind, problem=str(problem).split("\n", 1)[0]
+            )
             with self._lock:
                 self._untold.update(untold)
             return
         for (site, device), words in said.items():
-            _log.warning("a device was refused", site=site, device=device, what=", ".join(words))
+            _log.warning(self.said, site=site, device=device, what=words)

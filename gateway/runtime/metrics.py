@@ -51,7 +51,7 @@ class Metrics:
         )
         self.shed = Counter(
             "parkgate_shed",
-            "Messages left with their device, which sends them again, by why: allowance, room, quarantine",
+            "Messages left with their device or at the broker, from where they come again, by why: allowance, room, quarantine, broker",
             ["site", "device", "reason"],
             registry=self.registry,
         )
@@ -79,6 +79,13 @@ class Metrics:
         self.device_refused = Counter(
             "parkgate_device_refused",
             "What devices tried and were refused, by what: login, client_id, publish, subscribe, too_large, malformed, other_device, flood",
+            ["site", "device", "what"],
+            registry=self.registry,
+        )
+
+        self.lost = Counter(
+            "parkgate_lost",
+            "What a device said, did not send again, and found no room anywhere, by what: read, picture, beyond_allowance",
             ["site", "device", "what"],
             registry=self.registry,
         )

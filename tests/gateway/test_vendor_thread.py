@@ -19,6 +19,7 @@ from gateway.bridge.vendor_topics import VendorTopics
 from gateway.bridge.worker import Worker
 from gateway.flows import emergencies, estate, staff_commands
 from gateway.flows.charges_books import By
+from gateway.flows.losses import Losses
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.mqtt_street import NOW, cameras_of
@@ -36,6 +37,7 @@ class Tap(WireTap):
         super().__init__()
         self.topics: frozenset[str] = frozenset()
         self.fresh: list[int | None] = []
+        self.renewed = 0
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, fresh_seconds: int | None = None
@@ -46,6 +48,9 @@ class Tap(WireTap):
     def also(self, topics: frozenset[str]) -> None:
         self.topics = topics
 
+    def renew(self) -> None:
+        self.renewed += 1
+
     def told(self) -> list[dict[str, Any]]:
         return [json.loads(payload) for _, payload in self.published]
 
@@ -53,14 +58,15 @@ class Tap(WireTap):
 class Thread:
     """The vendors' thread and the worker, each turned by hand."""
 
-    def __init__(self, parts: Parts, vendor: str, *features: str) -> None:
+    def __init__(self, parts: Parts, vendor: str, *features: str, inbox_max: int = 1_000) -> None:
         self.parts, self.street = parts, Street(parts)
         estate.apply(parts, cameras_of(vendor, *features))
         self.clock = self.street.clock
         self.clock.set(NOW)
-        inbox: Inbox[Any] = Inbox(1_000)
+        inbox: Inbox[Any] = Inbox(inbox_max)
         self.tap = Tap()
-        self.vendors = VendorTopics(parts, inbox)
+        self.losses = Losses(parts)
+        self.vendors = VendorTopics(parts, inbox, lost=self.losses.count)
         self.vendors.attach(self.tap)  # type: ignore[arg-type]
         self.worker = Worker(parts, inbox=inbox, planner="bridge-1", vendors=self.vendors)
         self.worker.attach(self.tap)  # type: ignore[arg-type]
@@ -240,16 +246,6 @@ def test_topics_follow_the_site_file(parts: Parts) -> None:
     estate.apply(parts, cameras_of("native"))
     thread.vendors.look()
     assert thread.tap.topics == frozenset()
-
-
-def test_what_finds_no_room_is_not_taken(parts: Parts) -> None:
-    thread = Thread(parts, "xinlutong")
-    large = Raw("upload/SN-in-1", bytes(40 * 1024 * 1024), False, NOW, 0, 1, None)
-    assert thread.vendors.take(large)
-    assert not thread.vendors.take(large)
-    shed = parts.metrics.registry.get_sample_value
-    assert shed("parkgate_shed_total", {"site": "xinyi", "device": "cam-in-1", "reason": "room"}) == 1
-    assert thread.vendors.take(large._replace(payload=b"{}"))
 
 
 def test_a_read_is_native_to_whoever_looks_at_the_quarantine(parts: Parts) -> None:

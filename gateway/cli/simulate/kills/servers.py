@@ -22,9 +22,9 @@ _DEBIAN = Path("/usr/lib/postgresql")
 MOSQUITTO_SETTINGS = """\
 set_tcp_nodelay true
 max_inflight_messages 0
-max_inflight_bytes 16777216
+max_inflight_bytes 201326592
 max_queued_messages 20000
-max_queued_bytes 16777216
+max_queued_bytes 67108864
 max_packet_size 6400000
 persistence true
 autosave_interval 60
