@@ -28,9 +28,9 @@ _COUNTS: Final = {
     "adjusted": "调账",
     "written_off": "核销",
     "open": "未处理",
-    "open_up_to_7": "未处理≤7天",
-    "open_up_to_30": "未处理≤30天",
-    "open_up_to_90": "未处理≤90天",
+    "open_up_to_7": "未处理0–7天",
+    "open_up_to_30": "未处理8–30天",
+    "open_up_to_90": "未处理31–90天",
     "open_older": "未处理>90天",
     "oldest_days": "最久（天）",
 }

@@ -61,7 +61,7 @@ _BREAKS: Final = (
     ("breaks.open", "未处理", "Open"),
     ("breaks.open_fen", "未处理金额", "Amount open"),
     ("breaks.settled", "已处理", "Settled"),
-    ("breaks.up_to", "未处理 ≤ {} 天", "Open ≤ {} days"),
+    ("breaks.from_to", "未处理 {}–{} 天", "Open {}–{} days"),
     ("breaks.older", "未处理 > {} 天", "Open > {} days"),
     ("breaks.oldest", "最久（天）", "Oldest (days)"),
     ("breaks.by_kind", "按类型", "by kind"),

@@ -60,6 +60,7 @@ def shown(
         staff,
         "money_breaks_months.html",
         here=HERE,
+        wide=True,
         asked={"site": site, "from": asked.period.first.isoformat(), "to": asked.period.last.isoformat()},
         sites=sites,
         months=months,
