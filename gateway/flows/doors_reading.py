@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, exists, or_, select
+from sqlalchemy import Connection, Select, and_, exists, select
 
 from controllers.doors import DAY, guessed
-from gateway.flows.reading import Document, Sites, Slice, at_each, health, older, within
+from gateway.flows.reading import Document, Sites, Slice, at_each, health, later, older, within
 from gateway.flows.refusals import NotFound
 from gateway.store import door_queries
 from gateway.store import tables as t
@@ -29,9 +29,7 @@ def doors(connection: Connection, allowed: Sites, page: Slice, now: datetime) ->
         .order_by(_GATE.site_id, _GATE.id)
         .limit(page.limit + 1)
     )
-    if page.after is not None:
-        site, gate = page.after
-        wanted = wanted.where(or_(_GATE.site_id > site, and_(_GATE.site_id == site, _GATE.id > gate)))
+    wanted = wanted.where(*later(page.after, _GATE.site_id, _GATE.id))
     return [
         (
             (row.site_id, row.id),
@@ -71,9 +69,7 @@ def members(
     query = _members().where(at_each(t.DoorMember.site_id, allowed))
     if not ended:
         query = query.where(_MEMBER.valid_to > now)
-    if page.after is not None:
-        name, member = page.after
-        query = query.where(or_(_MEMBER.name > name, and_(_MEMBER.name == name, _MEMBER.id > member)))
+    query = query.where(*later(page.after, _MEMBER.name, _MEMBER.id))
     rows = connection.execute(query.order_by(_MEMBER.name, _MEMBER.id).limit(page.limit + 1))
     return [((row.name, row.id), _member(row)) for row in rows]
 

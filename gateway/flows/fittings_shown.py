@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, true
+from sqlalchemy import Connection, and_, select
 
-from gateway.flows.reading import Document, Sites, Slice, within
+from gateway.flows.reading import Document, Sites, Slice, later, within
 from gateway.store import tables as t
 
 _DEVICE, _LANE, _GATE = t.Device.__table__.c, t.Lane.__table__.c, t.Gate.__table__.c
@@ -26,7 +25,12 @@ def fittings(connection: Connection, allowed: Sites, page: Slice) -> list[Docume
             _DEVICE.login,
         )
         .join(t.Site, t.Site.id == _DEVICE.site_id)
-        .where(within(t.Device.site_id, allowed), t.Site.enabled, _DEVICE.enabled, _behind(page))
+        .where(
+            within(t.Device.site_id, allowed),
+            t.Site.enabled,
+            _DEVICE.enabled,
+            *later(page.after, _DEVICE.site_id, _DEVICE.id),
+        )
         .order_by(_DEVICE.site_id, _DEVICE.id)
         .limit(page.limit + 1)
     ).all()
@@ -45,13 +49,6 @@ def fittings(connection: Connection, allowed: Sites, page: Slice) -> list[Docume
         }
         for one in devices
     ]
-
-
-def _behind(page: Slice) -> Any:
-    if page.after is None:
-        return true()
-    site, device = page.after
-    return or_(_DEVICE.site_id > site, and_(_DEVICE.site_id == site, _DEVICE.id > device))
 
 
 def _lanes(connection: Connection, devices: list[tuple[str, str]]) -> dict[tuple[str, str], list[Document]]:

@@ -78,6 +78,13 @@ def older(after: tuple[Any, ...] | None, at: Any, key: Any) -> list[ColumnElemen
     return [at <= moment, or_(at < moment, and_(at == moment, key < last))]
 
 
+def later(after: tuple[Any, ...] | None, first: Any, second: Any) -> list[ColumnElement[bool]]:
+    """Of a list by two columns, by site and id as a rule, what comes after a key of them."""
+    if after is None:
+        return []
+    return [or_(first > after[0], and_(first == after[0], second > after[1]))]
+
+
 def sites(connection: Connection, allowed: Sites, page: Slice, *, disabled: bool) -> list[Document]:
     """Sites by id, with how many vehicles are inside."""
     rows = connection.execute(
@@ -122,7 +129,7 @@ def gates(connection: Connection, allowed: Sites, page: Slice, *, disabled: bool
     rows = connection.execute(
         select(Gate)
         .where(within(Gate.site_id, allowed), true() if disabled else Gate.enabled)
-        .where(_after(Gate.site_id, Gate.id, page))
+        .where(*later(page.after, Gate.site_id, Gate.id))
         .order_by(Gate.site_id, Gate.id)
         .limit(page.limit + 1)
     ).all()
@@ -152,7 +159,7 @@ def lanes(connection: Connection, allowed: Sites, page: Slice, now: datetime, *,
         .select_from(Lane)
         .outerjoin(DeviceState, _state_of(Lane.site_id, Lane.device_id))
         .where(within(Lane.site_id, allowed), true() if disabled else Lane.enabled)
-        .where(_after(Lane.site_id, Lane.id, page))
+        .where(*later(page.after, Lane.site_id, Lane.id))
         .order_by(Lane.site_id, Lane.id)
         .limit(page.limit + 1)
     ).all()
@@ -192,7 +199,7 @@ def devices(connection: Connection, allowed: Sites, page: Slice, now: datetime, 
         .select_from(Device)
         .outerjoin(DeviceState, _state_of(Device.site_id, Device.id))
         .where(within(Device.site_id, allowed), true() if disabled else Device.enabled)
-        .where(_after(Device.site_id, Device.id, page))
+        .where(*later(page.after, Device.site_id, Device.id))
         .order_by(Device.site_id, Device.id)
         .limit(page.limit + 1)
     ).all()
@@ -385,9 +392,3 @@ def _lane_name(site: str, lane: str | None) -> str | None:
 
 def _state_of(site: InstrumentedAttribute[str], device: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     return and_(DeviceState.site_id == site, DeviceState.device_id == device)
-
-
-def _after(site: InstrumentedAttribute[str], name: InstrumentedAttribute[str], page: Slice) -> ColumnElement[bool]:
-    if page.after is None:
-        return true()
-    return or_(site > page.after[0], and_(site == page.after[0], name > page.after[1]))

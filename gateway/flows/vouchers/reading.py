@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, and_, or_, select, true
 
 from billing.vouchers import number
-from gateway.flows.reading import Document, Sites, Slice, older, within
+from gateway.flows.reading import Document, Sites, Slice, later, older, within
 from gateway.flows.refusals import NotFound
 from gateway.flows.vouchers import day as by_day
 from gateway.flows.vouchers.payments import due_by_month
@@ -50,8 +50,7 @@ def vouchers(connection: Connection, allowed: Sites, wanted: VoucherFilter, page
         if value is not None:
             conditions.append(column == value)
     if page.after is not None:
-        site, serial = page.after[0], int(page.after[1])
-        conditions.append(or_(Voucher.site_id > site, and_(Voucher.site_id == site, Voucher.serial > serial)))
+        conditions += later((page.after[0], int(page.after[1])), Voucher.site_id, Voucher.serial)
     rows = connection.execute(
         select(*Voucher.__table__.c, VoucherBook.valid_from, VoucherBook.valid_to)
         .join(VoucherBook, and_(VoucherBook.site_id == Voucher.site_id, VoucherBook.id == Voucher.book_id))
@@ -113,9 +112,7 @@ def history(connection: Connection, allowed: Sites, site: str, serial: int) -> l
 def books(connection: Connection, allowed: Sites, page: Slice) -> list[Keyed]:
     """Books by site and id."""
     conditions = [within(VoucherBook.site_id, allowed)]
-    if page.after is not None:
-        site, book = page.after
-        conditions.append(or_(VoucherBook.site_id > site, and_(VoucherBook.site_id == site, VoucherBook.id > book)))
+    conditions += later(page.after, VoucherBook.site_id, VoucherBook.id)
     rows = connection.execute(
         select(*VoucherBook.__table__.c)
         .where(*conditions)
@@ -164,9 +161,7 @@ def buyer(connection: Connection, site: str, name: str) -> Document:
 def buyers(connection: Connection, allowed: Sites, page: Slice, *, only: str | None = None) -> list[Keyed]:
     """Merchants and visiting firms by site and id, with what each still owes. `only`: with this id."""
     conditions = [within(VoucherBuyer.site_id, allowed), true() if only is None else VoucherBuyer.id == only]
-    if page.after is not None:
-        site, buyer = page.after
-        conditions.append(or_(VoucherBuyer.site_id > site, and_(VoucherBuyer.site_id == site, VoucherBuyer.id > buyer)))
+    conditions += later(page.after, VoucherBuyer.site_id, VoucherBuyer.id)
     rows = connection.execute(
         select(*VoucherBuyer.__table__.c)
         .where(*conditions)
