@@ -9,6 +9,7 @@ from gateway.console.words_account import ACCOUNT
 from gateway.console.words_admin import ADMIN
 from gateway.console.words_allowances import ALLOWANCES
 from gateway.console.words_books import BOOKS
+from gateway.console.words_calls import CALLS
 from gateway.console.words_codes import CODES
 from gateway.console.words_corrections import CORRECTIONS
 from gateway.console.words_desk import DESK
@@ -344,7 +345,7 @@ _GENERAL: Final[dict[Language, dict[str, str]]] = {
 }
 
 # Each area's module has its own.
-_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK, EVENTS, RETENTION, SITE, BOOKS)  # fmt: skip
+_AREAS: Final = (REFUSED, FRAME, ACCOUNT, DESK, DRIVER, MONEY, OPEN, REPORTS, ADMIN, REGISTERS, VOUCHERS, PASSES, DOORS, ABILITIES, CORRECTIONS, EMERGENCIES, CODES, PERSONAL, ALLOWANCES, STOCK, EVENTS, RETENTION, SITE, CALLS, BOOKS)  # fmt: skip
 WORDS: Final[dict[Language, dict[str, str]]] = {
     lang: {**{key: said for area in _AREAS for key, said in area[lang].items()}, **_GENERAL[lang]} for lang in LANGUAGES
 }

@@ -70,6 +70,7 @@ def further(console: Console) -> dict[str, tuple[str, str | None]]:
         "bringing codes": ("/vouchers/redemptions/new", "cashier"),
         "a code that was brought": (console.money.late_code, "console"),
         "import": ("/registers/blocklist/import", "registrar"),
+        "whose call it is": ("/queue/help-1/stay", "console"),
         "queue that was worked": ("/queue?state=any", "auditor"),
         "stays that nobody has": ("/stays?plate=ZZZZ", "console"),
         "no such stay": ("/stays/xinyi.nothing", "console"),

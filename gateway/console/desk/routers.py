@@ -13,6 +13,7 @@ from gateway.console.desk import (
     admin_site,
     admin_users,
     allowances,
+    calls,
     corrections,
     doors,
     emergencies,
@@ -52,6 +53,7 @@ from gateway.console.desk import (
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    calls.router,
     queue.router,
     corrections.router,
     stays.router,
