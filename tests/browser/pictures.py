@@ -2,7 +2,7 @@
 
     python -m tests.browser.pictures [--only NAME …] [--out docs/images] [--kept FOLDER]
 
-`--only` takes these and leaves the gallery as it is. `--kept` is where the demo's day is put, and found the next time.
+`--only` takes these and leaves the others as they are. `--kept` is where the demo's day is put, and found the next time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
@@ -38,8 +39,9 @@ GALLERY = ROOT / "docs" / "gallery.md"
 LANGUAGES = ("zh", "en")
 
 _PATIENCE_MS = 120_000
-_COLOURS = 128
-_TALLEST_PX = 1800
+_COLOURS = 64
+_TALLEST_PX = 1500
+_TITLE, _PART = "Title", "Subject"
 # A board fetches a picture every 0.6 s.
 _BOARD_MS, _OTHERS_MS = 14_000, 250
 
@@ -103,12 +105,13 @@ class Camera:
         self._browser, self._world, self._out = browser, world, out
         self._people: dict[tuple[str | None, bool], Person] = {}
 
-    def takes(self, shot: Shot) -> list[str]:
-        """Writes a file a language; answers the page's headings."""
+    def takes(self, shot: Shot) -> None:
+        """Writes a file a language, which says the page's heading and its part of the gallery."""
         person = self._person(shot)
-        return [self._one(person.page, shot, language) for language in LANGUAGES]
+        for language in LANGUAGES:
+            self._one(person.page, shot, language)
 
-    def _one(self, page: Page, shot: Shot, language: str) -> str:
+    def _one(self, page: Page, shot: Shot, language: str) -> None:
         joint = "&" if "?" in shot.where else "?"
         answer = page.goto(f"{shot.where}{joint}lang={language}&theme={shot.theme}", timeout=_PATIENCE_MS)
         assert answer is not None
@@ -123,11 +126,13 @@ class Camera:
         png = page.screenshot()
         page.set_viewport_size({"width": size["width"], "height": size["height"]})
         colours = Image.open(io.BytesIO(png)).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-        colours.save(self._out / file_of(shot.name, language), optimize=True)
         heading = page.locator("h1").first
         said = heading.inner_text() if heading.count() else page.title()
+        told = PngInfo()
+        told.add_itxt(_TITLE, said.partition("\n")[0])
+        told.add_itxt(_PART, part_of(shot.where))
+        colours.save(self._out / file_of(shot.name, language), optimize=True, pnginfo=told)
         sys.stdout.write(f"{shot.name} {language} {answer.status} {said!r}\n")
-        return str(said).partition("\n")[0]
 
     def _person(self, shot: Shot) -> Person:
         key = (shot.role, shot.phone)
@@ -219,7 +224,7 @@ def _found(world: World) -> list[Shot]:
         gap, stay = t.ReconciliationBreak, t.Stay
         first = connection.execute(select(gap.id, gap.site_id).order_by(gap.site_id, gap.id)).first()
         paid = connection.execute(
-            select(stay.id).where(stay.state == "left", stay.paid_fen > 0).order_by(stay.id)
+            select(stay.id).where(stay.state == "left", stay.paid_fen > 0).order_by(stay.exit_at.desc(), stay.id)
         ).scalars()
         paid_id = paid.first()
     assert first is not None
@@ -251,24 +256,33 @@ def part_of(where: str) -> str:
     return max(found)[1]
 
 
-def gallery(taken: dict[str, tuple[Shot, list[str]]]) -> str:
+def gallery(folder: Path, names: list[str]) -> str:
+    """Of the pictures that are in a folder, in this order."""
     lines = [
         "# 页面一览 · Every page",
         "",
         "Every page of the console, the driver's and the public one, in Chinese and in English. Plates, names and sums are invented: the demo's street, or the tests'.",
         "Taken by `python -m tests.browser.pictures`.",
     ]
-    for heading, _ in _PARTS:
-        there = [(shot, said) for shot, said in taken.values() if part_of(shot.where) == heading]
-        lines += ["", f"## {heading}", "", "| page | 中文 | English |", "|---|---|---|"]
-        for shot, (zh, en) in there:
-            shown = " | ".join(
-                f"![{said}](images/{file_of(shot.name, language)})"
-                for said, language in zip((zh, en), LANGUAGES, strict=True)
-            )
-            name = en if en.lower() == shot.name.lower() else f"{en} <br>{shot.name}"
-            lines.append(f"| {zh} <br>{name} | {shown} |")
+    there: dict[str, list[str]] = {heading: [] for heading, _ in _PARTS}
+    for name in names:
+        files = [folder / file_of(name, language) for language in LANGUAGES]
+        if not all(file.is_file() for file in files):
+            continue
+        told = [_told(file) for file in files]
+        zh, en = (one[_TITLE] for one in told)
+        shown = " | ".join(f"![{one[_TITLE]}](images/{file.name})" for one, file in zip(told, files, strict=True))
+        row = en if en.lower() == name.lower() else f"{en}<br>{name}"
+        there[told[0][_PART]].append(f"| {zh}<br>{row} | {shown} |")
+    for heading, rows in there.items():
+        lines += ["", f"## {heading}", "", "| page | 中文 | English |", "|---|---|---|", *rows]
     return "\n".join(lines) + "\n"
+
+
+def _told(file: Path) -> dict[str, str]:
+    with Image.open(file) as picture:
+        picture.load()
+        return {name: str(picture.info[name]) for name in (_TITLE, _PART)}
 
 
 def main(words: list[str] | None = None) -> None:
@@ -281,19 +295,19 @@ def main(words: list[str] | None = None) -> None:
         kept = said.kept or Path(spare)
         kept.mkdir(parents=True, exist_ok=True)
         said.out.mkdir(parents=True, exist_ok=True)
-        taken = take(said.out, kept, set(said.only))
-    if not said.only:
-        GALLERY.write_text(gallery(taken), encoding="utf-8")
+        names = take(said.out, kept, set(said.only))
+    if said.out.resolve() == IMAGES:
+        GALLERY.write_text(gallery(IMAGES, names), encoding="utf-8")
 
 
-def take(out: Path, kept: Path, only: set[str]) -> dict[str, tuple[Shot, list[str]]]:
-    taken: dict[str, tuple[Shot, list[str]]] = {}
+def take(out: Path, kept: Path, only: set[str]) -> list[str]:
+    """Takes all, or only these; answers the names of all, as the navigation has them, and then the others."""
 
     def through(world: World, shots: list[Shot]) -> None:
         camera = Camera(browser, world, out)
         for shot in shots:
             if not only or shot.name in only:
-                taken[shot.name] = (shot, camera.takes(shot))
+                camera.takes(shot)
 
     with chromium() as browser, artist(browser) as drawn:
         with worlds.street(kept, drawn) as (world, console):
@@ -301,15 +315,14 @@ def take(out: Path, kept: Path, only: set[str]) -> dict[str, tuple[Shot, list[st
             own = Shot("own stay", listed["lane's code"].where + "/stay", None)
             through(world, [*(shot for name, shot in listed.items() if name not in BUSY | MORNING), own])
         if only and not only & {*BUSY, *MORNING, *FURTHER} - {own.name}:
-            return taken
+            return [*listed, *FURTHER]
         busy, morning = worlds.a_demo(kept)
         with worlds.demo(busy, worlds.BUSY, drawn) as world:
             shots = of_the_demo(listed, BUSY)
             through(world, [*shots, listed["board"]._replace(name=DARK, theme="dark"), _to_pay(world)])
         with worlds.demo(morning, worlds.MORNING, drawn) as world:
             through(world, [*of_the_demo(listed, MORNING), *_found(world)])
-    # As the navigation has them, and then the others.
-    return {name: taken[name] for name in [*listed, *FURTHER] if name in taken}
+    return [*listed, *FURTHER]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from gateway.console.desk import sections
-from tests.browser import pages
+from tests.browser import pages, pictures
 from tests.browser.chromium import PHONE, Person, violations
 from tests.browser.street import Console
 
@@ -92,3 +92,14 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, console: Console, peopl
         if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
             wide.append(page.where)
     assert wide == []
+
+
+def test_every_page_has_its_pictures(console: Console) -> None:
+    """And no picture shows a page that is gone. `python -m tests.browser.pictures --only NAME` takes what is missing; look at it."""
+    names = [*pages.every(console), *pictures.FURTHER]
+    wanted = {pictures.file_of(name, language): name for name in names for language in pictures.LANGUAGES}
+    assert len(wanted) == len(names) * len(pictures.LANGUAGES)
+    there = {file.name for file in pictures.IMAGES.iterdir()}
+    assert ({name for file, name in wanted.items() if file not in there}, there - {*wanted}) == (set(), set())
+    shown = pictures.GALLERY.read_text(encoding="utf-8")
+    assert [file for file in wanted if f"(images/{file})" not in shown] == []

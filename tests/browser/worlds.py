@@ -40,7 +40,7 @@ BUSY = local("2026-03-02 17:36")
 MORNING = local("2026-03-03 08:05")
 # One gate of the demo is away when it is looked at: what that looks like belongs to the picture.
 _AWAY = "maiyuqiao"
-_NEWEST = 120
+_NEWEST = 300
 
 Drawn = Callable[[str], bytes]
 
@@ -111,8 +111,13 @@ def _copy(database: Path, to: Path) -> None:
 @contextmanager
 def _parts(path: Path, now: datetime) -> Iterator[Parts]:
     store = cheap.open_store(f"sqlite:///{path}")
+    # The page of the settings shows no folder of whoever takes the pictures; the store is open already.
     settings = Settings(
-        database_url=f"sqlite:///{path}", secret_key="a secret of the tests only", test=True, http_port=0
+        database_url="sqlite:///parkgate.db",
+        secret_key="a secret of the tests only",
+        test=True,
+        http_port=0,
+        public_url="http://127.0.0.1:8080",
     )
     try:
         yield Parts(settings=settings, clock=FakeClock(now), store=store, metrics=Metrics())
