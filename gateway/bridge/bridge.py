@@ -51,9 +51,17 @@ class Bridge:
         self._on_outcome = on_outcome
         self._fittings = Fittings(parts)
         porch, current = Porch(inbox, self._left_behind), self.lists.current
-        lost = self.losses.count
+        where = broker or settings.broker
         self.asked = HttpDevices(parts, porch, holder=name, lists=current, fittings=self._fittings)
-        self.vendors = VendorTopics(parts, inbox, holder=name, current=current, fittings=self._fittings, lost=lost)
+        self.vendors = VendorTopics(
+            parts,
+            inbox,
+            holder=name,
+            current=current,
+            fittings=self._fittings,
+            lost=self.losses.count,
+            broker_keeps=not where.embedded,
+        )
         self.worker = Worker(
             parts,
             inbox=inbox,
@@ -64,7 +72,6 @@ class Bridge:
             asked=self.asked,
             vendors=self.vendors,
         )
-        where = broker or settings.broker
         self.link = Link(
             where,
             client_id=f"parkgate.{name}",

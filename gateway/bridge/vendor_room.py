@@ -70,7 +70,10 @@ def without_pictures(payload: bytes) -> Stripped:
 
 
 class Room:
-    """`sender` says whose a message is; `lost` is told of site, device, what and how many. `put`: the network thread; `leave`: any."""
+    """`sender` says whose a message is; `lost` is told of site, device, what and how many. `put`: the network thread; `leave`: any.
+
+    `broker_keeps`: what is not acknowledged comes again in one go; the embedded broker would wait for each, and let nothing else through.
+    """
 
     def __init__(
         self,
@@ -78,10 +81,12 @@ class Room:
         sender: Callable[[Raw], Sender],
         lost: Callable[[DeviceName, str, int], None],
         *,
+        broker_keeps: bool = True,
         messages_max: int = QUEUED_MAX,
         bytes_max: int = QUEUED_BYTES_MAX,
     ) -> None:
         self._metrics, self._sender, self._lost = metrics, sender, lost
+        self._broker_keeps = broker_keeps
         self._messages_max, self._bytes_max = messages_max, bytes_max
         self._waiting: deque[Raw] = deque()
         self._bytes = 0
@@ -133,7 +138,11 @@ class Room:
         with self._lock:
             size = len(raw.payload)
             old = raw.client is not self._client
-            kept = raw.mid > 0 and (old or (self._left < LEFT_MAX and self._left_bytes + size <= LEFT_BYTES_MAX))
+            kept = (
+                raw.mid > 0
+                and self._broker_keeps
+                and (old or (self._left < LEFT_MAX and self._left_bytes + size <= LEFT_BYTES_MAX))
+            )
             if kept and not old:
                 self._left += 1
                 self._left_bytes += size

@@ -78,15 +78,16 @@ class VendorTopics:
         current: Callable[[str], WholeList | None] = lambda _: None,
         fittings: Fittings | None = None,
         lost: Callable[[str, str, int], None] = lambda *_: None,
+        broker_keeps: bool = True,
     ) -> None:
-        """`holder`: this bridge, as its lease knows it; `current`: a site's offline list as it is now. `lost`: see `Losses.count`."""
+        """`holder`: this bridge, as its lease knows it; `current`: a site's offline list as it is now. `lost`: see `Losses.count`; `broker_keeps`: see `Room`."""
         self._fittings = fittings or Fittings(parts)
         self._fitted: Mapping[tuple[str, str], Fitted] | None = None
         self._parts = parts
         self._inbox = inbox
         self._porch = Porch(inbox, self._left_behind)
         self._count_lost = lost
-        self.room = Room(parts.metrics, self._sender, self._lost)
+        self.room = Room(parts.metrics, self._sender, self._lost, broker_keeps=broker_keeps)
         self._link: Carrier | None = None
         self._estate: VendorEstate | None = None
         self._joiner = Joiner()
@@ -161,7 +162,7 @@ class VendorTopics:
         return taken
 
     def leave(self, raw: Raw) -> bool:
-        """By any thread: the inbox gave it up. True: the broker keeps it, and it is not acknowledged."""
+        """By any thread: the inbox gave it up. True: the broker keeps it, and it is not acknowledged. A read of which it keeps a part is not lost."""
         found = raw.inbound
         if isinstance(found, ResultIn):
             return self.room.leave(raw)
@@ -169,7 +170,6 @@ class VendorTopics:
             return False
         held = self._debts.forget((found.site, found.device, found.event.id))
         self._acknowledge(given_up := [one for one in held if not self.room.leave(one)])
-        # Where the broker keeps a part of it nothing is lost.
         return self.room.leave(raw, "" if len(given_up) < len(held) else READ)
 
     def _left_behind(self, messages: Sequence[Raw]) -> None:

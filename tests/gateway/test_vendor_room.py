@@ -119,10 +119,11 @@ def test_what_has_no_room_stays_at_the_broker_and_is_asked_for_when_there_is(
 
 
 @on_one_database
-def test_what_no_broker_keeps_is_lost_and_that_is_said(parts: Parts) -> None:
+@pytest.mark.parametrize(("mid", "broker_keeps"), [(0, True), (1, False)], ids=["QoS 0", "embedded"])
+def test_what_no_broker_keeps_is_lost_and_that_is_said(parts: Parts, mid: int, broker_keeps: bool) -> None:
     thread = Thread(parts, "xinlutong")
-    thread.vendors.room._messages_max = 1
-    waiting = [raw_of(thread, *a_xinlutong_read(f"e{number}"), 0) for number in range(3)]  # at QoS 0
+    thread.vendors.room._messages_max, thread.vendors.room._broker_keeps = 1, broker_keeps
+    waiting = [raw_of(thread, *a_xinlutong_read(f"e{number}"), mid) for number in range(3)]
     assert [thread.vendors.take(one) for one in waiting] == [True, False, False]
     assert lost(thread, "read") == 2
     assert told(thread) == [("messages_lost", "cam-in-1", "lost: 2 reads, 0 pictures, 0 messages beyond its allowance")]
