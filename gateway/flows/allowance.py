@@ -53,8 +53,8 @@ def balances(
     conditions: list[ColumnElement[bool]] = [_BALANCE.month == month]
     if sites is not None:
         conditions.append(_BALANCE.site_id.in_(sites))
-    if holder is not None:
-        conditions.append(_BALANCE.holder == holder)
+    # Where nothing was drawn a row may stand all the same: whoever might draw holds it.
+    conditions.append(_BALANCE.holder == holder if holder is not None else _BALANCE.drawn_minutes > 0)
     if page.after is not None:
         conditions.append(tuple_(_BALANCE.site_id, _BALANCE.holder) > tuple_(*page.after))
     rows = connection.execute(
@@ -93,7 +93,11 @@ def _named(holder: str) -> dict[str, str | None]:
 
 def months(parts: Parts, connection: Connection, site: str, holder: str, page: Slice) -> Found:
     """A holder's months, the newest first: those of which something was drawn, and on the first page this one."""
-    conditions: list[ColumnElement[bool]] = [_BALANCE.site_id == site, _BALANCE.holder == holder]
+    conditions: list[ColumnElement[bool]] = [
+        _BALANCE.site_id == site,
+        _BALANCE.holder == holder,
+        _BALANCE.drawn_minutes > 0,
+    ]
     if page.after is not None:
         conditions.append(_BALANCE.month < str(page.after[0]))
     rows = connection.execute(

@@ -100,6 +100,10 @@ def test_per_vehicle_two_households_give_what_one_does(parts: Parts) -> None:
     street.relative("1-101", MOTHER)
     assert street.visit(MOTHER, "09:00", "11:00").payable_fen == 400
     assert street.draws() == {(f"vehicle:{MOTHER}", "2026-03"): 60}
+    house = House(parts)
+    house.hires("wang", "console")
+    listed = house.as_("wang").get("/api/v1/allowances", month="2026-03").json()["items"]
+    assert [(one["household"], one["plate"]) for one in listed] == [(None, MOTHER)], "who might have drawn has not"
     street.check()
 
 
