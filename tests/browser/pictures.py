@@ -240,7 +240,7 @@ def _found(world: World) -> list[Shot]:
 # How the gallery is divided: the heading, and what an address of it begins with.
 _PARTS = (
     ("总控台、异常、停车记录 · Board, exceptions, stays: operators and guards", ("/queue", "/stays", "/corrections", "/lanes", "/lane-codes", "/emergencies", "/?", "/")),
-    ("登记、月卡、优惠券 · Registers, passes, vouchers: registrars", ("/registers", "/passes", "/vouchers", "/personal-data")),
+    ("登记、月卡、优惠券 · Registers, passes, vouchers: registrars", ("/registers", "/passes", "/vouchers", "/personal-data", "/allowances")),
     ("收费与对账 · Money: tills and finance", ("/money",)),
     ("报表 · Reports: managers, auditors, the committee", ("/reports", "/zombies")),
     ("小门 · Small gates: the residents' committee", ("/doors",)),
