@@ -28,7 +28,7 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.controllers.adapters.dahua import cases as dahua
 from tests.controllers.adapters.hikvision import cases as hikvision
-from tests.controllers.adapters.vzenith import cases as vzenith
+from tests.controllers.adapters.vzenith import said as vzenith
 from tests.controllers.conformance.cases import a_command, as_json
 from tests.gateway.one_gate import site_of
 from tests.gateway.test_worker import WireTap
