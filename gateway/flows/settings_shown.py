@@ -40,7 +40,8 @@ _PLAIN: Final = frozenset(
         *("bridge_id", "queue_max", "device_rate", "device_burst", "quarantine_per_hour", "reports_max", "linger_ms"),
         *("batch_max", "statements_at", "statements_missed_at", "export_folder", "export_formats"),
         *("payment_order_minutes", "metrics_host", "metrics_port", "log_level", "log_format"),
-        *("second_factor_roles", "idle_lock_minutes", "voucher_household_month_max", "break_alone_fen", "print_font", "accounting_mapping"),
+        *("second_factor_roles", "idle_lock_minutes", "voucher_household_month_max", "break_alone_fen"),
+        *("print_font", "accounting_mapping"),
     }
 )
 
