@@ -54,30 +54,32 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PARKGATE_", extra="forbid", frozen=True)
 
-    database_url: str = "sqlite:///parkgate.db"
-    broker_url: str = "embedded://127.0.0.1:1883"
+    database_url: str = Field(
+        default="sqlite:///parkgate.db", description="where the database is: a SQLite file or PostgreSQL"
+    )
+    broker_url: str = Field(default="embedded://127.0.0.1:1883", description="the MQTT broker; embedded: our own")
     broker_admin_url: str = Field(
         default="",
         repr=False,
         description="who administers Mosquitto's accounts, mqtts://admin:password@host:8883: for `parkgate device`, and bridges that shut floods out",
     )
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(default=8080, ge=0, le=65535)
+    http_host: str = Field(default="127.0.0.1", description="where console and API listen")
+    http_port: int = Field(default=8080, ge=0, le=65535, description="the port of console and API")
     devices_http: str = Field(
         default="", description="where devices that speak HTTP reach the bridge, host:port; empty: nowhere"
     )
-    secret_key: str = Field(default="", repr=False)
-    share_group: str = ""
+    secret_key: str = Field(default="", repr=False, description="the key of sessions, pay pages and devices' passwords")
+    share_group: str = Field(default="", description="the shared subscription of several bridges; empty: one bridge")
     second_factor_roles: list[Role] = Field(
         default=[], description="whose accounts must have a second factor; of others it is asked where they have one"
     )
     idle_lock_minutes: int = Field(
         default=15, ge=1, le=720, description="after so long without use a console on a shared terminal is locked"
     )
-    test: bool = False
-    close_at: str = "02:00"
-    public_url: str = ""
-    timezone: str = "Asia/Shanghai"
+    test: bool = Field(default=False, description="a deployment for tests: payment channels and messages are simulated")
+    close_at: str = Field(default="02:00", description="when the day before is closed, local time")
+    public_url: str = Field(default="", description="where phones and devices reach this service")
+    timezone: str = Field(default="Asia/Shanghai", description="the time zone of all sites")
     bridge_id: str = Field(
         default="1", description="distinguishes several bridges; keeps each one's persistent session"
     )
@@ -109,7 +111,7 @@ class Settings(BaseSettings):
         default=0, ge=0, le=100, description="how long a batch waits for company after its first message; 0: never"
     )
     batch_max: int = Field(default=200, ge=1, le=5_000, description="events in one transaction, at most")
-    retention_at: str = "03:30"
+    retention_at: str = Field(default="03:30", description="when what has been kept long enough is deleted, local time")
     retention_pictures_days: int = Field(default=90, ge=7, description="how long devices' pictures are kept")
     retention_records_days: int = Field(
         default=365, ge=30, description="how long finished commands and resolved exceptions are kept"
@@ -201,15 +203,18 @@ class Settings(BaseSettings):
     payment_order_minutes: int = Field(
         default=5, ge=2, le=1440, description="how long an order of a payment channel can be paid"
     )
-    metrics_host: str = "127.0.0.1"
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="the address at which `bridge` and `jobs`, which have no web server, show metrics",
+    )
     metrics_port: int = Field(
         default=0,
         ge=0,
         le=65535,
-        description="where `bridge` and `jobs`, which have no web server, show metrics; 0: nowhere",
+        description="the port at which `bridge` and `jobs`, which have no web server, show metrics; 0: nowhere",
     )
-    log_level: str = "info"
-    log_format: str = "json"
+    log_level: str = Field(default="info", description="how much the log says")
+    log_format: str = Field(default="json", description="the log's form")
 
     @field_validator("broker_url")
     @classmethod

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from gateway.console.words_admin import ADMIN
+from gateway.console.words_settings import SETTINGS
 from gateway.flows import audit_trail, users, users_admin
 from gateway.flows.charges_books import By
 from gateway.flows.credentials import DeviceCredentials
@@ -265,6 +266,11 @@ class TestPages:
             assert mao.post(path, data={"csrf": "made up", "reason": "x", "role": "guard"}).status_code == 303
         assert house.signs_in("lee")
         assert DeviceCredentials(house.parts.store).verify("xinyi.d1", DEVICE_PASSWORD)
+
+
+def test_every_setting_says_what_it_is_for_in_both_languages() -> None:
+    assert SETTINGS.keys() == Settings.model_fields.keys()
+    assert all(one["about"] for one in shown(Settings()))
 
 
 def test_settings_tell_no_secret() -> None:

@@ -14,6 +14,8 @@ from gateway.api.lists import ByTime
 from gateway.api.live import in_zone
 from gateway.console.desk import door, forms
 from gateway.console.desk.forms import Said
+from gateway.console.rendering import language_of
+from gateway.console.words_settings import SETTINGS
 from gateway.flows import job_runs, reading, settings_shown
 from gateway.flows.audit_trail import TrailFilter
 from gateway.flows.charges_books import By
@@ -96,4 +98,6 @@ def settings(request: Request, context: With) -> Response:
     staff = door.staff_at(request, context, ("GET", "/settings"))
     all_sites(staff)
     found = settings_shown.shown(context.parts.settings)
+    if language_of(request) == "zh":
+        found = [{**one, "about": SETTINGS[one["name"]]} for one in found]
     return door.page(request, staff, "admin_settings.html", here="admin.settings", found=found)
