@@ -52,6 +52,14 @@ QUEUE: Final = (
     ("it has {n} serials and {n_there} vouchers", "券号 {n} 个，停车券 {n_there} 张"),
     ("{n} of its vouchers are void or expired, by their steps {n_there}", "作废或过期 {n} 张，按流水应为 {n_there} 张"),
     ("The code is not one of this site's vouchers.", "不是本小区的券码。"),
+    (
+        "Not a voucher's code: 8 digits and 10 letters or digits, such as 00000123-7K3QM-9F2XA.",
+        "不是券码：8 位数字加 10 位字母或数字，如 00000123-7K3QM-9F2XA。",
+    ),
+    (
+        "The code's letters do not belong to its number: mistyped, altered, or of another site.",
+        "券码的字母与号码不符：输入有误、被改动，或是其他小区的券。",
+    ),
     ("The voucher has been used already.", "这张券已经用过。"),
     (
         "The voucher was never issued to anybody, or was returned: keep it and tell the registrar.",
