@@ -14,6 +14,7 @@ from billing.money import yuan
 from gateway.console.words_admin import ADMIN
 from gateway.console.words_exceptions import EXCEPTION_WORDS
 from gateway.console.words_told_desk import DESK, SHAPES
+from gateway.console.words_told_rows import ROWS
 
 QUEUE: Final = (
     ("{fen} fen", "{fen}"),
@@ -187,7 +188,7 @@ REFUSED: Final = (
     ("there is no such request, or not for you", "没有这项申请，或不在您的权限内"),
     ("there is no such stay", "没有这条停车记录"),
 )
-TOLD: Final = (*QUEUE, *JOBS, *ERASING, *REFUSED, *DESK)
+TOLD: Final = (*QUEUE, *JOBS, *ERASING, *REFUSED, *DESK, *ROWS)
 # What the nightly deletion calls what it took away, where a day's run says how many.
 _RETIRED: Final = {
     "agreements": "先离场后付费协议",

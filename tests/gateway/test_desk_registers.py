@@ -234,7 +234,7 @@ class TestImport:
         for what in ("preview", "apply"):
             answer = self.sends(person, what, self.FILE + "xinyi,9-999,浙A66666,\n")
             assert answer.status_code == 422
-            assert "is not one of site" in answer.text
+            assert "没有登记房号 &#39;9-999&#39;" in answer.text
         assert "浙A77777" not in person.get("/registers/vehicles").text
 
     @pytest.mark.parametrize(
