@@ -15,6 +15,7 @@ from gateway.console.words_admin import ADMIN
 from gateway.console.words_exceptions import EXCEPTION_WORDS
 from gateway.console.words_told_desk import DESK, SHAPES
 from gateway.console.words_told_rows import ROWS
+from gateway.console.words_told_statements import STATEMENTS
 
 QUEUE: Final = (
     ("{fen} fen", "{fen}"),
@@ -188,7 +189,7 @@ REFUSED: Final = (
     ("there is no such request, or not for you", "没有这项申请，或不在您的权限内"),
     ("there is no such stay", "没有这条停车记录"),
 )
-TOLD: Final = (*QUEUE, *JOBS, *ERASING, *REFUSED, *DESK, *ROWS)
+TOLD: Final = (*QUEUE, *JOBS, *ERASING, *REFUSED, *DESK, *ROWS, *STATEMENTS)
 # What the nightly deletion calls what it took away, where a day's run says how many.
 _RETIRED: Final = {
     "agreements": "先离场后付费协议",

@@ -160,6 +160,10 @@ def test_every_kind_that_is_held_has_an_english_word() -> None:
         ("line 1: no column 'plate'; vehicles has site, plate", "第 1 行：缺少一列 'plate'；应有 小区、车牌"),
         ("valid_to is missing", "缺少 valid_to"),
         ("household '3-101' is not one of site 'xinyi'; import households first", "小区 'xinyi' 没有登记房号 '3-101'"),
+        (
+            "line 7: 9 cells under 27 headings; download it again from the channel and import it unchanged",
+            "第 7 行：表头 27 列，该行 9 格；请重新从渠道下载，不作改动直接导入",
+        ),
         (": " * 600, ": " * 600),
         ("; " * 600, "; " * 600),
     ],

@@ -1,0 +1,75 @@
+"""Why a channel's statement is not taken, in English as the importer says it and in Chinese: what is wrong in which line; what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WHAT_TO_DO: Final = (
+    ("download it again from the channel and import it unchanged", "请重新从渠道下载，不作改动直接导入"),
+    ("correct the line and import it again", "请更正该行后重新导入"),
+    ("give the right day", "请选择正确的日期"),
+    ("record a day without transactions as such", "当天没有交易的，请登记为无交易"),
+    ("tell whoever looks after Parkgate", "请告知系统维护人员"),
+    ("ask the channel for a file a day", "请向渠道按日获取文件"),
+    ("ask the channel for smaller files", "请向渠道获取较小的文件"),
+    ("ask Alipay for a day's bill", "请下载支付宝的日账单"),
+    ("say of which day it is", "请选择是哪一天的账单"),
+    ("import the statement itself", "请导入账单文件本身"),
+    ("unpack it first", "请先解压"),
+    ("this is no statement: give the channel's file", "这不是账单：请选择渠道的文件"),
+    ("import the 交易账单 or the 资金账单 unchanged", "请导入原始的交易账单或资金账单"),
+    ("import the 业务明细, or the ZIP that holds both", "请导入业务明细，或同时含两者的压缩包"),
+    ("import the 业务明细 of the trade bill", "请导入交易账单的业务明细"),
+    ("only yuan are settled here", "这里只结算人民币"),
+    ("import it as one of {whose} (--channel {channel})", "请按 {whose} 的账单导入"),
+)
+FILES: Final = (
+    ("the file is empty", "文件是空的"),
+    ("it has no rows that would tell its day", "没有能说明日期的明细"),
+    ("it is a statement of {whose}, not of {channel}", "这是 {whose} 的账单，不是 {channel} 的"),
+    ("it is the summary (汇总)", "这是汇总，不是明细"),
+    ("no Alipay 业务明细: there is no table with 支付宝交易号", "不是支付宝业务明细：没有支付宝交易号一列"),
+    ("the file's name says {named}, not {day}", "文件名写的是 {named}，不是 {day}"),
+    ("the bill is of {named}, not of {day}", "账单是 {named} 的，不是 {day} 的"),
+    ("the period from {start} to {end} is not one day", "账期 {start} 至 {end} 不是一天"),
+    ("it does not unpack ({error})", "无法解压（{error}）"),
+    ("it unpacks to more than {n} MiB", "解压后超过 {n} MiB"),
+    ("the ZIP archive cannot be read ({error})", "压缩包无法读取（{error}）"),
+    ("the ZIP archive holds more than {n} files", "压缩包内超过 {n} 个文件"),
+    ("the ZIP archive holds two files of one name", "压缩包内有两个同名文件"),
+    ("{member} in the ZIP archive has a password", "压缩包内的 {member} 有密码"),
+    ("there is no summary at the end: the file is cut off", "末尾没有汇总：文件不完整"),
+    ("there is no line 合计 at the end: the file is cut off", "末尾没有合计行：文件不完整"),
+    ("the summary's sums are missing: the file is cut off", "缺少汇总金额：文件不完整"),
+    ("it is of kind {kind}, not {other}: nothing was imported", "这是 {kind} 账单，不是 {other}：没有导入"),
+    ("the file changed while it was read: import it again", "读取时文件被改动：请重新导入"),
+    ("longer than {n} bytes", "超过 {n} 字节"),
+    ("it holds NUL bytes and is no text", "不是文本文件"),
+    ("not {encoding} text", "不是 {encoding} 文本"),
+)
+LINES: Final = (
+    ("two columns are headed {heading}", "有两列都叫 {heading}"),
+    ("there is no column {heading}", "没有 {heading} 一列"),
+    ("{n} cells under {n_headings} headings", "表头 {n_headings} 列，该行 {n} 格"),
+    ("{what} is no amount of yuan with two decimals", "{what} 不是两位小数的金额"),
+    ("{what} is no amount of yuan with five decimals", "{what} 不是五位小数的金额"),
+    ("{what} is no number of rows", "{what} 不是行数"),
+    ("{what} is no time such as 2026-01-15 00:01:07", "{what} 不是时间，例如 2026-01-15 00:01:07"),
+    ("{what} is no number of an order", "{what} 不是订单号"),
+    ("{what} is not of {day}", "{what} 不是 {day} 的"),
+    (
+        "the summary says {what} {said}, the rows come to {counted}: rows are missing or changed",
+        "汇总的{what}为 {said}，明细合计为 {counted}：有行缺失或被改动",
+    ),
+    ("something stands after the summary", "汇总之后还有内容"),
+    ("something stands after the line 合计", "合计行之后还有内容"),
+    ("a refund without 商户退款单号", "退款没有商户退款单号"),
+    ("a row below the end of the table", "表格结束之后还有一行"),
+    ("shift {shift} has no line 小计", "班次 {shift} 没有小计行"),
+    ("shift {shift} stands in two places", "班次 {shift} 出现在两处"),
+    ("another shift before the line 小计 of {shift}", "班次 {shift} 的小计行之前出现了别的班次"),
+    ("{n} bytes instead of {n_wanted}", "应为 {n_wanted} 字节，实为 {n}"),
+    ("the fields are not where they belong", "各域的位置不对"),
+    ("line {n}: {wrong}", "第 {n} 行：{wrong}"),
+)
+STATEMENTS: Final = (*WHAT_TO_DO, *FILES, *LINES)
