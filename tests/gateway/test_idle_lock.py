@@ -141,3 +141,12 @@ class TestLocked:
 def test_nobody_is_led_elsewhere_by_signing_in(said: str) -> None:
     assert onward(said) == "/"
     assert onward("/stays?plate=浙A12345") == "/stays?plate=浙A12345"
+
+
+@on_one_database
+def test_a_form_that_was_shown_later_spoils_none_that_was_shown_before(house: House) -> None:
+    browser = Client(house.app)
+    first = csrf_of(browser.get("/login").text)
+    browser.get("/login")
+    answer = browser.post("/login", data={"username": "kim", "password": PASSWORD, "csrf": first})
+    assert answer.headers["location"] == "/"
