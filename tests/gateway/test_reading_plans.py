@@ -75,6 +75,23 @@ def test_a_page_reads_its_own_rows(parts: Parts, name: str) -> None:
         assert "ix_audit_entry_subject (subject=? AND at<?)" in found, found
 
 
+@pytest.mark.parametrize("owing", [0, 1])
+def test_what_is_owed_goes_by_its_index_also_where_all_is_counted(parts: Parts, owing: int) -> None:
+    a_house(parts)
+    for number in range(20):
+        a_stay(parts, f"xinyi.s{number:03d}", f"浙A{number:05d}", at=MORNING + timedelta(minutes=number))
+    with parts.store.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE stay SET state = 'left', payable_fen = 800, paid_fen = ?", ((1 - owing) * 800,)
+        )
+        connection.exec_driver_sql("ANALYZE")
+        connection.commit()
+    found = plan(parts, lambda c: arrears.owed(c, None, Slice(None, 50)))
+    assert "SEARCH stay USING INDEX ix_stay_owed (site_id=?)" in found, found
+    assert "ix_stay_started" not in found, found
+    assert "TEMP B-TREE" not in found, found
+
+
 def test_who_has_no_site_sees_no_stay(parts: Parts) -> None:
     with parts.store.reading() as connection:
         assert reading.stays(connection, frozenset(), StayFilter(), PAGE) == []
