@@ -13,7 +13,6 @@ from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, With
 from gateway.api.lists import ByName, ByTime, ListOf, page
 from gateway.flows import allowance
-from gateway.flows.refusals import Invalid
 
 router = APIRouter(tags=["allowances"])
 
@@ -77,7 +76,7 @@ def months(
 ) -> Response:
     """One holder's months, the newest first: those of which something was drawn, and this one."""
     staff.only(site)
-    holder = _one(household, plate)
+    holder = allowance.one_holder(household, plate)
     with context.reports.reading() as connection:
         found = allowance.months(context.parts, connection, site, holder, part)
     return json(context.parts, page(found, part.limit))
@@ -96,16 +95,8 @@ def draws(
 ) -> Response:
     """Every bill that drew from one holder's month or gave back to it, the newest first."""
     staff.only(site)
-    holder = _one(household, plate)
+    holder = allowance.one_holder(household, plate)
     asked = allowance.month_of(month, context.parts)
     with context.reports.reading() as connection:
         found = allowance.movements(connection, site, holder, asked, part)
     return json(context.parts, page(found, part.limit))
-
-
-def _one(household: str | None, plate: str | None) -> str:
-    """Raises `Invalid`."""
-    holder = allowance.holder_of(household, plate)
-    if holder is None:
-        raise Invalid("household or plate: whose allowance?")
-    return holder

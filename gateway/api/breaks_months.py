@@ -11,12 +11,13 @@ from fastapi.responses import Response
 
 from billing.exports import Column
 from billing.exports.cells import Kind
+from billing.exports.days import month_of
 from gateway.api.answers import json
 from gateway.api.context import Asking, Context, Staff, With
 from gateway.api.reporting import XLSX, Query_, ReportOf, Wanted, file_of
 from gateway.flows.breaks_months import KindMonth, by_month
 from gateway.flows.reports.asking import Period, period
-from gateway.flows.reports.catalogue import Asked, Report
+from gateway.flows.reports.catalogue import Asked, Sheet
 
 router = APIRouter(tags=["breaks"])
 
@@ -43,10 +44,9 @@ def _column(name: str) -> Column:
     return Column(called, name.removesuffix("_fen"), kind)
 
 
-_REPORT: Final = Report(
+_SHEET: Final = Sheet(
     name="breaks",
     title="对账差异",
-    make=lambda *_: [],
     columns=tuple(_column(name) for name in KindMonth.__struct_fields__),
 )
 
@@ -79,15 +79,15 @@ def months_of(staff: Staff, context: Context, wanted: Wanted) -> tuple[Asked, li
 def file(asked: Asked, found: list[KindMonth], wanted: Wanted) -> Response:
     """The same as a file."""
     rows: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in found]
-    return file_of(_REPORT, asked, rows, wanted.site, wanted.form)
+    return file_of(_SHEET, asked, rows, wanted.site, wanted.form)
 
 
 def _begins(last: date) -> date:
     """The first day of the twelve months that end with this day's."""
-    month = last.replace(day=1)
+    first = month_of(last).first
     for _ in range(_MONTHS - 1):
-        month = (month - timedelta(days=1)).replace(day=1)
-    return month
+        first = month_of(first - timedelta(days=1)).first
+    return first
 
 
 def _now(context: Context) -> datetime:

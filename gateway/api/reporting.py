@@ -15,7 +15,7 @@ from billing.exports.cells import csv_bytes
 from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, Staff, With
 from gateway.flows.reports.asking import period
-from gateway.flows.reports.catalogue import REPORTS, Asked, Report
+from gateway.flows.reports.catalogue import REPORTS, Asked, Report, Sheet
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 
@@ -131,12 +131,12 @@ def made(staff: Staff, context: With, report: Report, wanted: Wanted, by: str = 
         return asked, report.rows(connection, allowed, asked)
 
 
-def file_of(report: Report, asked: Asked, rows: Rows, site: str | None, form: str) -> Response:
+def file_of(sheet: Sheet, asked: Asked, rows: Rows, site: str | None, form: str) -> Response:
     """What is seen, as a file: CSV with the API's own names, or a workbook with Chinese headings."""
     days = asked.period
     # A header is Latin letters; a site that there is has no others in its name.
     name = f"{_UNSAFE.sub('_', site or 'street')}-{days.first}-{days.last}.{form}"
-    content, media = (_xlsx(report, asked, rows), XLSX) if form == "xlsx" else (_csv(rows), "text/csv; charset=utf-8")
+    content, media = (_xlsx(sheet, asked, rows), XLSX) if form == "xlsx" else (_csv(rows), "text/csv; charset=utf-8")
     return Response(content, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
@@ -151,12 +151,12 @@ def _answer(staff: Staff, context: With, report: Report, wanted: Wanted, by: str
     )
 
 
-def _xlsx(report: Report, asked: Asked, rows: Rows) -> bytes:
+def _xlsx(sheet: Sheet, asked: Asked, rows: Rows) -> bytes:
     from gateway.flows.export_workbook import xlsx_to  # noqa: PLC0415 - the library is for those who ask for it
 
     days = asked.period
-    title = f"{report.title} {days.first}—{days.last}"
-    ((_, write),) = xlsx_to(report.name, title, days.last, [report.table(asked, rows)], days.zone)
+    title = f"{sheet.title} {days.first}—{days.last}"
+    ((_, write),) = xlsx_to(sheet.name, title, days.last, [sheet.table(asked, rows)], days.zone)
     file = io.BytesIO()
     write(file)
     return file.getvalue()

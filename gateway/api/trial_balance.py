@@ -19,7 +19,7 @@ from gateway.flows import movements as flow
 from gateway.flows.movements import By, Movements
 from gateway.flows.refusals import Invalid
 from gateway.flows.reports.asking import period
-from gateway.flows.reports.catalogue import Asked, Report
+from gateway.flows.reports.catalogue import Asked, Sheet
 from gateway.flows.trial_balance import trial_balance
 
 router = APIRouter(tags=["reports"])
@@ -132,11 +132,10 @@ def rows_of(asked: Asked, found: Movements) -> list[dict[str, Any]]:
 
 def file(asked: Asked, found: Movements, wanted: Wanted, *, balances: bool) -> Response:
     """The same as a file."""
-    report = Report(
+    sheet = Sheet(
         name="movements",
         title="科目发生额及余额" if balances else "科目发生额",
-        make=lambda *_: [],
         columns=(_ACCOUNT, *([_BEFORE] if balances else []), *_MOVED, *([_AFTER] if balances else [])),
         by=() if asked.by == "total" else (asked.by,),
     )
-    return file_of(report, asked, rows_of(asked, found), wanted.site, wanted.form)
+    return file_of(sheet, asked, rows_of(asked, found), wanted.site, wanted.form)

@@ -85,6 +85,6 @@ class VendorEstate:
             bare = without_pictures(raw.payload).payload or b""
             try:
                 by = self.of(Published(topic=raw.topic, payload=bare, retained=raw.retained))
-            except Exception:  # whatever it is: it is nobody's
+            except Undecodable:
                 by = None
         return NOBODY if by is None else Sender(by.who, by.resends)

@@ -38,6 +38,14 @@ def holder_of(household: str | None, plate: str | None) -> str | None:
     return None if plate is None else f"vehicle:{plate[:_ID_MAX]}"
 
 
+def one_holder(household: str | None, plate: str | None) -> str:
+    """The same, of one of them. Raises `Invalid`."""
+    holder = holder_of(household, plate)
+    if holder is None:
+        raise Invalid("household or plate: whose allowance?")
+    return holder
+
+
 def month_of(text: str | None, parts: Parts) -> str:
     """A local calendar month, this one by default. Raises `Invalid`."""
     if text is None:

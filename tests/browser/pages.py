@@ -17,17 +17,34 @@ def who(call: tuple[str, str]) -> str:
     return next(role for role in _ROLES if access.allowed(role, *call))
 
 
-def further(console: Console) -> dict[str, tuple[str, str | None]]:
-    """Pages that no navigation names: their addresses, and who looks (None: whoever passes by)."""
-    stay = console.stay("沪C24680").id
-    missed = console.stay("浙D44444").id
+Seen = dict[str, tuple[str, str | None]]
+"""Pages: their addresses, and who looks (None: whoever passes by)."""
+
+
+def further(console: Console) -> Seen:
+    """Pages that no navigation names."""
+    return _of_work(console) | _of_passers_by(console)
+
+
+def _of_passers_by(console: Console) -> Seen:
     inside = console.stay("浙B67890").id
     code = codes.code_of(console.parts, "xinyi.in-1").url.rsplit("/", 1)[1]
     return {
         "sign-in": ("/login", None),
+        "no such page, to whoever passes by": ("/nothing/here", None),
+        "bill": (f"/pay/{token(console.parts.settings.secret(), inside)}", None),
+        "lane's code": (f"/lane/{code}", None),
+        "public": ("/open/xinyi", None),
+    }
+
+
+def _of_work(console: Console) -> Seen:
+    stay = console.stay("沪C24680").id
+    missed = console.stay("浙D44444").id
+    inside = console.stay("浙B67890").id
+    return {
         "my account": ("/account", "guard"),
         "no such page": ("/nothing/here", "guard"),
-        "no such page, to whoever passes by": ("/nothing/here", None),
         "stay": (f"/stays/{stay}", "finance"),
         "why a barrier opened": (console.read_of("沪C24680"), "console"),
         "correcting a stay": (f"/stays/{stay}/correction", "finance"),
@@ -81,12 +98,9 @@ def further(console: Console) -> dict[str, tuple[str, str | None]]:
         "report beside the year before": ("/reports/flow?by=hour_of_day&compare=year", "committee"),
         "board as a map": ("/?view=map", "console"),
         "board as a list": ("/?view=list", "guard"),
-        "bill": (f"/pay/{token(console.parts.settings.secret(), inside)}", None),
-        "lane's code": (f"/lane/{code}", None),
-        "public": ("/open/xinyi", None),
     }
 
 
-def every(console: Console) -> dict[str, tuple[str, str | None]]:
+def every(console: Console) -> Seen:
     """All of them by name."""
     return {page.name: (page.where, who(page.call)) for page in sections.PAGES} | further(console)

@@ -109,7 +109,8 @@ def test_no_order_waits_at_the_broker_for_a_camera_that_asks_it_to(parts: Parts)
         street.bridge.link.publish("download/SN-in-1", b"now")
         street.bridge.link.flush()
         street.until(lambda: bool(back.loop(0.01)) or b"now" in heard)
-        assert heard == [b"now"]
+        # How the camera is to be set up may wait for it: it is told so as soon as the bridge is there, whenever that is.
+        assert [one for one in heard if b'"Config"' not in one] == [b"now"]
         back.disconnect()
 
 

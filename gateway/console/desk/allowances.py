@@ -15,7 +15,7 @@ from gateway.api.stays import plate_part
 from gateway.console.desk import door, forms
 from gateway.flows import allowance, registers_entries
 from gateway.flows.reading import Slice
-from gateway.flows.refusals import Invalid, NotFound
+from gateway.flows.refusals import NotFound
 from gateway.flows.registers_kinds import REGISTERS
 
 router = APIRouter(include_in_schema=False)
@@ -75,9 +75,7 @@ def of_one(
     staff = door.staff_at(request, context, _DRAWS, _MONTHS)
     asked = {"site": site, "household": household, "plate": plate}
     staff.own(site)
-    holder = allowance.holder_of(household or None, plate_part(plate) or None)
-    if holder is None:
-        raise Invalid("household or plate: whose allowance?")
+    holder = allowance.one_holder(household or None, plate_part(plate) or None)
     shown = _shown(context, site, holder, allowance.month_of(month or None, context.parts), part, before)
     home = _home(context, staff, site, household, shown["months"]) if household else ""
     return door.page(request, staff, "allowance.html", here=HERE, asked=asked, home=home, **shown)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Any, Final, cast
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from billing.exports.days import month_of
 from billing.exports.words import account_name
 from gateway.api import trial_balance as api
 from gateway.api.context import With
 from gateway.api.reporting import Wanted
 from gateway.console.desk import door, forms
-from gateway.console.desk.report_pages import Text, day_of
+from gateway.console.desk.report_pages import Form, From, Text, To, day_of
 from gateway.console.rendering import language_of
 from gateway.console.words import WORDS, Language
 from gateway.flows.movements import DRAWERS, UNDER_INVESTIGATION, By, Moved, Movements
@@ -29,7 +30,6 @@ _SEE: Final = ("GET", "/reports/movements")
 _BY: Final = ("total", "site", "day", "month")
 PARTS_MAX: Final = 31
 """Sites, days or months on a page; the file has all of them."""
-Form = Annotated[Literal["html", "csv", "xlsx"], Query(alias="format")]
 
 
 @router.get(WHERE)
@@ -38,8 +38,8 @@ def shown(
     context: With,
     *,
     site: Text = "",
-    first: Annotated[str, Query(alias="from", max_length=40)] = "",
-    last: Annotated[str, Query(alias="to", max_length=40)] = "",
+    first: From = "",
+    last: To = "",
     by: Text = "",
     balances: Text = "",
     form: Form = "html",
@@ -88,14 +88,14 @@ def _by(text: str) -> By:
 
 def _ways(today: date) -> list[tuple[str, dict[str, str]]]:
     """The periods that are asked for most: their words, and their days."""
-    month = today.replace(day=1)
-    before = (month - timedelta(days=1)).replace(day=1)
+    month = month_of(today).first
+    before = month_of(month - timedelta(days=1))
     yesterday = today - timedelta(days=1)
     days = (
         ("today", today, today),
         ("yesterday", yesterday, yesterday),
         ("this_month", month, today),
-        ("last_month", before, month - timedelta(days=1)),
+        ("last_month", before.first, before.last),
     )
     return [(name, {"from": first.isoformat(), "to": last.isoformat()}) for name, first, last in days]
 

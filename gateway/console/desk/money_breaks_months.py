@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -14,7 +14,7 @@ from gateway.api.passes import plain
 from gateway.api.reporting import Wanted
 from gateway.console.chart import Series, chart
 from gateway.console.desk import door, forms
-from gateway.console.desk.report_pages import Text, day_of
+from gateway.console.desk.report_pages import Form, From, Text, To, day_of
 from gateway.console.rendering import language_of
 from gateway.console.words import WORDS
 from gateway.flows import breaks_repeats
@@ -26,7 +26,6 @@ HERE: Final = "breaks_months"
 WHERE: Final = "/money/breaks-by-month"
 _SEE: Final = ("GET", "/reports/breaks/months")
 _REPEATS_MAX: Final = 50
-Form = Annotated[Literal["html", "csv", "xlsx"], Query(alias="format")]
 Month = Annotated[str, Query(max_length=7, pattern=r"^(\d{4}-\d{2})?$")]
 
 
@@ -36,8 +35,8 @@ def shown(
     context: With,
     *,
     site: Text = "",
-    first: Annotated[str, Query(alias="from", max_length=40)] = "",
-    last: Annotated[str, Query(alias="to", max_length=40)] = "",
+    first: From = "",
+    last: To = "",
     month: Month = "",
     form: Form = "html",
 ) -> Response:
@@ -46,10 +45,10 @@ def shown(
     since, until = day_of("from", first), day_of("to", last)
     wanted = Wanted(site=site or None, first=since, last=until, form=form)
     asked, found = api.months_of(staff, context, wanted)
-    looked = month or (found[0].month if found else asked.period.last.isoformat()[:7])
-    repeats = _repeats(context, staff, wanted.site, looked)
     if form != "html":
         return api.file(asked, found, wanted)
+    looked = month or (found[0].month if found else asked.period.last.isoformat()[:7])
+    repeats = _repeats(context, staff, wanted.site, looked)
     with context.parts.store.reading() as connection:
         sites = forms.sites(connection, staff)
     months = [summed(list(rows), month=name) for name, rows in groupby(found, key=lambda one: one.month)]

@@ -25,6 +25,8 @@ ROWS_MAX = 400
 
 Name = Annotated[str, Path(max_length=20)]
 Text = Annotated[str, Query(max_length=40)]
+From = Annotated[str, Query(alias="from", max_length=40)]
+To = Annotated[str, Query(alias="to", max_length=40)]
 Form = Annotated[Literal["html", "csv", "xlsx"], Query(alias="format")]
 
 
@@ -43,8 +45,8 @@ def report(
     name: Name,
     *,
     site: Text = "",
-    first: Annotated[str, Query(alias="from", max_length=40)] = "",
-    last: Annotated[str, Query(alias="to", max_length=40)] = "",
+    first: From = "",
+    last: To = "",
     by: Text = "",
     compare: Text = "",
     form: Form = "html",

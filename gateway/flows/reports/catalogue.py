@@ -32,33 +32,16 @@ class Asked(msgspec.Struct, frozen=True):
     year_before: bool = False
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """`make` is asked with connection, sites, days, and those of `Asked` that it `takes`. `by`: the first is what it is broken down by where
-    nobody says; `keys`: which columns name a row where it is not; `beside`: those that may stand beside the year before's.
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """How figures stand in a file. `by`: the first is what it is broken down by where nobody says; `beside`: those that may stand beside the
+    year before's.
     """
 
     name: str
     title: str
-    make: Callable[..., Rows]
     columns: tuple[Column, ...]
-    takes: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
-
-    def steps(self, by: str) -> str:
-        """How fine it is, which bounds its days: occupancy has every hour of every site."""
-        return HOURLY if self.name == "occupancy" else by
-
-    def rows(self, connection: Connection, allowed: Sites, asked: Asked) -> Rows:
-        """What it says of these days, and of the same a year before where that is asked."""
-
-        def of(days: Period) -> Rows:
-            return self.make(connection, allowed, days, *(getattr(asked, name) for name in self.takes))
-
-        if not asked.year_before:
-            return of(asked.period)
-        return compared(of, asked.period, self.keys or (asked.by,), self.beside)
 
     def columns_of(self, asked: Asked, rows: Rows) -> tuple[Column, ...]:
         """Its columns in order: what it is broken down by, its own, those of the year before, and what each benefit waived."""
@@ -76,6 +59,30 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """As it is written to a file."""
         columns = self.columns_of(asked, rows)
         return Table(self.name, self.title, columns, (cells(row, columns) for row in rows))
+
+
+class Report(Sheet, frozen=True, kw_only=True):
+    """`make` is asked with connection, sites, days, and those of `Asked` that it `takes`. `keys`: which columns name a row where it is not
+    broken down.
+    """
+
+    make: Callable[..., Rows]
+    takes: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    def steps(self, by: str) -> str:
+        """How fine it is, which bounds its days: occupancy has every hour of every site."""
+        return HOURLY if self.name == "occupancy" else by
+
+    def rows(self, connection: Connection, allowed: Sites, asked: Asked) -> Rows:
+        """What it says of these days, and of the same a year before where that is asked."""
+
+        def of(days: Period) -> Rows:
+            return self.make(connection, allowed, days, *(getattr(asked, name) for name in self.takes))
+
+        if not asked.year_before:
+            return of(asked.period)
+        return compared(of, asked.period, self.keys or (asked.by,), self.beside)
 
 
 def cells(row: dict[str, Any], columns: Sequence[Column]) -> list[Cell]:
