@@ -244,6 +244,8 @@ MATRIX: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/audit"): frozenset({MANAGER, AUDITOR}),
     ("GET", "/api/v1/settings"): frozenset({MANAGER, AUDITOR}),
     ("GET", "/api/v1/live"): _STAFF,
+    # Whoever is at a site must know of it at once.
+    ("GET", "/api/v1/live/emergencies"): _EVERYBODY,
     ("GET", "/api/v1/days/{day}"): _BOOKS,
     ("GET", "/api/v1/days/{day}/export"): _BOOKS,
     ("GET", "/api/v1/exports"): _BOOKS,

@@ -117,30 +117,34 @@ _MOVED = """() => { globalThis.moved = 0; new PerformanceObserver((list) => list
 
 def test_an_emergency_is_said_on_every_open_page_and_nothing_moves(browser: Browser, service: Service) -> None:
     who = By(operator="wang", role="manager", origin="test")
-    operator, finance = (Person(browser, service.url).signs_in(role) for role in ("console", "finance"))
-    board, stays, books = operator.page, operator.opens(), finance.page
+    roles = ("console", "finance", "committee")
+    operator, finance, committee = (Person(browser, service.url).signs_in(role) for role in roles)
+    board, stays, books, gates = operator.page, operator.opens(), finance.page, committee.page
     board.goto("/")
     expect(board.locator("#connection-word")).to_contain_text("实时")
     stays.goto("/stays")
     books.goto("/money/days")
-    for page in (board, stays, books):
+    gates.goto("/doors")
+    for page in (board, stays, books, gates):
         page.evaluate(_MOVED)
     emergencies.declare(service.street.parts, ["xinyi"], "3 幢起火", who)
-    for page in (board, stays, books):
+    for page in (board, stays, books, gates):
         expect(page.locator("#alarm-now .alarm.bad")).to_contain_text("应急放行中 信义坊")
         assert not violations(page)
+    # Who may not look at it is led nowhere.
+    assert [page.locator("#alarm-now .alarm a").count() for page in (books, gates)] == [1, 0]
     books.reload()
     expect(books.locator("#alarm")).to_be_visible()
     expect(books.locator("#alarm-now .alarm")).to_have_count(0)
     books.evaluate(_MOVED)
     emergencies.end(service.street.parts, ["xinyi"], "已扑灭", who)
-    for page in (board, stays, books):
+    for page in (board, stays, books, gates):
         expect(page.locator("#alarm-now .alarm.good")).to_contain_text("应急放行已解除 信义坊")
         expect(page.locator(".alarm.bad:visible")).to_have_count(0)
         assert page.evaluate("moved") == 0
     board.get_by_role("button", name="关闭").click()
     expect(board.locator("#alarm-now .alarm")).to_have_count(0)
-    for person in (operator, finance):
+    for person in (operator, finance, committee):
         assert person.faults == []
         person.leaves()
 

@@ -25,6 +25,8 @@ from simulators.statements import cash_count
 from tests.gateway.trade import POLICY, local
 
 PREFIX = "/api/v1"
+# An allowed one never ends; see the tests of the stream.
+STREAMS = {f"{PREFIX}/live", f"{PREFIX}/live/emergencies"}
 NUMBER = "HZ-0042"
 MORNING = local("2026-03-02 09:00")
 

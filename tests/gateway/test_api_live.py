@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from sqlalchemy import insert
 
@@ -192,17 +194,26 @@ def test_the_time_alone_is_no_news() -> None:
     assert difference(board, grown) == {**grown, "all": True}
 
 
+def streamed(server: WebServer, name: str, path: str) -> AbstractContextManager[httpx.Response]:
+    login = httpx.post(f"{server.url}/api/v1/token", data={"username": name, "password": "nine barriers in a row"})
+    headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
+    return httpx.stream("GET", f"{server.url}/api/v1{path}", headers=headers, timeout=20)
+
+
 @ON_ONE
 def test_over_a_real_socket_and_a_stop_ends_it(parts: Parts) -> None:
     House(parts)
     server = WebServer(parts)
     house = a_house(parts)
     house.hires("kim", "console")
+    house.hires("chen", "committee", "archive")
     server.start()
     try:
-        login = httpx.post(f"{server.url}/api/v1/token", data={"username": "kim", "password": "nine barriers in a row"})
-        headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
-        with httpx.stream("GET", f"{server.url}/api/v1/live", headers=headers, timeout=20) as answer:
+        with streamed(server, "chen", "/live/emergencies") as answer:
+            lines = answer.iter_lines()
+            assert any(line == "event: snapshot" for line in lines)
+            assert msgspec.json.decode(next(lines).removeprefix("data: ")).keys() == {"at", "emergencies"}
+        with streamed(server, "kim", "/live") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.iter_lines()
             assert next(lines) == "retry: 1000"

@@ -21,7 +21,8 @@ function since({ name, declared_at }) {
 
 function strip(words, kind, more) {
   const said = element("p", "", { className: `notice ${kind} alarm` });
-  said.append(element("strong", words), ...more, " ", element("a", look, { href: "/emergencies" }));
+  said.append(element("strong", words), ...more);
+  if (look) said.append(" ", element("a", look, { href: "/emergencies" })); // for who may look at it
   return said;
 }
 

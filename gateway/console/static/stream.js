@@ -40,7 +40,7 @@ export function stream({ show, state, gone, whole }) {
     clearTimeout(retry);
     // A connection that never says anything is none.
     silence = setTimeout(lost, SILENCE_MS);
-    source = new EventSource(whole ? "/api/v1/live" : "/api/v1/live?only=emergencies");
+    source = new EventSource(whole ? "/api/v1/live" : "/api/v1/live/emergencies");
     for (const name of ["snapshot", "change", "clock"]) {
       source.addEventListener(name, (event) => {
         heard();
