@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
@@ -9,7 +11,7 @@ from gateway.api.context import Asking, Context, Staff, With
 
 router = APIRouter(tags=["live"])
 
-_STREAM = {200: {"content": {"text/event-stream": {}}}}
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/event-stream": {}}}}
 
 
 @router.get("/live", response_class=StreamingResponse, responses=_STREAM)
