@@ -6,7 +6,6 @@ vehicle then is in the facts of its bill. No plate, no name and no household is 
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,13 +14,15 @@ from sqlalchemy import Row
 
 from billing.benefits import Benefits
 from billing.bill import StayToPrice
-from billing.explain import RESIDENT, Language, duration, sentences
+from billing.explain import Language, duration, sentences
 from billing.money import yuan
 from billing.policy import Policy
 from gateway.flows import corrections_words
 from gateway.flows import explain_rows as rows
 from gateway.flows.corrections_records import of_stay, read_at
-from gateway.flows.explain_words import ACTIONS, BILLS, CHANNELS, COMMANDS, DECISIONS, REASONS, STATES, said
+from gateway.flows.explain_gate import at_gate, clock, open_name, reason_of
+from gateway.flows.explain_rows import Gate
+from gateway.flows.explain_words import BILLS, CHANNELS, REASONS, STATES, said
 from gateway.flows.refusals import NotFound
 from gateway.store.records import BillRecord
 from gateway.wiring import Parts
@@ -83,24 +84,20 @@ def event_explanation(
     with parts.store.reading() as connection:
         read = rows.read(connection, site, device, event)
         name = read.event_id if read is not None else event
-        commands = rows.commands(connection, site, device, name)
+        commands = rows.commands(connection, site, {(device, name)})[device, name]
         stay = rows.stay_of_event(connection, site, device, name, commands)
         if read is None and stay is None and not commands:
             raise NotFound("there is no such event, or it was deleted with everything that followed from it")
         bills = rows.bills(connection, stay) if stay is not None else []
         policies = rows.policies(connection, bills)
-        marks = rows.marks(connection, site, device, name)
+        marks = rows.marks(connection, site, {(device, name)})[device, name]
         lane = rows.lane(connection, site, read, stay, commands, device, name)
         as_read = read_at(connection, site, device, name)
     at_exit = stay is not None and (lane is None or lane.direction == "out") and not rows.is_entry(stay, device, name)
     at = read.at if read is not None else rows.instant(stay, commands, device, name)
     bill = rows.bill_then(bills, at) if at_exit else None
-    told = [_seen(read, lane, as_read or at, language, zone)]
-    if as_read is not None:
-        told.append(corrections_words.READ_CORRECTED[language])
-    told += _decided(read, stay, commands, device, name, language, truly=truly)
-    told += [_commanded(one, language, zone, truly=truly) for one in commands]
-    told += _became(read, marks, language, zone)
+    gate = Gate(device, name, read, lane, as_read or at, as_read is not None, commands, marks)
+    told = at_gate(gate, stay, language, zone, truly=truly)
     if stay is not None and at_exit:
         told.append(_came(stay, language, zone))
         told += _had(bill, language, truly=truly) if bill is not None else []
@@ -116,7 +113,7 @@ def event_explanation(
         "at": as_read or at,
         "lane": None if lane is None else f"{site}.{lane.id}",
         "decision": read.decision if read is not None else None,
-        "reason": _reason(read, commands, truly=truly),
+        "reason": reason_of(read, commands, truly=truly),
         "stay": stay.id if stay is not None else None,
         "policy": bill.bill.policy if bill is not None else None,
         "version": bill.bill.version if bill is not None else None,
@@ -176,15 +173,15 @@ def _came(stay: Row[Any], language: Language, zone: ZoneInfo) -> str:
     chinese = language == "zh"
     if stay.entry_at is None:
         return "没有入场记录。" if chinese else "No entry is known."
-    entry = _clock(stay.entry_at, zone)
+    entry = clock(stay.entry_at, zone)
     if stay.exit_at is None:
         return f"{entry} 入场，尚在场内。" if chinese else f"Entered {entry}, still inside."
-    leaves = _clock(stay.exit_at, zone)
+    leaves = clock(stay.exit_at, zone)
     return f"{entry} 入场，{leaves} 到出口。" if chinese else f"Entered {entry}, at the exit {leaves}."
 
 
 def _fixed(one: BillRecord, language: Language, zone: ZoneInfo) -> str:
-    at = _clock(one.fixed_at, zone)
+    at = clock(one.fixed_at, zone)
     what = said(BILLS, one.kind, language)
     return f"第 {one.sequence} 份：{what}（{at}）。" if language == "zh" else f"No. {one.sequence}: {what} ({at})."
 
@@ -192,7 +189,7 @@ def _fixed(one: BillRecord, language: Language, zone: ZoneInfo) -> str:
 def _paid(payments: list[Row[Any]], language: Language, zone: ZoneInfo) -> list[str]:
     told = []
     for one in payments:
-        at, fen = _clock(one.at, zone), yuan(one.amount_fen)
+        at, fen = clock(one.at, zone), yuan(one.amount_fen)
         how = said(CHANNELS, one.channel, language)
         if language == "zh":
             told.append(f"{at} 已付 {fen} 元（{f'由{one.place}代收' if one.place else how}）。")
@@ -216,115 +213,9 @@ def _ended(stay: Row[Any], standing: BillRecord | None, language: Language, *, t
                 else f"Paid {yuan(stay.paid_fen)} yuan, {off if given_up else ''}{yuan(due)} yuan still due."
             )
     state = said(STATES, stay.state, language)
-    why = said(REASONS, _open_name(stay.exit_reason, truly=truly), language)
+    why = said(REASONS, open_name(stay.exit_reason, truly=truly), language)
     if chinese:
         told.append(f"状态：{state}{f'，{why}' if why else ''}。")
     else:
         told.append(f"State: {state}{f'; {why}' if why else ''}.")
     return told
-
-
-def _seen(read: Row[Any] | None, lane: Row[Any] | None, at: datetime | None, language: Language, zone: ZoneInfo) -> str:
-    chinese = language == "zh"
-    when = _clock(at, zone) if at is not None else ""
-    where = "" if lane is None else lane.id
-    which = (
-        "" if lane is None else {"in": ("入口", "entry"), "out": ("出口", "exit")}[lane.direction][0 if chinese else 1]
-    )
-    if read is None:
-        if chinese:
-            return f"{when} {which}车道 {where}：识别记录已按保存期限删除，以下来自停车记录。".strip()
-        return f"{when}, {which} lane {where}: the read itself was deleted when its time came; this is from its stay."
-    what = ("识别到车牌", "a plate was read")
-    if read.kind != "plate":
-        what = (f"设备报告 {read.kind}", f"the device reported {read.kind}")
-    elif read.reason == "unreadable":
-        what = ("未能识别车牌", "no plate could be read")
-    late = ("（离线补传）" if chinese else " (sent later, from the device's memory)") if read.buffered else ""
-    return (
-        f"{when} {which}车道 {where}：{what[0]}{late}。"
-        if chinese
-        else f"{when}, {which} lane {where}: {what[1]}{late}."
-    )
-
-
-def _decided(
-    read: Row[Any] | None,
-    stay: Row[Any] | None,
-    commands: list[Row[Any]],
-    device: str,
-    event: str,
-    language: Language,
-    *,
-    truly: bool,
-) -> list[str]:
-    chinese = language == "zh"
-    reason = said(REASONS, _reason(read, commands, truly=truly), language)
-    if read is not None and read.decision is not None:
-        decision = said(DECISIONS, read.decision, language)
-        if read.opening is not None:
-            by = {"list": ("离线名单", "its offline list"), "hand": ("人工", "hand")}.get(
-                read.opening, (read.opening, read.opening)
-            )
-            opened = f"道闸由{by[0]}自行打开。" if chinese else f"The barrier had opened by {by[1]}."
-            return [
-                f"决定：{decision}；原因：{reason}。{opened}"
-                if chinese
-                else f"Decision: {decision}, for: {reason}. {opened}"
-            ]
-        return [f"决定：{decision}；原因：{reason}。" if chinese else f"Decision: {decision}, for: {reason}."]
-    if stay is not None and not rows.is_entry(stay, device, event) and stay.exit_reason is not None:
-        ended = said(REASONS, _open_name(stay.exit_reason, truly=truly), language)
-        return [f"离场原因：{ended}。" if chinese else f"It left because: {ended}."]
-    return []
-
-
-def _reason(read: Row[Any] | None, commands: list[Row[Any]], *, truly: bool) -> str | None:
-    """The last word on it: the command's true reason for who may see it, else what the event says."""
-    if truly and commands:
-        true_reason: str = commands[-1].true_reason
-        return true_reason
-    reason = read.reason if read is not None else commands[-1].reason if commands else None
-    return _open_name(reason, truly=truly)
-
-
-def _open_name(reason: str | None, *, truly: bool) -> str | None:
-    return "resident" if reason in RESIDENT and not truly else reason
-
-
-def _commanded(one: Row[Any], language: Language, zone: ZoneInfo, *, truly: bool) -> str:
-    chinese = language == "zh"
-    action, state = said(ACTIONS, one.action, language), said(COMMANDS, one.state, language)
-    reason = said(REASONS, one.true_reason if truly else _open_name(one.reason, truly=False), language)
-    at = _clock(one.planned_at, zone)
-    # A command that was sent and not answered has no outcome yet.
-    done = _clock(one.outcome_at, zone) if one.outcome_at is not None else ""
-    outcome = (f"（{done}）" if chinese else f" ({done})") if done else ""
-    if chinese:
-        who = f"，操作员 {one.operator}" if one.operator else ""
-        return f"{at} 指令：{action}，原因：{reason}{who}；{state}{outcome}。"
-    who = f", by {one.operator}" if one.operator else ""
-    return f"Command at {at}: {action}, for: {reason}{who}; {state}{outcome}."
-
-
-def _became(read: Row[Any] | None, marks: list[Row[Any]], language: Language, zone: ZoneInfo) -> list[str]:
-    chinese = language == "zh"
-    told = []
-    for one in marks:
-        if one.kind == "passed":
-            told.append(
-                f"{_clock(one.at, zone)} 车辆通过。" if chinese else f"It went through at {_clock(one.at, zone)}."
-            )
-        elif one.kind == "reversed":
-            told.append(
-                f"{_clock(one.at, zone)} 车辆倒退。" if chinese else f"It backed away at {_clock(one.at, zone)}."
-            )
-    if not told and read is not None and read.went:
-        told.append(
-            "道闸执行后视为已通过。" if chinese else "The barrier opened, which here stands for having gone through."
-        )
-    return told
-
-
-def _clock(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"

@@ -57,10 +57,17 @@ COMMANDS: Final[dict[str, Pair]] = {
     "sent": ("已发出，设备未回复", "sent; the device has not answered"),
     "accepted": ("设备已接受，未反馈杆位", "the device took it and did not say that the barrier moved"),
     "done": ("设备已执行", "the device did it"),
-    "ignored": ("设备未执行", "the device ignored it"),
+    "refused": ("设备拒绝执行", "the device refused it"),
     "expired": ("已过期，未执行", "it expired and was not carried out"),
     "fault": ("道闸故障", "the barrier had a fault"),
 }
+# What `done` means of a command that moves the barrier.
+MOVED: Final[dict[str, Pair]] = {
+    "open": ("道闸已抬起", "the barrier rose"),
+    "close": ("道闸已落下", "the barrier came down"),
+    "hold_open": ("道闸已抬起并保持", "the barrier rose and stays up"),
+}
+TROUBLE: Final = frozenset({"refused", "expired", "fault"})
 CHANNELS: Final[dict[str, Pair]] = {
     "wechat": ("微信支付", "WeChat Pay"),
     "alipay": ("支付宝", "Alipay"),

@@ -53,6 +53,9 @@ def test_a_stay_shows_the_pictures_there_are_and_leads_to_why(house: House) -> N
     assert [person.get(one).content for one in pictures] == [JPEG]
     assert "没有照片" in page, "of the exit none was taken"
     entry, away = dict.fromkeys(re.findall(r'href="(/events/[^"]+)"', page))
+    at_gates = page.split('id="reads"')[1].split("</section>")[0]
+    assert at_gates.count("指令：开闸") == 2, "what was told to them is told in place"
+    assert "车辆通过" in at_gates
     assert "放行" in person.get(entry).text
     assert pictures[0] in person.get(entry).text
     told = person.get(away).text

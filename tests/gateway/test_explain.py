@@ -6,14 +6,20 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
+from controllers.adapters import native
+from controllers.commands import Action
+from controllers.events import Kind, Outcome
 from gateway.cli.main import cli
-from gateway.flows import payment, policies
+from gateway.flows import explain_gate, payment, policies, staff_commands
+from gateway.flows.charges_books import By
 from gateway.flows.explain import event_explanation, stay_explanation
 from gateway.flows.refusals import NotFound
+from gateway.flows.staff_commands import Asked
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import a_house
@@ -93,6 +99,51 @@ def test_why_did_this_gate_open(street: Street) -> None:
     assert why(street, mark.event_id)["event"] == "out"
     english = why(street, "out", lang="en")["sentences"]
     assert "Decision: it opened, for: it was paid." in english
+
+
+def test_a_stay_tells_what_its_gates_were_told_by_whom_and_what_came_of_it(street: Street) -> None:
+    plate, li = "浙A12345", By(operator="li", role="guard")
+    let_in = street.passes("in-1", plate, "09:00", id="in")
+    assert let_in is not None
+    street.deliver(street.result(let_in))
+    street.arrives("out-1", plate, "11:00", id="tried")
+    street.deliver(street.mark("out-1", Kind.REVERSED, local("11:01"), "tried"))
+    street.arrives("out-1", plate, "11:20", id="out")
+    street.clock.set(local("11:21"))
+    asked = Asked(action=Action.OPEN, reason="车主手机没电", note="现金另付")
+    given = staff_commands.command(street.parts, "xinyi.out-1", asked, li)
+    with street.parts.store.reading() as connection:
+        payload = connection.execute(select(t.CommandRow.payload).where(t.CommandRow.id == given.id)).scalar_one()
+    said = street.result(native.decode_command(payload), Outcome.REFUSED)
+    street.deliver(msgspec.structs.replace(said, result=msgspec.structs.replace(said.result, detail="motor too hot")))
+    stay = street.stay(plate).id
+    gates = explain_gate.of_stay(street.parts, stay, language="zh")
+    assert [(one.which, one.event, one.lane) for one in gates] == [
+        ("entry", "in", "xinyi.in-1"),
+        ("between", "tried", "xinyi.out-1"),
+        ("exit", "out", "xinyi.out-1"),
+    ]
+    entry, tried, left = (one.sentences for one in gates)
+    assert entry[-1] == "2026-03-02 09:00:05 车辆通过。"
+    assert any("指令：开闸，原因：临时车，准予入场；道闸已抬起（" in one for one in entry)
+    assert tried[-1] == "2026-03-02 11:01:00 车辆倒退。"
+    assert any("只显示，不开闸，原因：待付款；" in one for one in tried)
+    by_hand = "2026-03-02 11:21:00 指令：开闸，原因：工作人员放行，操作员 li（车主手机没电）；设备拒绝执行（"
+    assert next(one for one in left if one.startswith(by_hand)).endswith("：motor too hot。")
+    told = str(explain_gate.of_stay(street.parts, stay, language="en"))
+    assert "open, for: let through by staff, by li (车主手机没电); the device refused it" in told
+    assert "the barrier rose" in told
+    with pytest.raises(NotFound):
+        explain_gate.of_stay(street.parts, "xinyi.nothing", language="zh")
+
+
+def test_of_a_pass_others_hear_that_it_is_a_resident_at_the_gates_too(street: Street) -> None:
+    poor(street)
+    street.passes("in-1", "浙D99999", "09:00", id="in")
+    street.passes("out-1", "浙D99999", "11:00", id="out")
+    stay = street.stay("浙D99999").id
+    assert "低保" not in str(explain_gate.of_stay(street.parts, stay, language="zh"))
+    assert "低保" in str(explain_gate.of_stay(street.parts, stay, language="zh", truly=True))
 
 
 def test_why_did_this_gate_stay_shut(street: Street) -> None:

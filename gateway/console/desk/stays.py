@@ -17,10 +17,11 @@ from gateway.api.context import Staff, With
 from gateway.api.lists import ByTime
 from gateway.api.lists import page as sliced
 from gateway.api.live import in_zone
+from gateway.api.passes import plain
 from gateway.api.stays import plate_part
 from gateway.console.desk import door, events, forms
 from gateway.console.rendering import language_of
-from gateway.flows import explain, images, matching, reading
+from gateway.flows import explain, explain_gate, images, matching, reading
 from gateway.flows.refusals import Invalid
 
 router = APIRouter(include_in_schema=False)
@@ -76,9 +77,9 @@ def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_lengt
     staff.own(reading.site_of(stay_id))
     with context.parts.store.reading() as connection:
         found = reading.stay(connection, staff.sites, stay_id)
-    told = explain.stay_explanation(
-        context.parts, stay_id, language=language_of(request), truly=staff.role in SEES_LOW_INCOME
-    )
+    lang, truly = language_of(request), staff.role in SEES_LOW_INCOME
+    told = explain.stay_explanation(context.parts, stay_id, language=lang, truly=truly)
+    gates = explain_gate.of_stay(context.parts, stay_id, language=lang, truly=truly)
     whose = _whose(context, stay_id) if found["state"] == State.NO_ENTRY else None
     zone = context.parts.settings.zone
     return door.page(
@@ -89,25 +90,22 @@ def stay(request: Request, context: With, stay_id: Annotated[str, Path(max_lengt
         stay=in_zone(found, zone),
         story=in_zone(told, zone),
         whose=in_zone(whose, zone),
-        reads=_reads(context, staff, found),
+        reads=_reads(context, staff, found["site"], in_zone(plain(gates), zone)),
     )
 
 
-def _reads(context: With, staff: Staff, stay: dict[str, Any]) -> list[dict[str, Any]]:
-    """What was read at its entry and its exit: where each is told, and whether there is a picture to look at."""
-    with context.parts.store.reading() as connection:
-        reads = images.reads_of(connection, stay["id"])
-        looks = door.may(staff, *events.PICTURE)
-        kept = images.kept(connection, stay["site"], list(reads.values())) if looks else set()
-    at = [f"{stay['site']}/{quote(device, safe='')}/{quote(event, safe='')}" for device, event in reads.values()]
-    return [
-        {
-            "which": which,
-            "where": f"/events/{here}",
-            "picture": f"/api/v1/events/{here}/picture" if read in kept else "",
-        }
-        for (which, read), here in zip(reads.items(), at, strict=True)
-    ]
+def _reads(context: With, staff: Staff, site: str, gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What happened at its gates, with where each is told whole, and whether there is a picture to look at."""
+    reads = [(one["device"], one["event"]) for one in gates]
+    kept: set[tuple[str, str]] = set()
+    if door.may(staff, *events.PICTURE):
+        with context.parts.store.reading() as connection:
+            kept = images.kept(connection, site, reads)
+    found = []
+    for one, (device, event) in zip(gates, reads, strict=True):
+        here = f"/events/{site}/{quote(device, safe='')}/{quote(event, safe='')}"
+        found.append({**one, "where": here, "picture": f"/api/v1{here}/picture" if (device, event) in kept else ""})
+    return found
 
 
 def _whose(context: With, stay_id: str) -> list[dict[str, Any]]:
