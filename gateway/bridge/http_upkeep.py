@@ -7,16 +7,18 @@ changed. Orders go first, and nothing of this hurries: it is the network's absen
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import count
 
 from controllers.adapters.port import Ask, CannotCarryOut, ListTaken, LookedAfter, Sent
-from controllers.commands import ListDelta, WholeList
+from controllers.commands import WholeList
 from controllers.events import DeviceStatus, Undecodable
 from gateway.bridge.asked import REFUSED, NoAnswer, NotReached, Stale
 from gateway.bridge.http_orders import Reached
 from gateway.bridge.http_watch import never_ending
+from gateway.bridge.list_steps import AWAY, again, changes, night_of
 from gateway.bridge.porch import Porch
 from gateway.flows.credentials import DeviceName
 from gateway.runtime.clock import Clock
@@ -40,7 +42,7 @@ class NotTaken(Exception):
 
 
 class Upkeep:
-    """One device. `busy`: whether an order is under way; `list_every`, `clock_every`: seconds; `pauses`: after so many failures."""
+    """One device. `busy`: whether an order is under way; `list_every`, `clock_every`, `away`: seconds; `pauses`: after so many failures."""
 
     def __init__(
         self,
@@ -54,12 +56,18 @@ class Upkeep:
         list_every: float = LIST_EVERY_SECONDS,
         clock_every: float = CLOCK_EVERY_SECONDS,
         pauses: Sequence[float] = _PAUSE_SECONDS,
+        away: float = AWAY.total_seconds(),
     ) -> None:
         self._who, self._device, self._clock, self._porch = who, device, clock, porch
         self._lists, self._busy = lists, busy
         self._list_every, self._clock_every = list_every, clock_every
         self._pauses = pauses
+        self._away = away
         self._set_again = 0.0
+        self._answered: float | None = None
+        self._night = self._tonight()
+        # Whether it may have something else than what it took.
+        self._doubted = False
         self.has: WholeList | None = None
         self.failures = 0
 
@@ -106,11 +114,10 @@ class Upkeep:
             fitting = self._device.fitting
             answered = await self._device.asker.ask(adapter.ask_time(fitting), within=_ANSWER_SECONDS)
             now = self._clock.now()
+            self._answers(answered.status)
             heard = self._device.adapter.decode(answered, fitting, now)
         except (NotReached, NoAnswer, Stale, Undecodable):
             return None
-        if answered.status == REFUSED:
-            self._device.bar()
         status = next((one for one in heard.said if isinstance(one, DeviceStatus)), None)
         if status is None or status.at is None or asyncio.get_running_loop().time() - began > _QUICK_SECONDS:
             return None
@@ -118,11 +125,26 @@ class Upkeep:
         self._porch.put(self._who, [said], now)
         return status.at - now
 
+    def _answers(self, status: int) -> None:
+        """Who does not take our account may have been set back: that it is there counts from when it takes it again."""
+        if status == REFUSED:
+            self._device.bar()
+            return
+        if self.silent_seconds() >= self._away:
+            self._doubted = True
+        self._answered = time.monotonic()
+
+    def silent_seconds(self) -> float:
+        """Since it last told the time; 0 before it has ever."""
+        return 0.0 if self._answered is None else time.monotonic() - self._answered
+
     # ------------------------------------------------------------------ the list
 
     async def _keep_list(self, adapter: LookedAfter) -> None:
         for _ in count():
             wanted = self._lists(self._who.site)
+            if self._night != (tonight := self._tonight()):
+                self._night, self._doubted = tonight, True
             if wanted is not None and not self._device.barred() and not self._is_as(wanted):
                 try:
                     await self.bring(adapter, wanted)
@@ -134,11 +156,15 @@ class Upkeep:
             await asyncio.sleep(self._list_every)
 
     def _is_as(self, wanted: WholeList) -> bool:
-        return self.has is not None and self.has.version == wanted.version
+        return self.has is not None and self.has.version == wanted.version and not self._doubted
+
+    def _tonight(self) -> date:
+        return night_of(self._clock.now(), self._device.fitting.zone)
 
     async def bring(self, adapter: LookedAfter, wanted: WholeList) -> None:
         """Raises what says that it was not taken; then nobody knows what the device has, and it begins anew."""
         had, self.has = self.has, None
+        doubted, self._doubted = self._doubted, False
         now, fitting = self._clock.now(), self._device.fitting
         if had is None:
             try:
@@ -149,7 +175,7 @@ class Upkeep:
                 )
             await self._brought(self._device.adapter.encode(wanted, fitting, now))
         else:
-            await self._brought(self._device.adapter.encode(changes(had, wanted), fitting, now))
+            await self._brought(self._device.adapter.encode((again if doubted else changes)(had, wanted), fitting, now))
         self.has = wanted
         _log.info(
             "a device has the list", site=self._who.site, device=self._who.device, version=wanted.version,
@@ -170,15 +196,3 @@ class Upkeep:
             refused = next((one for one in heard.said if isinstance(one, ListTaken) and not one.taken), None)
             if refused is not None:
                 raise NotTaken(refused.detail or "")
-
-
-def changes(had: WholeList, wanted: WholeList) -> ListDelta:
-    """What brings a device from one list to another."""
-    before = {entry.plate: entry.until for entry in had.entries}
-    after = {entry.plate for entry in wanted.entries}
-    return ListDelta(
-        version=wanted.version,
-        from_version=had.version,
-        add=tuple(entry for entry in wanted.entries if before.get(entry.plate) != entry.until),
-        remove=tuple(plate for plate in before if plate not in after),
-    )

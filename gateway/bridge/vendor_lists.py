@@ -2,6 +2,8 @@
 
 One bridge brings them: the one that holds the lease. The device's answer to the last piece may come to another, which notes it in the
 database. What has no answer in time is brought again, whole. Orders never wait for any of this.
+
+When it is brought the whole again though it has taken all of it: see `list_steps`.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 
 from controllers.adapters.port import CannotCarryOut, ListTaken, Publish
 from controllers.commands import WholeList
-from gateway.bridge.http_upkeep import changes
+from gateway.bridge.list_steps import AWAY, changes, night_of
 from gateway.bridge.vendor_estate import Spoken, VendorEstate
 from gateway.flows import list_versions
 from gateway.flows.credentials import DeviceName
@@ -25,18 +28,30 @@ _log = logger(__name__)
 
 _LOOK_EVERY_SECONDS = 10.0
 _TAKEN_WITHIN_SECONDS = 120.0
+# One that says a word only now and then is not away each time.
+_AGAIN_EVERY_SECONDS = 4 * 3600.0
 # Of each device, a turn of a quarter of a second: cameras write each piece to flash.
 _PIECES_A_TURN = 4
 
 
 @dataclass
 class _Kept:
-    """`has`: what it took last, as far as this process knows; `bringing`: what it is being brought, `left` of it is to be sent."""
+    """`has`: what it took last, as far as this process knows; `bringing`: what it is being brought, `left` of it is to be sent.
 
+    `away`: it was not heard of for so long that it may come back with another list, or none; before `again_from` that changes nothing.
+    """
+
+    night: date
     has: WholeList | None = None
     bringing: WholeList | None = None
     left: deque[Publish] = field(default_factory=deque)
     since: float = 0.0
+    away: bool = False
+    again_from: float = 0.0
+
+    def forget(self) -> None:
+        self.has = self.bringing = None
+        self.left.clear()
 
 
 class VendorLists:
@@ -79,11 +94,23 @@ class VendorLists:
         if not listed or not self._lease.take():
             self._kept.clear()
             return
-        versions = list_versions.versions(self._parts)
+        states, at = list_versions.known(self._parts), self._parts.clock.now()
+        night = night_of(at, self._parts.settings.zone)
         for one in listed:
-            wanted, version = self._current(one.who.site), versions.get(one.who)
-            if wanted is not None and version is not None:
-                self._plan(self._kept.setdefault(one.who, _Kept()), one, wanted, version, now)
+            wanted, state = self._current(one.who.site), states.get(one.who)
+            if wanted is None or state is None:
+                continue
+            kept = self._kept.setdefault(one.who, _Kept(night))
+            if at - state.seen_at >= AWAY:
+                kept.away = True
+                continue
+            version = state.version
+            if kept.night != night or (kept.away and now >= kept.again_from):
+                kept.forget()
+                kept.away, kept.night, kept.again_from = False, night, now + _AGAIN_EVERY_SECONDS
+                version = list_versions.UNKNOWN
+                list_versions.has(self._parts, one.who, version)
+            self._plan(kept, one, wanted, version, now)
 
     def _plan(self, kept: _Kept, by: Spoken, wanted: WholeList, version: int, now: float) -> None:
         if kept.bringing is not None and version == kept.bringing.version:
@@ -91,7 +118,7 @@ class VendorLists:
         if kept.bringing is not None:
             if kept.left or now - kept.since < _TAKEN_WITHIN_SECONDS:
                 return
-            kept.has = kept.bringing = None  # what it has now is not known
+            kept.forget()  # what it has now is not known
         if version == wanted.version:
             kept.has = wanted
             return

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Table, and_, bindparam, insert, select, text, update
 
 from billing.invoices import Premises, Seller
-from gateway.flows import audit
+from gateway.flows import audit, list_versions
 from gateway.flows.device_logins import Login, sealed_logins
 from gateway.flows.estate_file import (
     DeviceEntry,
@@ -65,6 +65,7 @@ def apply(parts: Parts, text_: str, *, operator: str = "cli", origin: str = "", 
     with parts.store.writing() as connection:
         if parts.store.postgres:
             connection.execute(text("LOCK TABLE site IN SHARE ROW EXCLUSIVE MODE"))
+        list_versions.forget(connection, _exchanged(connection, estate))
         counts = [_bring(connection, model, rows) for model, rows in _wanted(estate, hashes, sealed)]
         _open_books(connection, parts, [site.id for site in estate.sites])
         applied = Applied(
@@ -129,6 +130,14 @@ def _logins(parts: Parts, estate: Estate) -> tuple[dict[Key, bytes | None], list
             for row in connection.execute(select(Device.site_id, Device.id, Device.login_sealed))
         }
     return sealed_logins(estate, stored, parts.settings.secret())
+
+
+def _exchanged(connection: Connection, estate: Estate) -> list[tuple[str, str]]:
+    """Devices in whose place the file names another machine."""
+    rows = connection.execute(select(Device.site_id, Device.id, Device.vendor, Device.serial))
+    stored = {(row.site_id, row.id): (row.vendor, row.serial) for row in rows}
+    found = {(one.site, one.id): (one.vendor, one.serial) for one in estate.devices}
+    return [key for key, machine in found.items() if stored.get(key, machine) != machine]
 
 
 def _wanted(

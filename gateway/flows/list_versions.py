@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, update
 
 from gateway.flows.credentials import DeviceName
 from gateway.store import tables as t
@@ -11,12 +15,19 @@ from gateway.wiring import Parts
 UNKNOWN = -1
 
 
-def versions(parts: Parts) -> dict[tuple[str, str], int]:
-    """By site and device, of those that were ever heard of; negative: nobody knows."""
+class Known(NamedTuple):
+    """`version`: negative, where nobody knows; `seen_at`: when the device was last heard of."""
+
+    version: int
+    seen_at: datetime
+
+
+def known(parts: Parts) -> dict[tuple[str, str], Known]:
+    """By site and device, of those that were ever heard of."""
     state = t.DeviceState
     with parts.store.reading() as connection:
-        rows = connection.execute(select(state.site_id, state.device_id, state.list_version)).all()
-    return {(row.site_id, row.device_id): row.list_version for row in rows}
+        rows = connection.execute(select(state.site_id, state.device_id, state.list_version, state.seen_at)).all()
+    return {(row.site_id, row.device_id): Known(row.list_version, row.seen_at) for row in rows}
 
 
 def has(parts: Parts, who: DeviceName, version: int) -> None:
@@ -27,3 +38,12 @@ def has(parts: Parts, who: DeviceName, version: int) -> None:
             update(state).where(state.site_id == who.site, state.device_id == who.device).values(list_version=version)
         )
         connection.commit()
+
+
+def forget(connection: Connection, devices: Iterable[tuple[str, str]]) -> None:
+    """Under these names stand other machines now: which list they have nobody knows."""
+    state = t.DeviceState
+    for site, device in devices:
+        connection.execute(
+            update(state).where(state.site_id == site, state.device_id == device).values(list_version=UNKNOWN)
+        )

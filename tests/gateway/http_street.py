@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from controllers.adapters.port import LookedAfter
 from controllers.commands import WholeList
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.http_upkeep import Upkeep
@@ -77,7 +78,7 @@ class HttpStreet:
             more += f'\n  features = ["{fit.features}"]'
         return f"{fit.vendor}\n{more}"
 
-    def upkeep(self, lists: Mapping[str, WholeList]) -> None:
+    def upkeep(self, lists: Mapping[str, WholeList], *, away: float = 60) -> None:
         """Begin to look after the only device, quicker than at work."""
         self.until(lambda: len(self.bridge.asked._devices) == 1)
         (device,) = self.bridge.asked._devices.values()
@@ -85,11 +86,20 @@ class HttpStreet:
         parts, who = self.parts, DeviceName("xinyi", device.reached.fitting.device)
         porch = self.bridge.asked._porch
         made = Upkeep(
-            who, device.reached, parts.clock, porch, lists.get, lambda: False, list_every=0.02, pauses=(0.05,)
-        )
+            who, device.reached, parts.clock, porch, lists.get, lambda: False,
+            list_every=0.02, pauses=(0.05,), away=away,
+        )  # fmt: skip
         self._upkeep.append(made)
         assert self.bridge.asked._loop is not None
         asyncio.run_coroutine_threadsafe(made.run(), self.bridge.asked._loop)
+
+    def looks_at_clock(self) -> None:
+        """As it does every minute."""
+        kept = self.kept()
+        adapter = kept._device.adapter
+        assert isinstance(adapter, LookedAfter)
+        assert self.bridge.asked._loop is not None
+        asyncio.run_coroutine_threadsafe(kept.look_at_clock(adapter), self.bridge.asked._loop).result(20)
 
     def kept(self) -> Upkeep:
         return self._upkeep[0]

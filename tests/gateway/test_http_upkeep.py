@@ -53,6 +53,31 @@ def test_a_list_that_was_not_taken_begins_anew(parts: Parts) -> None:
         street.until(lambda: set(camera.listed) == {"粤B00002"})
 
 
+@on_one_database
+@pytest.mark.parametrize("fit", [*HIKVISION, *DAHUA], ids=["hikvision", "dahua"])
+def test_a_device_that_was_away_is_brought_the_whole_again_and_never_emptied_for_it(parts: Parts, fit: Fit) -> None:
+    with http_street(parts, fit) as street:
+        camera, lists = street.cameras["in-1"], {"xinyi": a_list(1, "粤B00001", "粤B00002")}
+        street.upkeep(lists, away=0.2)
+        street.until(lambda: set(camera.listed) == {"粤B00001", "粤B00002"} and street.kept().has is lists["xinyi"])
+        street.until(lambda: street.kept().silent_seconds() >= 0.2)
+        del camera.listed["粤B00001"]
+        camera.listed["粤B00003"] = "not ours"
+        street.looks_at_clock()
+        street.until(lambda: set(camera.listed) == {"粤B00001", "粤B00002", "粤B00003"})
+
+
+@on_one_database
+def test_a_list_that_somebody_emptied_is_right_by_the_morning(parts: Parts) -> None:
+    with http_street(parts, *DAHUA) as street:
+        camera, lists = street.cameras["in-1"], {"xinyi": a_list(1, "粤B00001")}
+        street.upkeep(lists)
+        street.until(lambda: street.kept().has is lists["xinyi"])
+        camera.listed.clear()
+        street.clock.advance(hours=20)
+        street.until(lambda: set(camera.listed) == {"粤B00001"})
+
+
 class FastHikvision(Hikvision):
     fast = timedelta(seconds=42)
 

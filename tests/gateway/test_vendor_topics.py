@@ -9,12 +9,12 @@ from sqlalchemy import delete
 
 from controllers.commands import Action
 from controllers.events import BarrierState
-from gateway.flows import staff_commands
+from gateway.flows import estate, list_versions, staff_commands
 from gateway.flows.charges_books import By
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from simulators.transport import Key
-from tests.gateway.mqtt_street import MqttStreet, mqtt_street
+from tests.gateway.mqtt_street import MqttStreet, cameras_of, mqtt_street
 from tests.servers import Mosquitto
 
 PLATE = "浙B77777"
@@ -216,6 +216,43 @@ def test_a_white_list_follows_the_register_and_opens_while_nobody_answers(parts:
         street.until(lambda: len(street.rows(t.PlateEventRow)) == 1)
         (event,) = street.rows(t.PlateEventRow)
         assert (event.plate, event.opening, event.buffered) == (cars[2], "list", True)
+
+
+@on_one_database
+def test_a_camera_that_was_set_back_or_exchanged_is_brought_the_whole_list(parts: Parts) -> None:
+    """It says nothing of its list: having been away, a night, or another serial number in the site file is what tells."""
+    with mqtt_street(parts, "vzenith") as street:
+        car = "浙A00001"
+        street.street.register("households", {"household": "3-201", "name": "张三", "area_m2": "60"})
+        street.street.register("passes", a_pass(car))
+        listed = street.dialect("in-1").listed
+
+        def is_brought() -> None:
+            street.brings_lists()
+            street.until(lambda: list(listed) == [car])
+
+        street.later(seconds=30)
+        street.until(lambda: len(street.rows(t.DeviceState)) == 2)
+        is_brought()
+        wanted = street.bridge.lists.current("xinyi")
+        assert wanted is not None
+        street.until(lambda: {one.list_version for one in street.rows(t.DeviceState)} == {wanted.version})
+        listed.clear()
+        street.clock.advance(minutes=4)
+        street.bridge.vendors.lists.look()
+        street.until(lambda: all(kept.away for kept in street.bridge.vendors.lists._kept.values()))
+        street.later(seconds=1)
+        street.until(lambda: all(one.seen_at == street.clock.now() for one in street.rows(t.DeviceState)))
+        is_brought()
+        listed.clear()
+        street.later(hours=20)
+        street.until(lambda: all(one.seen_at == street.clock.now() for one in street.rows(t.DeviceState)))
+        is_brought()
+        street.until(lambda: {one.list_version for one in street.rows(t.DeviceState)} == {wanted.version})
+        estate.apply(street.parts, cameras_of("vzenith").replace("SN-in-1", "SN-another"))
+        assert {one.device_id: one.list_version for one in street.rows(t.DeviceState)} == {
+            "cam-in-1": list_versions.UNKNOWN, "cam-out-1": wanted.version
+        }  # fmt: skip
 
 
 def a_pass(plate: str) -> dict[str, str]:
