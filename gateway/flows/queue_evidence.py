@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from gateway.flows import images, matching
 from gateway.flows.matching import Proposed
@@ -17,11 +17,15 @@ from gateway.wiring import Parts
 
 WEIGHED_MAX = 20
 _EVENT, _IMAGE = t.PlateEventRow.__table__.c, t.Image.__table__.c
+# Of what a vehicle did after a read (it passed, another behind it), the picture is that of the read.
+_READ = func.coalesce(_EVENT.for_event, _EVENT.event_id)
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read; `plate` None for a vehicle without one, or where it was deleted."""
+    """What was read, by which device under which id; `plate` None for a vehicle without one, or where it was deleted."""
 
+    device: str
+    event: str
     plate: str | None
     plate_colour: str | None
     pictured: bool
@@ -34,13 +38,16 @@ def of_items(parts: Parts, connection: Connection, items: Iterable[Mapping[str, 
     for site, device, event in reads.values():
         by_site[site].add((device, event))
     found: dict[tuple[str, str, str], Seen] = {}
-    same = and_(
-        _IMAGE.site_id == _EVENT.site_id, _IMAGE.device_id == _EVENT.device_id, _IMAGE.event_id == _EVENT.event_id
-    )
+    same = and_(_IMAGE.site_id == _EVENT.site_id, _IMAGE.device_id == _EVENT.device_id, _IMAGE.event_id == _READ)
     for site, wanted in by_site.items():
         rows = connection.execute(
             select(
-                _EVENT.device_id, _EVENT.event_id, _EVENT.plate, _EVENT.plate_colour, _IMAGE.event_id.label("picture")
+                _EVENT.device_id,
+                _EVENT.event_id,
+                _READ.label("read"),
+                _EVENT.plate,
+                _EVENT.plate_colour,
+                _IMAGE.event_id.label("picture"),
             )
             .outerjoin_from(t.PlateEventRow, t.Image, same)
             .where(
@@ -51,7 +58,11 @@ def of_items(parts: Parts, connection: Connection, items: Iterable[Mapping[str, 
         )
         for row in rows:
             found[site, row.device_id, row.event_id] = Seen(
-                plate=row.plate, plate_colour=row.plate_colour, pictured=row.picture is not None
+                device=row.device_id,
+                event=row.read,
+                plate=row.plate,
+                plate_colour=row.plate_colour,
+                pictured=row.picture is not None,
             )
     return {item: found[read] for item, read in reads.items() if read in found}
 
@@ -68,7 +79,9 @@ def picture(parts: Parts, connection: Connection, item: Mapping[str, Any]) -> by
     read = _read(parts, connection, item)
     if read is None:
         raise NotFound("the item is about no read")
-    return images.of_read(connection, *read)
+    site, device, event = read
+    wanted = select(_READ).where(_EVENT.site_id == site, _EVENT.device_id == device, _EVENT.event_id == event)
+    return images.of_read(connection, site, device, connection.execute(wanted).scalar() or event)
 
 
 def _read(parts: Parts, connection: Connection, item: Mapping[str, Any]) -> tuple[str, str, str] | None:

@@ -13,7 +13,7 @@ from gateway.flows import help_calls, users
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.house import PASSWORD, Client, an_exception
-from tests.gateway.people import JPEG, put
+from tests.gateway.people import JPEG, put, rows
 from tests.gateway.test_console import csrf_of, signed_in
 from tests.gateway.trade import Street
 
@@ -62,6 +62,20 @@ def test_one_key_opens_for_the_vehicle_that_waits_and_the_item_is_done_with(stre
     assert kim.get(command).json()["state"] == "planned"
     assert street.situations() == {}
     assert "核对后放行" in kim.get("/lanes/xinyi.out-1").text
+
+
+def test_who_followed_on_anothers_heels_is_shown_by_what_a_person_can_use(street: Watched) -> None:
+    street.passes("in-1", "浙A12345", "09:00", id="in")
+    street.goes("in-1", "09:00:09", after="in")
+    kim = street.person("kim")
+    page = kim.get("/queue").text
+    item = page.split('id="items"')[1].split("</li>")[0]
+    for said in ("紧跟此车之后", "浙A12345", "in-1", "09:00:09"):
+        assert said in item, said
+    marks = {row.event_id for row in rows(street, t.PlateEventRow) if row.kind == "passed"}
+    assert not [one for one in marks if re.search(rf">[^<]*\b{re.escape(one)}\b", item)], "no id of the store"
+    where = re.findall(r'href="(/events/[^"]+)"', item)[0]
+    assert "车辆通过" in kim.get(where).text
 
 
 def test_the_same_form_sent_twice_opens_once(street: Watched) -> None:

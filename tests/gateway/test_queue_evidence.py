@@ -42,6 +42,17 @@ def test_the_plate_and_the_picture_of_the_read(street: Street) -> None:
             reading.exception(connection, frozenset({"elsewhere"}), items[0]["id"])
 
 
+def test_who_followed_on_anothers_heels_is_told_by_lane_and_by_the_vehicle_in_front(street: Street) -> None:
+    street.passes("in-1", "浙A12345", "09:00", id="in")
+    street.goes("in-1", "09:00:09", after="in")
+    put(street, t.Image, site_id="xinyi", device_id="d1", event_id="in", jpeg=JPEG, received_at=street.clock.now())
+    with street.parts.store.reading() as connection:
+        ((_, item),) = reading.exceptions(connection, None, Slice(None, 100), kind="tailgating")
+        seen = queue_evidence.of_items(street.parts, connection, [item])[item["id"]]
+        assert (item["lane"], seen.event, seen.plate, seen.pictured) == ("xinyi.in-1", "in", "浙A12345", True)
+        assert queue_evidence.picture(street.parts, connection, item) == JPEG
+
+
 def test_an_opening_for_one_read_is_for_no_other_vehicle(street: Street) -> None:
     street.arrives("out-1", "浙D44444", "12:30")
     event = f"e{street._events}"

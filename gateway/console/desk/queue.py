@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Form, Path, Query, Request
@@ -25,6 +25,21 @@ router = APIRouter(include_in_schema=False)
 
 _SEE, _DO = ("GET", "/exceptions"), ("POST", "/exceptions/{item_id}/resolution")
 Text = Annotated[str, Form(max_length=2000)]
+# What an item of these kinds is about is its lane and its vehicle: its subject is a key of the store, which tells nobody anything.
+_KEYED: Final = frozenset(
+    {
+        "alarm",
+        "barrier_fault",
+        "blocked",
+        "command_not_confirmed",
+        "help_call",
+        "not_confirmed",
+        "not_registered",
+        "opened_by_hand",
+        "opened_without_event",
+        "tailgating",
+    }
+)
 # Open for so long, an item says so in words, and louder.
 _LATE_MINUTES = 5
 
@@ -55,6 +70,7 @@ def queue(
     works, lang, now = door.may(staff, *_DO), language_of(request), context.parts.clock.now()
     for item in items:
         item["seen"] = msgspec.to_builtins(seen.get(item["id"]))
+        item["subject"] = _subject(item)
         item["whose"] = msgspec.to_builtins(whose.get(item["id"]), builtin_types=(datetime,))
         item["waited"] = max(0, int((now - item["opened_at"]).total_seconds() // 60))
         item["proposal"] = proposals.of(item, staff, lang)._asdict() if works and item["state"] == "open" else None
@@ -73,6 +89,13 @@ def queue(
         command=command_at(lane, command) if command else None,
         once=random_token(18),
     )
+
+
+def _subject(item: dict[str, Any]) -> str:
+    """What it is about besides its lane, vehicle and stay; empty where that is all."""
+    subject, lane = str(item["subject"]), (item["lane"] or "").partition(".")[2]
+    keyed = item["kind"] in _KEYED or subject == item["stay"] or (lane and subject.startswith(f"{lane}:"))
+    return "" if keyed else subject
 
 
 @router.post("/queue/{item_id}/acceptance")
