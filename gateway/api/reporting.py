@@ -16,6 +16,7 @@ from gateway.api.answers import SiteName, json
 from gateway.api.context import Asking, Staff, With
 from gateway.flows.reports.asking import period
 from gateway.flows.reports.catalogue import REPORTS, Asked, Report, Sheet
+from gateway.flows.reports.crossed import Rows
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 
@@ -32,7 +33,6 @@ SumBy = Annotated[Literal["day", "month", "site", "gate"], Query()]
 UptimeBy = Annotated[Literal["device", "site", "day", "month"], Query()]
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-Rows = list[dict[str, Any]]
 
 
 class ReportOf(BaseModel):
@@ -147,7 +147,7 @@ def _answer(staff: Staff, context: With, report: Report, wanted: Wanted, by: str
     days = asked.period
     return json(
         context.parts,
-        {"site": wanted.site, "from": days.first.isoformat(), "to": days.last.isoformat(), "items": rows},
+        {"site": wanted.site, "from": days.first.isoformat(), "to": days.last.isoformat(), "items": list(rows)},
     )
 
 

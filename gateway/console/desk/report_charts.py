@@ -9,8 +9,8 @@ from gateway.console.chart import Chart, Number, Series, chart
 from gateway.console.rendering import yuan
 from gateway.console.words import Language, word
 from gateway.flows.reports.catalogue import BY, Asked, Report
+from gateway.flows.reports.crossed import Crossed, Rows
 
-Rows = list[dict[str, Any]]
 # Where nothing stands, somebody or something is meant.
 NOBODY = {"operator": "report.nobody", "up_to_minutes": "report.longer"}
 _PLACES = frozenset({"site", "gate", "lane", "device"})
@@ -83,6 +83,8 @@ def str_of(value: Number) -> str:
 
 def _summed(rows: Rows, key: str, columns: tuple[str, ...]) -> Rows:
     """Over all sites, in the order in which the keys come."""
+    if isinstance(rows, Crossed) and key == "hour":
+        return rows.summed(columns)
     sums: defaultdict[Any, dict[str, Number]] = defaultdict(lambda: dict.fromkeys(columns, 0))
     for row in rows:
         found = sums[row[key]]

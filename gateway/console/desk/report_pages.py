@@ -17,6 +17,7 @@ from gateway.console.rendering import language_of
 from gateway.console.words import Language
 from gateway.flows.refusals import Invalid, NotFound
 from gateway.flows.reports.catalogue import REPORTS, Asked, Report, value_of
+from gateway.flows.reports.crossed import Rows
 
 router = APIRouter(include_in_schema=False)
 
@@ -71,7 +72,7 @@ def _page(
     found: Report,
     wanted: Wanted,
     asked: Asked,
-    rows: list[dict[str, Any]],
+    rows: Rows,
 ) -> Response:
     with context.parts.store.reading() as connection:
         sites = forms.sites(connection, staff)

@@ -17,9 +17,8 @@ from gateway.flows.registers_classes import passages_of
 from gateway.flows.reports import hands, money, traffic
 from gateway.flows.reports.asking import HOURLY, Period, sites_of
 from gateway.flows.reports.beside import compared
+from gateway.flows.reports.crossed import Crossed, Rows
 from gateway.flows.reports.uptime import uptime
-
-Rows = list[dict[str, Any]]
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -52,7 +51,8 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
             found += [
                 Column(f"{named[one].chinese}（上年）", f"{_bare(one)}_before", named[one].kind) for one in self.beside
             ]
-        benefits = dict.fromkeys(name for row in rows for name in row.get("waived_by_fen", ()))
+        told = () if isinstance(rows, Crossed) else rows
+        benefits = dict.fromkeys(name for row in told for name in row.get("waived_by_fen", ()))
         return (*found, *(Column(f"优免：{BENEFITS.get(name, name)}", f"waived_by_{name}", "fen") for name in benefits))
 
     def table(self, asked: Asked, rows: Rows) -> Table:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import accumulate
+from operator import sub
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +15,7 @@ from sqlalchemy import Connection, func, select
 from gateway.flows.posting import day_bounds
 from gateway.flows.reading import Sites
 from gateway.flows.reports.asking import By, Period, gates_of, sites_of
+from gateway.flows.reports.crossed import Crossed
 from gateway.flows.sums.counting import LENGTHS, QUARTER, Day, Days, added, lengths_of, quarters_of, slots_of
 from gateway.flows.sums.standing import Standing, standing
 from gateway.store.tables import DaySum, LaneSum, Stay
@@ -122,7 +125,7 @@ def _even(day: date, zone: ZoneInfo) -> bool:
     return end - start == _A_DAY and start.astimezone(zone).utcoffset() == end.astimezone(zone).utcoffset()
 
 
-def occupancy(connection: Connection, allowed: Sites, asked: Period) -> list[Document]:
+def occupancy(connection: Connection, allowed: Sites, asked: Period) -> Crossed:
     """For each site and hour: how many were inside when it began and at most, and how many spaces there are."""
     sites = sites_of(connection, allowed)
     found = _Asked(connection, sites, asked)
@@ -135,23 +138,30 @@ def occupancy(connection: Connection, allowed: Sites, asked: Period) -> list[Doc
     for site, day, packed in found.by_quarter():
         quarters = quarters_of(packed)
         half, at = len(quarters) // 2, began_at[day]
-        changes[site][at : at + half] = [
-            entries - exits for entries, exits in zip(quarters[:half], quarters[half:], strict=True)
-        ]
-    hours = [
-        (number * 4, (asked.start + number * _HOUR).astimezone(asked.zone).isoformat())
-        for number in range(-(-slots // 4))
+        changes[site][at : at + half] = map(sub, quarters[:half], quarters[half:])
+    hours = [(asked.start + number * _HOUR).astimezone(asked.zone).isoformat() for number in range(-(-slots // 4))]
+    stood = [
+        _by_hours(
+            inside[site] if site in inside else _inside_at(connection, site, asked.start), changes[site], len(hours)
+        )
+        for site in sites
     ]
-    rows = []
-    for site, row in sites.items():
-        now = inside[site] if site in inside else _inside_at(connection, site, asked.start)
-        for at, hour in hours:
-            began = most = now
-            for change in changes[site][at : at + 4]:
-                now += change
-                most = max(most, now)
-            rows.append({"site": site, "hour": hour, "inside": began, "most": most, "capacity": row.capacity})
-    return rows
+    return Crossed(
+        list(sites),
+        hours,
+        {
+            "inside": [began for began, _ in stood],
+            "most": [most for _, most in stood],
+            "capacity": [[row.capacity] * len(hours) for row in sites.values()],
+        },
+    )
+
+
+def _by_hours(inside: int, changes: Sequence[int], hours: int) -> tuple[list[int], list[int]]:
+    """How many were inside when each hour began, and at most in it, the end of its last quarter included."""
+    after = list(accumulate(changes, initial=inside))
+    quarters = [after[quarter : 4 * hours + quarter : 4] for quarter in range(5)]
+    return quarters[0], list(map(max, *quarters))
 
 
 def turnover(connection: Connection, allowed: Sites, asked: Period) -> list[Document]:
