@@ -29,7 +29,8 @@ def site_apply(file: Path, as_json: bool, config: Path | None) -> None:
     """Apply a site file.
 
     Applying it again changes nothing. What is missing from the file is disabled, never deleted, and comes back with it.
-    The password of a new device is printed now and never again.
+    The password of a new device is printed now and never again. What a device lacks to be of use, such as the serial number of a
+    camera at the broker, is said on standard error each time, and applied all the same.
     """
     from gateway.flows import estate
 
@@ -39,6 +40,8 @@ def site_apply(file: Path, as_json: bool, config: Path | None) -> None:
             applied = estate.apply(parts, text, operator=operator_name(), origin="command line", source=str(file.name))
         except estate.EstateInvalid as error:
             raise Refusal(f"{file}: {error}") from None
+    for gap in applied.gaps:
+        click.echo(f"{file}: {gap}", err=True)
     if as_json:
         for new in applied.credentials:
             click.echo(

@@ -21,6 +21,7 @@ from gateway.flows.estate_file import (
     SiteEntry,
     parse,
 )
+from gateway.flows.estate_gaps import gaps
 from gateway.flows.passwords import REVOKED, make_hash, matches
 from gateway.runtime.ids import random_token
 from gateway.store.tables import Base, Device, Gate, Lane, Merchant, Site, SiteBooks
@@ -44,7 +45,10 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed. Counts are of merchants, sites, gates, devices and lanes together. `logins`: accounts to set up at devices."""
+    """What changed. Counts are of merchants, sites, gates, devices and lanes together. `logins`: accounts to set up at devices.
+
+    `gaps`: what the file leaves out though a device is of no use without it.
+    """
 
     credentials: tuple[Credential, ...]
     added: int
@@ -52,6 +56,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     disabled: int
     passwords_changed: tuple[str, ...]
     logins: tuple[Login, ...] = ()
+    gaps: tuple[str, ...] = ()
 
 
 def apply(parts: Parts, text_: str, *, operator: str = "cli", origin: str = "", source: str = "") -> Applied:
@@ -75,6 +80,7 @@ def apply(parts: Parts, text_: str, *, operator: str = "cli", origin: str = "", 
             disabled=sum(len(disabled) for _, _, disabled in counts),
             passwords_changed=tuple(sorted({*renewed, *logins_renewed})),
             logins=tuple(logins),
+            gaps=gaps(estate),
         )
         if applied.added or applied.changed or applied.disabled:
             audit.record(

@@ -28,6 +28,11 @@ ASKED = frozenset(
     vendor for vendor, adapter in ADAPTERS.items() if adapter.capabilities(_UNFITTED).delivery is Delivery.REQUEST
 )
 """Vendors that are told by our requests to them (`Delivery.REQUEST`)."""
+_NAMED_IN_TOPICS = frozenset(
+    vendor
+    for vendor, adapter in ADAPTERS.items()
+    if adapter.listens(_UNFITTED).told != adapter.listens(msgspec.structs.replace(_UNFITTED, serial="1")).told
+)
 _ADDRESS = re.compile(r"https?://([a-z0-9._-]{1,200}|\[[0-9a-f:]{2,45}\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
 _LOGIN = "admin"
 CHANNEL_MAX = 9_999
@@ -333,6 +338,11 @@ def _device(site: str, table: _Table) -> DeviceEntry:
         login=(table.text("login", LOGIN_MAX) if "login" in table.values else _LOGIN) if address else "",
         login_password=table.optional_text("login_password") if address else None,
     )
+    if set(device.serial) & set("+#/") and vendor in _NAMED_IN_TOPICS:
+        table.wrong(
+            "serial",
+            f"{device.serial!r:.60} stands in topics, where + # and / would let it hear and say what is others'",
+        )
     table.done()
     return device
 

@@ -70,6 +70,31 @@ def test_a_street_is_set_up(run: Run) -> None:
     assert run("registry", "import", "households", "h.csv")[:2] == (0, "households: 0 added, 0 changed, 1 unchanged\n")
 
 
+def test_what_a_device_lacks_to_be_of_use_is_said_each_time_and_applied(run: Run) -> None:
+    """Standard output stays what it was: whoever reads `--json` reads credentials."""
+    camera = site_file("xinyi").replace('"native"', '"vzenith"')
+    for _ in range(2):
+        code, _, err = run("site", "apply", write("sites.toml", camera), "--json")
+        (line,) = err.splitlines()
+        assert code == 0
+        assert line.startswith("sites.toml: [[site]] xinyi, [[site.device]] d1: serial: missing: ")
+        assert 'Write serial = "…"' in line
+        assert 'features = ["http"]' in line
+    for said in ('serial = "5e1f-7c3d"', 'features = ["http"]'):
+        write("sites.toml", camera.replace('"vzenith"', f'"vzenith"\n  {said}'))
+        assert run("site", "apply", "sites.toml", "--json")[2] == ""
+    write("sites.toml", camera.replace('"vzenith"', '"dahua"'))
+    assert "d1: address: missing: " in run("site", "apply", "sites.toml")[2]
+
+
+def test_two_of_one_name_at_the_broker_are_said_to_be(run: Run) -> None:
+    named = site_file("xinyi", "archive").replace('"native"', '"qianyi"\n  serial = "SN1"')
+    code, _, err = run("site", "apply", write("sites.toml", named))
+    assert code == 0
+    assert [line.count("serial: 'SN1': 2 devices of qianyi are called so") for line in err.splitlines()] == [1, 1]
+    assert run("site", "apply", write("sites.toml", site_file("xinyi", "archive")))[2] == ""
+
+
 def test_accounts(run: Run) -> None:
     code, out, _ = run("user", "add", "kim", "--role", "console")
     assert code == 0

@@ -108,6 +108,7 @@ WRONG = {
     'id = "east"': ('id = "east"\ncolour = "red"', "[[site.gate]] east: colour: unknown key"),
     'id = "d1"\n': ('id = "d1"\nfeatures = ["led_board"]\n', "d1: features: 'led_board' is none of none"),
     'vendor = "native"\n': ('vendor = "vzenith"\nfeatures = "http"\n', "d1: features: not a list of words"),
+    '= "native"': ('= "qianyi"\nserial = "+"', "d1: serial: '+' stands in topics"),
     'id = "in-1"': ('id = "in-1"\nrelay = 99', "in-1: relay: not a whole number from 0 to 15"),
     'id = "in-1"\n': ('id = "in-1"\nclose_relay = 0\n', "in-1: close_relay: the same output as relay"),
     "[[merchant]]": ("[[merchants]]", "file: merchants: unknown key"),
