@@ -58,6 +58,7 @@ from gateway.api.ports import Flows
 from gateway.api.reports import Reports
 from gateway.api.sessions import SharedThrottle, Tokens
 from gateway.console import driver, invoice, lane, own_stay, pages, receipt, trouble
+from gateway.console.assets import Assets
 from gateway.console.desk import door
 from gateway.console.desk.routers import ROUTERS as DESK_ROUTERS
 from gateway.flows.attempts import Attempts
@@ -147,9 +148,9 @@ def create_app(
         health=health,
     )
     app.router.routes.extend(_served().routes)
-    pages.mount_static(app)
     problems.install(app, trouble.page)
     app.add_exception_handler(door.Turned, door.answer_turned)
+    app.add_middleware(Assets)
     app.add_middleware(Hardening, as_page=trouble.page)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

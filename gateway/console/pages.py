@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from importlib.resources import files
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from gateway.api.context import Context, With, address_of, holder, staff_of
 from gateway.api.problems import WrongCode, WrongCredentials
@@ -29,12 +27,6 @@ VIEWS = ("cards", "map", "list")
 _OURS = re.compile(r"[\w-]{24}", re.ASCII)
 Text = Annotated[str, Form(max_length=200)]
 Address = Annotated[str, Form(max_length=500)]
-
-
-def mount_static(app: FastAPI) -> None:
-    """Serve the console's style sheet and scripts."""
-    folder = files("gateway.console") / "static"
-    app.mount("/static", StaticFiles(directory=str(folder)), name="static")
 
 
 @router.get("/login")

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from billing.explain import duration
+from gateway.console import assets
 from gateway.console.words import WORDS, Language, exception_word, for_script, language, word
 from gateway.console.words_told import told
 
@@ -66,6 +67,7 @@ def script_data(value: object) -> Markup:
 
 
 _environment.filters.update(yuan=yuan, clock=clock, last_day=last_day, odds=odds)
+_environment.globals["static"] = assets.where()
 
 
 def language_of(request: Request) -> Language:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -169,7 +170,27 @@ class TestBoard:
             answer = house.client.get(f"/static/{name}")
             assert answer.status_code == 200
             assert kind in answer.headers["content-type"]
+            assert answer.headers["cache-control"] == "no-cache"
+            kept = {"If-None-Match": answer.headers["etag"]}
+            assert house.client.get(f"/static/{name}", headers=kept).status_code == 304
         assert house.client.get("/static/../pages.py").status_code == 404
+        assert house.client.get("/static/nothing.js").status_code == 404
+
+    def test_a_browser_asks_once_for_what_has_its_content_in_its_address(self, house: House) -> None:
+        page = signed_in(house, "kim").get("/").text
+        parts = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page))
+        assert {one.rpartition("/")[2] for one in parts} >= {"console.css", "board.css", "board.js", "icon.svg"}
+        for one in parts:
+            answer = house.client.get(one, headers={"Accept-Encoding": "gzip"})
+            assert answer.status_code == 200, one
+            assert "immutable" in answer.headers["cache-control"]
+            plain = house.client.get(one, headers={"Accept-Encoding": "identity"})
+            assert plain.content == answer.content
+            assert ("content-encoding" in answer.headers, "content-encoding" in plain.headers) == (True, False)
+            assert (
+                "max-age"
+                not in house.client.get(re.sub("/[0-9a-f]{12}/", f"/{'0' * 12}/", one)).headers["cache-control"]
+            )
 
 
 @on_one_database

@@ -83,7 +83,7 @@ class TestUnused:
 
     def test_what_is_used_by_one_person_is_not_locked(self, house: House, clock: Any) -> None:
         browser = signed_in(house)
-        assert "/static/idle.js" not in browser.get("/queue").text
+        assert "/idle.js" not in browser.get("/queue").text
         clock.advance(seconds=LIFETIME.total_seconds() - 1)
         assert is_in(browser)
 

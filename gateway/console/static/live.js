@@ -21,7 +21,7 @@ export function watchEmergencies(show) {
 function begin(how) {
   const on = { ...how, show: (board) => shows.forEach((show) => show(board)) };
   if (!globalThis.SharedWorker) return alone(on);
-  const { port } = new SharedWorker("/static/live-worker.js", { type: "module", name: "live" });
+  const { port } = new SharedWorker(new URL("live-worker.js", import.meta.url), { type: "module", name: "live" });
   port.onmessage = ({ data: [what, value] }) => on[what](value);
   const hello = () => port.postMessage({ whole: how.whole, who });
   hello();
