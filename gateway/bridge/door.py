@@ -33,15 +33,14 @@ from controllers.adapters.port import Accepted, Adapter, CannotCarryOut, Deliver
 from controllers.adapters.registry import ADAPTERS
 from controllers.adapters.riding import as_it_can
 from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
+from gateway.bridge import pictures
 from gateway.bridge.fittings import Fittings
 from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
 from gateway.bridge.riding import Ridden, Riding
-from gateway.flows import images
 from gateway.flows.credentials import DeviceCredentials, DeviceName, basic
 from gateway.flows.inbound import Rejected
-from gateway.flows.refusals import Refused
 from gateway.publish.outbox import claim
 from gateway.runtime.logs import logger
 from gateway.store.fittings import Fitted
@@ -178,13 +177,13 @@ class Door:
             ridden = await self._claimed(device, now, events[0].id if events else None)
         can = adapter.capabilities(fitting).actions
         orders = () if ridden is None else (as_it_can(ridden.command, can),)
-        pictures = [one for one in told if isinstance(one, Picture) and one.whole]
+        shown = [one for one in told if isinstance(one, Picture) and one.whole]
         refused = None
         try:
             replies = adapter.answer(message, heard, orders, fitting, now)
         except CannotCarryOut as problem:
             refused, replies = problem.code, adapter.answer(message, heard, (), fitting, now)
-        return _response(replies, BackgroundTask(self._after, device, ridden, refused, pictures))
+        return _response(replies, BackgroundTask(self._after, device, ridden, refused, shown))
 
     async def _claimed(self, device: DeviceName, now: datetime, event: str | None) -> Ridden | None:
         """The command that the device is told now: ours in the outbox before it is told, and never told again."""
@@ -237,22 +236,15 @@ class Door:
                     self._riding.forget(stored)
         return True
 
-    def _after(
-        self, device: DeviceName, ridden: Ridden | None, refused: str | None, pictures: Sequence[Picture]
-    ) -> None:
+    def _after(self, device: DeviceName, ridden: Ridden | None, refused: str | None, shown: Sequence[Picture]) -> None:
         """When the answer has left: what it told has been taken, as far as such a device ever says. `refused`: it could not be told."""
         if ridden is not None:
             now = self._parts.clock.now()
             taken = Accepted(command=ridden.id, at=now, detail="in_answer")
             cannot = CommandResult(command=ridden.id, outcome=Outcome.REFUSED, at=now, detail=refused)
             self._porch.put(device, (taken if refused is None else cannot,), now)
-        for picture in pictures:
-            try:
-                images.keep(self._parts, device.site, device.device, picture.event, picture.jpeg)
-            except (Refused, SQLAlchemyError) as problem:
-                _log.info(
-                    "a picture was not kept", site=device.site, device=device.device, problem=type(problem).__name__
-                )
+        for picture in shown:
+            pictures.keep(self._parts, device, picture)
 
     # ------------------------------------------------------------------ beside the requests
 

@@ -12,18 +12,16 @@ from functools import partial
 from itertools import count
 
 from msgspec.structs import replace
-from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.adapters.joining import Joiner
 from controllers.adapters.port import Ask, Heard, Part, Picture, Said
 from controllers.events import DeviceStatus, Undecodable
+from gateway.bridge import pictures
 from gateway.bridge.asked import NotReached, SignedOut
 from gateway.bridge.http_orders import Reached, position
 from gateway.bridge.porch import Porch
-from gateway.flows import images
 from gateway.flows.credentials import DeviceName
 from gateway.flows.inbound import Rejected
-from gateway.flows.refusals import Refused
 from gateway.runtime.logs import logger
 from gateway.wiring import Parts
 
@@ -130,12 +128,7 @@ class Watch:
     async def _keep(self, who: DeviceName, said: Sequence[Said]) -> None:
         for one in said:
             if isinstance(one, Picture) and one.whole:
-                try:
-                    await asyncio.to_thread(images.keep, self._parts, who.site, who.device, one.event, one.jpeg)
-                except (Refused, SQLAlchemyError) as problem:
-                    _log.info(
-                        "a picture was not kept", site=who.site, device=who.device, problem=type(problem).__name__
-                    )
+                await asyncio.to_thread(pictures.keep, self._parts, who, one)
 
     async def _room(self) -> None:
         """Until the device's allowance has room. Meanwhile it is not read from, so that it waits as well; nothing is thrown away."""

@@ -2,7 +2,8 @@
 
 Most of these devices send nothing twice, so whatever is acknowledged before it is stored can be lost. In this order: what its device sends
 again is left with it. A message gives up its pictures before any read is given up. What came at QoS 1 is left at the broker, unacknowledged,
-and comes again on the next connection, which is asked for once there is room. Only what is beyond all that is lost, and every loss is counted.
+and comes again on the next connection, which is asked for once there is room. What no broker keeps (QoS 0; the embedded one, which lives and dies with
+this process) is kept here, as much again, and taken in at the same moment. Only what is beyond all that is lost, and every loss is counted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _log = logger(__name__)
 
 QUEUED_MAX = 4_000
 QUEUED_BYTES_MAX = 64 * 1024 * 1024
-# The broker counts these into what it has in flight to this bridge (`max_inflight_bytes`, `deploy/mosquitto`), native messages with them.
+# The broker counts these into what it has in flight to this bridge (`max_inflight_bytes`, `deploy/mosquitto`), native messages with them. As much may
+# be kept here.
 LEFT_MAX: Final = 20_000
 LEFT_BYTES_MAX: Final = 64 * 1024 * 1024
 # A JSON string of base64 alone, as long as no plate, name or signature is.
@@ -94,6 +96,8 @@ class Room:
         # What is left at the broker, of the newest connection: what was left on one before has come again.
         self._client: object = None
         self._left = self._left_bytes = 0
+        self._here: deque[Raw] = deque()
+        self._here_bytes = 0
         self._taken_back_at = time.monotonic()
 
     def __len__(self) -> int:
@@ -117,8 +121,7 @@ class Room:
         size = len(raw.payload)
         if self._bytes + size > self._bytes_max:
             return False
-        self._waiting.append(raw)
-        self._bytes += size
+        self._take_in(raw)
         return True
 
     def pop(self) -> Raw | None:
@@ -130,7 +133,7 @@ class Room:
             return raw
 
     def leave(self, raw: Raw, what: str = "") -> bool:
-        """Whether the broker keeps it: then it must not be acknowledged. `what`: what is lost, said where it is not kept; empty: nothing."""
+        """Whether the broker keeps it: then it must not be acknowledged. `what`: what is lost, said where nobody keeps it; empty: nothing."""
         sender = self._sender(raw)
         if sender.resends:
             self._metrics.shed.labels(*sender.who, "room").inc()
@@ -148,27 +151,56 @@ class Room:
                 self._left_bytes += size
         if kept:
             self._metrics.shed.labels(*sender.who, "broker").inc()
-        elif what:
+        elif not self._keep_here(raw, sender) and what:
             self._lost(sender.who, what, 1)
         return kept
 
+    def _keep_here(self, raw: Raw, sender: Sender) -> bool:
+        """Acknowledged and without its pictures, where the broker could not keep it. What it had room for and is too much there, is too much here."""
+        if raw.mid > 0 and self._broker_keeps:
+            return False
+        bare = without_pictures(raw.payload) if raw.inbound is None else Stripped(raw.payload, 0)
+        if not bare.payload:
+            return False
+        with self._lock:
+            if len(self._here) >= LEFT_MAX or self._here_bytes + len(bare.payload) > LEFT_BYTES_MAX:
+                return False
+            self._here.append(raw._replace(payload=bare.payload, mid=0))
+            self._here_bytes += len(bare.payload)
+        if bare.pictures:
+            self._lost(sender.who, PICTURE, bare.pictures)
+        self._metrics.shed.labels(*sender.who, "here").inc()
+        return True
+
     @property
     def left(self) -> int:
-        """How many messages the broker keeps until the next connection."""
-        return self._left
+        """How many messages are kept, at the broker until the next connection or here, until there is room."""
+        return self._left + len(self._here)
 
     def takes_back(self, elsewhere: int) -> bool:
-        """Whether what was left at the broker is to come now, by a new connection: nothing waits here, nor `elsewhere`.
+        """Whether what was left at the broker is to come now, by a new connection: nothing waits here, nor `elsewhere`. What was kept here waits from now on.
 
         While a database is away something waits, and what is not acknowledged would only come twice.
         """
         now = time.monotonic()
-        if not self._left or self._waiting or elsewhere:
+        if not self.left or self._waiting or elsewhere:
             return False
         if now - self._taken_back_at < TAKEN_BACK_EVERY_SECONDS:
             return False
-        _log.warning("there is room again: what was left at the broker comes now", messages=self._left)
-        with self._lock:
-            self._left = self._left_bytes = 0
         self._taken_back_at = now
-        return True
+        with self._lock:
+            _log.warning("there is room again: what was left comes now", at_broker=self._left, here=len(self._here))
+            for _ in range(min(len(self._here), self._messages_max)):
+                self._here_bytes -= len(self._here[0].payload)
+                self._take_in(self._here.popleft())
+            renews, self._left, self._left_bytes = self._left > 0, 0, 0
+        return renews
+
+    def close(self) -> None:
+        """Says what ends with this process."""
+        if self._here:
+            _log.error("stopped before there was room for what was kept here: it is lost", messages=len(self._here))
+
+    def _take_in(self, raw: Raw) -> None:
+        self._waiting.append(raw)
+        self._bytes += len(raw.payload)

@@ -35,6 +35,7 @@ from controllers.adapters.port import (
 from controllers.adapters.riding import as_it_can
 from controllers.commands import Action, WholeList
 from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
+from gateway.bridge import pictures
 from gateway.bridge.carrier import Carrier
 from gateway.bridge.fittings import Fittings
 from gateway.bridge.inbox import Inbox
@@ -46,13 +47,11 @@ from gateway.bridge.vendor_debts import Debt, Debts, held_back, light_heard, wit
 from gateway.bridge.vendor_estate import Spoken, VendorEstate
 from gateway.bridge.vendor_lists import VendorLists
 from gateway.bridge.vendor_room import NOBODY, Room, Sender
-from gateway.flows import images
 from gateway.flows.credentials import DeviceName
 from gateway.flows.inbound import EventIn, Rejected, ResultIn
 from gateway.flows.losses import BEYOND, PICTURE, READ
 from gateway.flows.outcome import Outcome as Decided
 from gateway.flows.outcome import PlannedCommand
-from gateway.flows.refusals import Refused
 from gateway.publish.outbox import Waiting, claim
 from gateway.runtime.logs import logger
 from gateway.store.fittings import Fitted
@@ -126,6 +125,7 @@ class VendorTopics:
             self._bell.notify()
         if self._thread.ident is not None:
             self._thread.join(10)
+        self.room.close()
 
     def healthy(self) -> bool:
         return self._thread.is_alive()
@@ -227,7 +227,8 @@ class VendorTopics:
             if debt.held is not None:
                 self._acknowledge([debt.held])
             for picture in debt.pictures:
-                self._keep(debt.by, picture)
+                if not pictures.keep(self._parts, debt.by.who, picture):
+                    self._lost(debt.by.who, PICTURE, 1)
 
     def _command(self, one: PlannedCommand | Waiting) -> None:
         """Not connected, or hardly fresh any more: it is left to the outbox, which offers it again or lets it expire."""
@@ -317,6 +318,9 @@ class VendorTopics:
             self._follow(self._fittings.lately())
 
     def _came(self, raw: Raw) -> None:
+        if raw.inbound is not None:  # decoded once, and kept for want of room in the inbox
+            self._left_behind([one for one in self._inbox.put_nowait(raw) if one is not None])
+            return
         message = Published(topic=raw.topic, payload=raw.payload, retained=raw.retained)
         by: Spoken | None = None
         assert self._estate is not None
@@ -359,13 +363,13 @@ class VendorTopics:
             else:
                 self._hand_on(DeviceName(*joined.who), joined.said, raw.received_at)
         events = [one for one in told if isinstance(one, PlateEvent)]
-        pictures = tuple(one for one in told if isinstance(one, Picture) and one.whole)
+        whole = tuple(one for one in told if isinstance(one, Picture) and one.whole)
         message, heard, light = without_its_pictures(message), light_heard(heard), raw._replace(payload=b"")
         if not events and (waits := held_back(heard)) is not None:
             self._owe((*by.who, waits.id), Debt(by, message, heard, held=light))
             return
         for event in events:
-            mine = tuple(one for one in pictures if one.event == event.id)
+            mine = tuple(one for one in whole if one.event == event.id)
             self._owe((*by.who, event.id), Debt(by, message, heard, pictures=mine))
         if not events:
             self._answer(by, message, self._as_first(by, heard, raw.received_at))
@@ -409,12 +413,3 @@ class VendorTopics:
         if link.connected:
             with contextlib.suppress(SQLAlchemyError):  # nothing of this hurries
                 self.lists.turn(self._estate, lambda one: link.publish(one.topic, one.payload) is not None)
-
-    def _keep(self, by: Spoken, picture: Picture) -> None:
-        """Of an event that is stored."""
-        try:
-            images.keep(self._parts, *by.who, picture.event, picture.jpeg)
-        except (Refused, SQLAlchemyError) as problem:
-            if isinstance(problem, SQLAlchemyError):
-                self._lost(by.who, PICTURE, 1)
-            _log.info("a picture was not kept", site=by.who.site, device=by.who.device, problem=type(problem).__name__)

@@ -51,7 +51,7 @@ class Metrics:
         )
         self.shed = Counter(
             "parkgate_shed",
-            "Messages left with their device or at the broker, from where they come again, by why: allowance, room, quarantine, broker",
+            "Messages left with their device or at the broker, from where they come again, or kept until there is room, by why: allowance, room, quarantine, broker, here",
             ["site", "device", "reason"],
             registry=self.registry,
         )

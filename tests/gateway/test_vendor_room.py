@@ -118,13 +118,53 @@ def test_what_has_no_room_stays_at_the_broker_and_is_asked_for_when_there_is(
     assert (lost(thread, "read"), told(thread)) == (0, [])
 
 
+unkept = pytest.mark.parametrize(("mid", "broker_keeps"), [(0, True), (1, False)], ids=["QoS 0", "embedded"])
+
+
 @on_one_database
-@pytest.mark.parametrize(("mid", "broker_keeps"), [(0, True), (1, False)], ids=["QoS 0", "embedded"])
-def test_what_no_broker_keeps_is_lost_and_that_is_said(parts: Parts, mid: int, broker_keeps: bool) -> None:
+@unkept
+def test_what_no_broker_keeps_is_kept_here_without_its_picture(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, mid: int, broker_keeps: bool
+) -> None:
+    monkeypatch.setattr(vendor_room, "TAKEN_BACK_EVERY_SECONDS", 0)
     thread = Thread(parts, "xinlutong")
     thread.vendors.room._messages_max, thread.vendors.room._broker_keeps = 1, broker_keeps
-    waiting = [raw_of(thread, *a_xinlutong_read(f"e{number}"), mid) for number in range(3)]
-    assert [thread.vendors.take(one) for one in waiting] == [True, False, False]
+    topic, said = a_xinlutong_read("e2")
+    waiting = [raw_of(thread, *a_xinlutong_read("e1"), mid), raw_of(thread, topic, said | {"pic": BASE64}, mid)]
+    assert [thread.vendors.take(one) for one in waiting] == [True, False]
+    for _ in range(2):
+        thread.vendors.turn()
+        thread.works()
+    assert len(thread.rows(t.PlateEventRow)) == 2
+    assert (thread.vendors.room.left, thread.tap.renewed, lost(thread, "read"), lost(thread, "picture")) == (0, 0, 0, 1)
+
+
+@on_one_database
+def test_what_the_inbox_gives_up_and_no_broker_keeps_is_decided_when_there_is_room(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vendor_room, "TAKEN_BACK_EVERY_SECONDS", 0)
+    thread = Thread(parts, "xinlutong", inbox_max=3)
+    thread.vendors.room._broker_keeps = False
+    mids = [thread.comes(*a_xinlutong_read(f"e{number}")) for number in range(1, 6)]
+    assert thread.vendors.room.left == 2
+    for _ in range(3):
+        thread.works()
+    assert len(thread.rows(t.PlateEventRow)) == 5
+    assert sorted(thread.tap.acknowledged) == mids
+    assert (thread.vendors.room.left, lost(thread, "read"), told(thread)) == (0, 0, [])
+
+
+@on_one_database
+@unkept
+def test_what_nobody_keeps_is_lost_and_that_is_said(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, mid: int, broker_keeps: bool
+) -> None:
+    monkeypatch.setattr(vendor_room, "LEFT_MAX", 1)
+    thread = Thread(parts, "xinlutong")
+    thread.vendors.room._messages_max, thread.vendors.room._broker_keeps = 1, broker_keeps
+    waiting = [raw_of(thread, *a_xinlutong_read(f"e{number}"), mid) for number in range(4)]
+    assert [thread.vendors.take(one) for one in waiting] == [True, False, False, False]
     assert lost(thread, "read") == 2
     assert told(thread) == [("messages_lost", "cam-in-1", "lost: 2 reads, 0 pictures, 0 messages beyond its allowance")]
 
