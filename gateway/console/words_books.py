@@ -44,7 +44,7 @@ _BALANCE: Final = (
 )
 
 _BREAKS: Final = (
-    ("desk.breaks_months", "差异月报", "Differences by month"),
+    ("desk.breaks_months", "差异月报", "Breaks by month"),
     (
         "breaks.how",
         "按营业日所在月份统计的对账差异：有多少、涉及多少金额、怎样处理、未处理的有多久。停车券按张数，不计金额。",

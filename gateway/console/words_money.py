@@ -10,7 +10,7 @@ from gateway.console.words_breaks import RECONCILING
 
 _PAGES: Final = (
     ("desk.shifts", "班次", "Shifts"),
-    ("desk.payments", "收款与退款", "Payments and refunds"),
+    ("desk.payments", "收款与退款", "Payments"),
     ("desk.days", "日清日对", "Days"),
     ("desk.breaks", "对账差异", "Breaks"),
     ("desk.statements", "渠道账单", "Statements"),

@@ -186,7 +186,7 @@ function drawn(plate) {
 
 # Whose a section is: who is seen to look at it, where more than one may.
 _WHOSE = {"board": "console", "queue": "console", "stays": "console", "doors": "committee", "registers": "registrar"}
-_WHOSE |= {"money": "finance", "reports": "manager", "admin": "manager"}
+_WHOSE |= {"passes": "registrar", "money": "finance", "reports": "manager", "admin": "manager"}
 
 
 def list_of(console: worlds.Console) -> dict[str, Shot]:

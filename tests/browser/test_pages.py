@@ -14,6 +14,7 @@ from tests.browser.street import Console
 
 # Each language with one of the themes: colours do not go by the words.
 _LOOKS = (("zh", "light"), ("en", "dark"))
+_ROWS = "new Set([...document.querySelectorAll('.subpages a')].map((one) => one.offsetTop)).size"
 
 
 class _People:
@@ -52,7 +53,9 @@ def _look(people: _People, role: str | None, where: str) -> dict[str, list[str]]
         assert answer.status < 500, where
         assert person.page.locator("html").get_attribute("data-theme") == theme, where
         narrow = person.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        rows = person.page.evaluate(_ROWS)
         faults = [*person.faults, *violations(person.page), *(["wider than the screen"] if narrow else [])]
+        faults += [f"tabs in {rows} rows"] if rows > 1 else []
         if faults:
             found[f"{where} {language} {theme}"] = faults
     return found
