@@ -13,7 +13,7 @@ from gateway.api import masking, shapes
 from gateway.api.answers import Key, SiteName, instant, json
 from gateway.api.context import Asking, With
 from gateway.api.lists import ByTime, ListOf, page
-from gateway.flows import reading
+from gateway.flows import reading, stays_found
 from gateway.flows.refusals import Invalid
 
 router = APIRouter(tags=["stays"])
@@ -48,7 +48,7 @@ def stays(
     """Stays, the newest start first."""
     zone = context.parts.settings.zone
     allowed = staff.only(site)
-    wanted = reading.StayFilter(
+    wanted = stays_found.StayFilter(
         site=site,
         plate=plate_part(plate) if plate is not None else None,
         state=state,
@@ -56,7 +56,7 @@ def stays(
         until=instant("to", until, zone, end=True),
     )
     with context.reports.reading() as connection:
-        found = reading.stays(connection, allowed, wanted, part)
+        found = stays_found.stays(connection, allowed, wanted, part)
     return json(context.parts, page(found, part.limit))
 
 

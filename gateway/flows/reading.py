@@ -34,7 +34,6 @@ STAY_STATES = ("inside", "left", "missing_exit", "no_entry", "exception", "void"
 BARRIER_UNKNOWN = "unknown"
 # A database takes some hundred parts of a union.
 _SITES_AT_ONCE = 100
-_VEHICLES_MAX = 100
 
 Document = dict[str, Any]
 Sites = Collection[str] | None
@@ -229,30 +228,6 @@ def health(online: bool | None, seen_at: datetime | None, now: datetime) -> Docu
     }
 
 
-class StayFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which stays. `plate` is a part of a normalised plate; `since` and `until` bound the start, `until` is outside."""
-
-    site: str | None = None
-    plate: str | None = None
-    state: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-def stays(
-    connection: Connection, allowed: Sites, wanted: StayFilter, page: Slice
-) -> list[tuple[tuple[Any, ...], Document]]:
-    """Stays, newest start first, each with its key for paging.
-
-    Each site's newest come off its own index, and only these are put in order: however many stays there are, a page reads its own rows.
-    """
-    seen = named(connection, allowed)
-    sites_ = [one for one in seen if wanted.site in {None, one}]
-    found = of_each(connection, sites_, lambda site: _newest_of(connection, site, wanted, page))
-    found.sort(key=lambda row: (row.started_at, row.id), reverse=True)
-    return [((row.started_at, row.id), stay_document(row)) for row in found[: page.limit + 1]]
-
-
 def named(connection: Connection, allowed: Sites) -> list[str]:
     """The sites by name, in order, also where all are meant."""
     return sorted(connection.execute(select(Site.id)).scalars() if allowed is None else allowed)
@@ -265,36 +240,6 @@ def of_each(connection: Connection, sites: Sequence[str], of_site: Callable[[str
         parts = [select(of_site(site).subquery()) for site in sites[first : first + _SITES_AT_ONCE]]
         found += connection.execute(union_all(*parts)).all()
     return found
-
-
-def _newest_of(connection: Connection, site: str, wanted: StayFilter, page: Slice) -> Select[Any]:
-    """The page's part of one site. Few vehicles are looked up one by one, by the index of vehicles; of many a page is soon full."""
-    conditions = [Stay.site_id == site]
-    # As an expression it leads to no index of its own.
-    started: Any = Stay.started_at
-    if wanted.plate:
-        plates = _vehicles(connection, site, wanted.plate)
-        if plates is None:
-            conditions.append(Stay.plate.contains(wanted.plate, autoescape=True))
-        else:
-            conditions.append(Stay.plate.in_(plates))
-            started = func.coalesce(Stay.started_at, Stay.started_at)
-    if wanted.state is not None:
-        conditions.append(Stay.state == wanted.state)
-    if wanted.since is not None:
-        conditions.append(started >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(started < wanted.until)
-    conditions += older(page.after, started, Stay.id)
-    return select(Stay).where(*conditions).order_by(started.desc(), Stay.id.desc()).limit(page.limit + 1)
-
-
-def _vehicles(connection: Connection, site: str, part: str) -> list[str] | None:
-    """The plates of a site with this part, read off their index alone; None where they are many."""
-    like = Stay.plate.contains(part, autoescape=True)
-    wanted = select(Stay.plate).where(Stay.site_id == site, like).distinct().limit(_VEHICLES_MAX + 1)
-    found = list(connection.execute(wanted).scalars())
-    return None if len(found) > _VEHICLES_MAX else found
 
 
 def stay(connection: Connection, allowed: Sites, stay_id: str) -> Document:

@@ -122,7 +122,9 @@ def _retire(connection: Connection, parts: Parts, site: str, plate: str, before:
     stays = connection.execute(select(_STAY.id).where(*own, _STAY.started_at < keep_from, not_(UNSETTLED))).scalars()
     unname_stays(connection, site, stays)
     if comes_no_more and not waits and whole:
-        connection.execute(delete(t.Presence).where(*mine))
+        # Unless a stay still bears the plate: stays are found by the vehicles that came.
+        bears = exists().where(_STAY.site_id == site, _STAY.plate == plate)
+        connection.execute(delete(t.Presence).where(*mine, ~bears))
         _unname_holder(connection, parts, site, f"vehicle:{plate}")
     return len(events)
 

@@ -27,6 +27,7 @@ from gateway.store.tables import (
     PaymentRefund,
     PlateEventRow,
     Posting,
+    Presence,
     Site,
     Stay,
     StayCorrection,
@@ -61,6 +62,7 @@ def failures(look: Look) -> Iterator[Failure]:
         for stay in chunk:
             yield from _of_stay(look, policies, stay, around)
             look.count("stays")
+        yield from _of_no_vehicle(look, chunk)
     orphan = (
         select(Bill.stay_id, Bill.sequence)
         .outerjoin(Stay, and_(Stay.site_id == Bill.site_id, Stay.id == Bill.stay_id))
@@ -92,6 +94,18 @@ def _stays(look: Look) -> Iterator[list[Row[Any]]]:
                 break
             yield list(page)
             after = page[-1].id
+
+
+def _of_no_vehicle(look: Look, chunk: list[Row[Any]]) -> Iterator[Failure]:
+    """A stay is found by its plate among the vehicles that were ever here; one whose plate was taken out is nobody's."""
+    site, named = chunk[0].site_id, {stay.plate for stay in chunk if not stay.plate.startswith("#")}
+    came = select(Presence.plate).where(Presence.site_id == site, Presence.plate.in_(named))
+    missing = named - set(look.connection.execute(came).scalars()) if named else set()
+    yield from (
+        Failure("stay", stay.id, "nothing says that its vehicle ever came here")
+        for stay in chunk
+        if stay.plate in missing
+    )
 
 
 def _load_around(connection: Connection, chunk: list[Row[Any]]) -> Around:

@@ -253,11 +253,13 @@ class Books:
             self._draw(site, month, minutes)
 
     def _stay(self, site: str, stay: str, bill: Bill, *, entry: datetime, leaves: datetime, **booked: Any) -> None:
+        plate = f"浙A{self.count:05d}"
+        self._add(t.Presence, site_id=site, plate=plate, newest_at=leaves, reads=2)
         self._add(
             t.Stay,
             site_id=site,
             id=stay,
-            plate=f"浙A{self.count:05d}",
+            plate=plate,
             vehicle="small",
             state="left",
             started_at=entry,

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from gateway.api.app import create_app
 from gateway.api.ports import Flows, Taken
@@ -213,6 +213,11 @@ def a_stay(parts: Parts, stay_id: str, plate: str = "浙A12345", *, at: datetime
         **more,
     }
     _put(parts, t.Stay, values)
+    with parts.store.writing() as connection:
+        here = {"site_id": values["site_id"], "plate": plate}
+        if connection.execute(select(t.Presence.plate).filter_by(**here)).first() is None:
+            connection.execute(insert(t.Presence).values(**here, newest_at=at, reads=1))
+        connection.commit()
     return stay_id
 
 

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from gateway.flows import arrears, audit_trail, doors_reading, reading, zombies
-from gateway.flows.reading import Slice, StayFilter
+from gateway.flows import arrears, audit_trail, doors_reading, stays_found, zombies
+from gateway.flows.reading import Slice
+from gateway.flows.stays_found import StayFilter
 from gateway.wiring import Parts
 from tests.gateway.house import MORNING, a_house, a_stay
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PAGE = Slice((MORNING, "9"), 50)
-GROWING = "stay|audit_entry|zombie_vehicle|door_passage"
+GROWING = "stay|presence|audit_entry|zombie_vehicle|door_passage"
+XINYI = frozenset({"xinyi"})
 
 
 def plan(parts: Parts, asked: Callable[[Connection], Any]) -> str:
@@ -39,8 +41,11 @@ def plan(parts: Parts, asked: Callable[[Connection], Any]) -> str:
 
 
 ASKED: dict[str, Callable[[Connection], Any]] = {
-    "the newest stays of all sites": lambda c: reading.stays(c, None, StayFilter(), PAGE),
-    "a part of a plate": lambda c: reading.stays(c, frozenset({"xinyi"}), StayFilter(plate="123"), PAGE),
+    "the newest stays of all sites": lambda c: stays_found.stays(c, None, StayFilter(), PAGE),
+    "a part of a plate": lambda c: stays_found.stays(c, XINYI, StayFilter(plate="123"), PAGE),
+    "who is inside": lambda c: stays_found.stays(c, XINYI, StayFilter(state="inside"), PAGE),
+    "an unusual state": lambda c: stays_found.stays(c, XINYI, StayFilter(state="no_entry"), PAGE),
+    "whose call it is": lambda c: stays_found.stays(c, XINYI, StayFilter(plate="无牌", state="inside"), PAGE),
     "what is owed at all sites": lambda c: arrears.owed(c, None, PAGE),
     "the trail": lambda c: audit_trail.search(c, None, audit_trail.TrailFilter(), PAGE, truly=True),
     "what one person did": lambda c: audit_trail.search(
@@ -62,13 +67,17 @@ def test_a_page_reads_its_own_rows(parts: Parts, name: str) -> None:
     assert re.search(rf"(SEARCH|SCAN) ({GROWING})", found), found
     assert not re.findall(rf"^SCAN (?:{GROWING})(?:_\d+)?$", found, re.MULTILINE), found
     if "stays" in name:
-        assert "USING INDEX ix_stay_started (site_id=? AND started_at<?)" in found, found
+        assert "USING COVERING INDEX ix_stay_started (site_id=? AND started_at<?)" in found, found
     if "owed" in name:
         assert "USING INDEX ix_stay_owed (site_id=? AND started_at<?)" in found, found
         assert "TEMP B-TREE" not in found, found
     if "plate" in name:
-        assert "USING COVERING INDEX ix_stay_vehicle" in found, found
+        assert "SEARCH presence USING COVERING INDEX sqlite_autoindex_presence_1 (site_id=?)" in found, found
         assert "USING INDEX ix_stay_vehicle (site_id=? AND plate=?" in found, found
+    if "inside" in name:
+        assert "USING INDEX uq_stay_one_inside (site_id=?" in found, found
+    if "unusual" in name:
+        assert "USING COVERING INDEX ix_stay_unusual (site_id=? AND state=? AND started_at<?" in found, found
     if "did" in name:
         assert "ix_audit_entry_operator (operator=? AND at<?)" in found, found
     if "became" in name:
@@ -94,7 +103,7 @@ def test_what_is_owed_goes_by_its_index_also_where_all_is_counted(parts: Parts, 
 
 def test_who_has_no_site_sees_no_stay(parts: Parts) -> None:
     with parts.store.reading() as connection:
-        assert reading.stays(connection, frozenset(), StayFilter(), PAGE) == []
+        assert stays_found.stays(connection, frozenset(), StayFilter(), PAGE) == []
 
 
 def test_many_vehicles_and_few_are_found_alike(parts: Parts) -> None:
@@ -103,9 +112,9 @@ def test_many_vehicles_and_few_are_found_alike(parts: Parts) -> None:
         a_stay(parts, f"xinyi.s{number:03d}", f"浙A{number:05d}", at=MORNING + timedelta(minutes=number))
     with parts.store.reading() as connection:
         page = Slice(None, 4)
-        many = reading.stays(connection, None, StayFilter(plate="浙A"), page)
+        many = stays_found.stays(connection, None, StayFilter(plate="浙A"), page)
         assert [one["plate"] for _, one in many] == [f"浙A{number:05d}" for number in range(129, 124, -1)]
-        few = reading.stays(connection, None, StayFilter(plate="0012"), Slice(None, 20))
+        few = stays_found.stays(connection, None, StayFilter(plate="0012"), Slice(None, 20))
         assert [one["plate"] for _, one in few] == [f"浙A{number:05d}" for number in range(129, 119, -1)] + ["浙A00012"]
-        onward = reading.stays(connection, None, StayFilter(plate="0012"), Slice(few[2][0], 20))
+        onward = stays_found.stays(connection, None, StayFilter(plate="0012"), Slice(few[2][0], 20))
         assert [one["plate"] for _, one in onward] == [one["plate"] for _, one in few[3:]]

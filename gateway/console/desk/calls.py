@@ -12,10 +12,11 @@ from gateway.api.context import Context, Staff, With
 from gateway.api.live import in_zone
 from gateway.console.desk import door, events, forms
 from gateway.console.desk.forms import Entered, Said
-from gateway.flows import help_calls, images, reading
+from gateway.flows import help_calls, images, reading, stays_found
 from gateway.flows.charges_books import By
-from gateway.flows.reading import Slice, StayFilter
+from gateway.flows.reading import Slice
 from gateway.flows.refusals import Invalid, NotFound, Refused
+from gateway.flows.stays_found import StayFilter
 
 router = APIRouter(include_in_schema=False)
 
@@ -62,7 +63,7 @@ def _page(
         if item["kind"] != help_calls.KIND or item["state"] != "open" or item["lane"] is None:
             raise NotFound("no call waits there")
         wanted = StayFilter(site=item["site"], plate=UNLICENSED, state="inside")
-        found = reading.stays(connection, frozenset({item["site"]}), wanted, Slice(None, _SHOWN))
+        found = stays_found.stays(connection, frozenset({item["site"]}), wanted, Slice(None, _SHOWN))
         stays = [one for _, one in found[:_SHOWN]]
         reads = {one["id"]: images.reads_of(connection, one["id"]).get("entry") for one in stays}
         looks = door.may(staff, *events.PICTURE)

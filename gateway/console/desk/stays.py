@@ -21,7 +21,7 @@ from gateway.api.passes import plain
 from gateway.api.stays import plate_part
 from gateway.console.desk import door, events, forms
 from gateway.console.rendering import language_of
-from gateway.flows import explain, explain_gate, images, matching, reading
+from gateway.flows import explain, explain_gate, images, matching, reading, stays_found
 from gateway.flows.refusals import Invalid
 
 router = APIRouter(include_in_schema=False)
@@ -47,7 +47,7 @@ def stays(
     zone = context.parts.settings.zone
     if state and state not in reading.STAY_STATES:
         raise Invalid(f"state: one of {', '.join(reading.STAY_STATES)}")
-    wanted = reading.StayFilter(
+    wanted = stays_found.StayFilter(
         site=site or None,
         plate=plate_part(plate) if plate else None,
         state=state or None,
@@ -56,7 +56,7 @@ def stays(
     )
     allowed = staff.only(site or None)
     with context.reports.reading() as connection:
-        found = reading.stays(connection, allowed, wanted, part)
+        found = stays_found.stays(connection, allowed, wanted, part)
         sites = forms.sites(connection, staff)
     return door.page(
         request,

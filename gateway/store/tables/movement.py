@@ -15,6 +15,9 @@ LET_GO = (
     " ('unpaid', 'hand', 'staff', 'emergency', 'offline', 'late_event', 'pay_later', 'free_class')"
 )
 
+# Neither left nor inside: few among all, and looked for by what they are.
+UNUSUAL = "state NOT IN ('left', 'inside')"
+
 BY_HAND = "(kind = 'opened_by_hand' OR kind = 'plate' AND opening = 'hand')"
 
 
@@ -156,6 +159,15 @@ class Stay(Base):
             "household_id",
             sqlite_where=text("state = 'inside' AND holds_space"),
             postgresql_where=text("state = 'inside' AND holds_space"),
+        ),
+        Index(
+            "ix_stay_unusual",
+            "site_id",
+            "state",
+            "started_at",
+            "id",
+            sqlite_where=text(UNUSUAL),
+            postgresql_where=text(UNUSUAL),
         ),
         # Who left without paying what was asked, few among all: reports ask in the same words.
         Index("ix_stay_let_go", "site_id", "exit_at", sqlite_where=text(LET_GO), postgresql_where=text(LET_GO)),
