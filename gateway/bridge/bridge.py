@@ -17,6 +17,7 @@ from gateway.bridge.link import Link, Raw
 from gateway.bridge.lists import ListKeeper
 from gateway.bridge.porch import Porch
 from gateway.bridge.riding import Riding
+from gateway.bridge.riding_lists import RidingLists
 from gateway.bridge.vendor_topics import VendorTopics
 from gateway.bridge.worker import Worker
 from gateway.flows import emergencies
@@ -45,6 +46,7 @@ class Bridge:
         inbox: Inbox[Raw | None] = Inbox(settings.queue_max, rate=settings.device_rate, burst=settings.device_burst)
         name = f"bridge-{settings.bridge_id}"
         self.lists = ListKeeper(parts)
+        self.riding_lists = RidingLists(parts, self.lists.current)
         self._riding = Riding()
         self.refusals = Refusals(parts)
         self.losses = Losses(parts)
@@ -105,6 +107,7 @@ class Bridge:
             left_behind=self.link.leave,
             refused=self.refusals.count,
             fittings=self._fittings,
+            lists=self.riding_lists,
         )
         return DoorServer(door.app, *where)
 

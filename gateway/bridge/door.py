@@ -22,14 +22,25 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
+from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from controllers.adapters.joining import Joiner
-from controllers.adapters.port import Accepted, Adapter, CannotCarryOut, Delivery, Fitting, Picture, Posted, Reply, Said
+from controllers.adapters.port import (
+    Accepted,
+    Adapter,
+    CannotCarryOut,
+    Delivery,
+    Fitting,
+    ListPart,
+    Picture,
+    Posted,
+    Reply,
+    Said,
+)
 from controllers.adapters.registry import ADAPTERS
 from controllers.adapters.riding import as_it_can
 from controllers.events import CommandResult, Outcome, PlateEvent, Undecodable
@@ -39,6 +50,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.link import Raw
 from gateway.bridge.porch import Porch
 from gateway.bridge.riding import Ridden, Riding
+from gateway.bridge.riding_lists import RidingLists
 from gateway.flows.credentials import DeviceCredentials, DeviceName, basic
 from gateway.flows.inbound import Rejected
 from gateway.publish.outbox import claim
@@ -75,7 +87,9 @@ class Door:
         refused: Callable[[str, str, int], None] = lambda *_: None,
         answer_within_seconds: float = ANSWER_WITHIN_SECONDS,
         fittings: Fittings | None = None,
+        lists: RidingLists | None = None,
     ) -> None:
+        self._lists = lists or RidingLists(parts, lambda _: None)
         self._fittings = fittings or Fittings(parts)
         self._found: Mapping[tuple[str, str], Fitted] | None = None
         self._parts = parts
@@ -176,14 +190,18 @@ class Door:
         if heard.takes_orders:
             ridden = await self._claimed(device, now, events[0].id if events else None)
         can = adapter.capabilities(fitting).actions
-        orders = () if ridden is None else (as_it_can(ridden.command, can),)
+        part = self._lists.part(device) if heard.takes_orders else None
+        orders = (*(() if ridden is None else (as_it_can(ridden.command, can),)), *(() if part is None else (part,)))
         shown = [one for one in told if isinstance(one, Picture) and one.whole]
         refused = None
         try:
             replies = adapter.answer(message, heard, orders, fitting, now)
         except CannotCarryOut as problem:
-            refused, replies = problem.code, adapter.answer(message, heard, (), fitting, now)
-        return _response(replies, BackgroundTask(self._after, device, ridden, refused, shown))
+            refused, part, replies = problem.code, None, adapter.answer(message, heard, (), fitting, now)
+        behind = BackgroundTasks([BackgroundTask(self._after, device, ridden, refused, shown)])
+        if heard.takes_orders:
+            behind.add_task(self._look_after_list, device, adapter, fitting, part)
+        return _response(replies, behind)
 
     async def _claimed(self, device: DeviceName, now: datetime, event: str | None) -> Ridden | None:
         """The command that the device is told now: ours in the outbox before it is told, and never told again."""
@@ -245,6 +263,12 @@ class Door:
             self._porch.put(device, (taken if refused is None else cannot,), now)
         for picture in shown:
             pictures.keep(self._parts, device, picture)
+
+    def _look_after_list(self, device: DeviceName, adapter: Adapter, fitting: Fitting, told: ListPart | None) -> None:
+        with contextlib.suppress(SQLAlchemyError):  # told again, or later
+            if told is not None:
+                self._lists.told(device, told)
+            self._lists.look(device, adapter, fitting)
 
     # ------------------------------------------------------------------ beside the requests
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date
 
 from controllers.adapters.port import CannotCarryOut, ListTaken, Publish
 from controllers.commands import WholeList
-from gateway.bridge.list_steps import AWAY, changes, night_of
+from gateway.bridge.list_steps import AWAY, Brought, night_of
 from gateway.bridge.vendor_estate import Spoken, VendorEstate
 from gateway.flows import list_versions
 from gateway.flows.credentials import DeviceName
@@ -28,30 +26,8 @@ _log = logger(__name__)
 
 _LOOK_EVERY_SECONDS = 10.0
 _TAKEN_WITHIN_SECONDS = 120.0
-# One that says a word only now and then is not away each time.
-_AGAIN_EVERY_SECONDS = 4 * 3600.0
 # Of each device, a turn of a quarter of a second: cameras write each piece to flash.
 _PIECES_A_TURN = 4
-
-
-@dataclass
-class _Kept:
-    """`has`: what it took last, as far as this process knows; `bringing`: what it is being brought, `left` of it is to be sent.
-
-    `away`: it was not heard of for so long that it may come back with another list, or none; before `again_from` that changes nothing.
-    """
-
-    night: date
-    has: WholeList | None = None
-    bringing: WholeList | None = None
-    left: deque[Publish] = field(default_factory=deque)
-    since: float = 0.0
-    away: bool = False
-    again_from: float = 0.0
-
-    def forget(self) -> None:
-        self.has = self.bringing = None
-        self.left.clear()
 
 
 class VendorLists:
@@ -60,7 +36,7 @@ class VendorLists:
     def __init__(self, parts: Parts, *, holder: str, current: Callable[[str], WholeList | None]) -> None:
         self._parts, self._current = parts, current
         self._lease = Lease(parts.store, parts.clock, holder=holder, name="vendor-lists")
-        self._kept: dict[DeviceName, _Kept] = {}
+        self._kept: dict[DeviceName, Brought[Publish]] = {}
         self._looked_at: float | None = None
 
     def turn(self, estate: VendorEstate, publish: Callable[[Publish], bool]) -> None:
@@ -100,30 +76,24 @@ class VendorLists:
             wanted, state = self._current(one.who.site), states.get(one.who)
             if wanted is None or state is None:
                 continue
-            kept = self._kept.setdefault(one.who, _Kept(night))
+            kept = self._kept.setdefault(one.who, Brought(night))
             if at - state.seen_at >= AWAY:
                 kept.away = True
                 continue
             version = state.version
-            if kept.night != night or (kept.away and now >= kept.again_from):
-                kept.forget()
-                kept.away, kept.night, kept.again_from = False, night, now + _AGAIN_EVERY_SECONDS
+            if kept.doubted(night, now):
                 version = list_versions.UNKNOWN
                 list_versions.has(self._parts, one.who, version)
             self._plan(kept, one, wanted, version, now)
 
-    def _plan(self, kept: _Kept, by: Spoken, wanted: WholeList, version: int, now: float) -> None:
-        if kept.bringing is not None and version == kept.bringing.version:
-            kept.has, kept.bringing = kept.bringing, None
-        if kept.bringing is not None:
+    def _plan(self, kept: Brought[Publish], by: Spoken, wanted: WholeList, version: int, now: float) -> None:
+        if kept.bringing is not None and version != kept.bringing.version:
             if kept.left or now - kept.since < _TAKEN_WITHIN_SECONDS:
                 return
             kept.forget()  # what it has now is not known
-        if version == wanted.version:
-            kept.has = wanted
+        order = kept.order(wanted, version)
+        if order is None:
             return
-        had = kept.has if kept.has is not None and kept.has.version == version else None
-        order = wanted if had is None else changes(had, wanted)
         try:
             sent = by.adapter.encode(order, by.fitting, self._parts.clock.now())
         except CannotCarryOut as problem:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import NamedTuple
 
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from controllers.adapters.port import Delivery, Fitting
+from controllers.adapters.port import Fitting
 from controllers.adapters.registry import ADAPTERS
 from controllers.commands import Action
 from gateway.store.fittings import NATIVE, load_fittings
@@ -37,8 +36,6 @@ def of(connection: Connection, site: str, device: str, vendor: str, zone: tzinfo
             return None
         fitting = fitted.fitting
     has = adapter.capabilities(fitting)
-    if has.delivery is Delivery.ANSWER:
-        has = replace(has, offline_list=False)  # it could, but nobody brings a list in answers
     told = {action.value: action in has.actions for action in Action}
     all_of_it = told | {name: bool(getattr(has, name)) for name in _BESIDE}
     return Abilities(

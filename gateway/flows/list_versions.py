@@ -30,6 +30,16 @@ def known(parts: Parts) -> dict[tuple[str, str], Known]:
     return {(row.site_id, row.device_id): Known(row.list_version, row.seen_at) for row in rows}
 
 
+def of(parts: Parts, who: DeviceName) -> int | None:
+    """None of a device that was never heard of."""
+    state = t.DeviceState
+    with parts.store.reading() as connection:
+        found: int | None = connection.execute(
+            select(state.list_version).where(state.site_id == who.site, state.device_id == who.device)
+        ).scalar()
+    return found
+
+
 def has(parts: Parts, who: DeviceName, version: int) -> None:
     """It has taken the last piece of this version, or (`UNKNOWN`) refused one. Whichever bridge hears it says so to all."""
     state = t.DeviceState

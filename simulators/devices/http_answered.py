@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from simulators.devices.colours import COLOUR_NUMBERS, COLOUR_WORDS
 from simulators.devices.http_camera import HttpCamera, Push, Seen
 
+_REMOVES = 1
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -41,7 +42,16 @@ class Vzenith(HttpCamera):
         told: dict[str, Any] = json.loads(answer).get("Response_AlarmInfoPlate", {})
         if told.get("info") == "ok":
             self.up()
+        if (operation := told.get("white_list_operate")) is not None:
+            self._list(operation["operate_type"] == _REMOVES, operation["white_list_data"])
         return True
+
+    def _list(self, removes: bool, records: list[dict[str, str]]) -> None:
+        for one in records:
+            if removes:
+                self.listed.pop(one["plate"], None)
+            else:
+                self.listed[one["plate"]] = one["overdue_time"]
 
 
 class Huaxia(HttpCamera):

@@ -68,6 +68,7 @@ class Answer(NamedTuple):
 
 class HttpCamera(ABC):
     """One camera with one barrier. `now`: its clock. `openings`: when its barrier was told to rise, and rose or was up. `serial`: how it calls itself.
+    `listed`: the vehicles of its own list, until when.
 
     `moves`: told of what it does, where the barrier is another's (a virtual gate's), which `barrier_is` then looks at. `hears`: told of every payload that comes from the service.
 
@@ -84,6 +85,7 @@ class HttpCamera(ABC):
         self.hears: Callable[[bytes], None] = lambda _: None
         self.openings: list[datetime] = []
         self.told: list[Asked] = []
+        self.listed: dict[str, str] = {}
         self.locked = False
         self.refuses = False
         self.busy = 0
@@ -175,7 +177,7 @@ class HttpCamera(ABC):
 
 
 class AskedCamera(HttpCamera):
-    """A camera that is told by requests, with digest; `url`: where. `listed`: the vehicles of its own list, until when.
+    """A camera that is told by requests, with digest; `url`: where.
 
     `lost`: what it answers to an order that it has carried out does not arrive. `fast`: by how much its clock is ahead; `tells_time`: whether it says.
     """
@@ -195,7 +197,6 @@ class AskedCamera(HttpCamera):
         super().__init__(now, place)
         self.digest = Digest(*account)
         self.lost = False
-        self.listed: dict[str, str] = {}
         self.listeners: list[queue.Queue[bytes | None]] = []
         self._server = ThreadingHTTPServer(listens, _handler(self))
         self._server.daemon_threads = True

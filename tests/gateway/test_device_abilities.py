@@ -43,11 +43,10 @@ def test_each_vendors_devices_say_what_they_can_and_cannot_as_fitted(parts: Part
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_whom_nobody_brings_a_list_lets_nobody_pass_by_it(parts: Parts) -> None:
-    """Told only in our answers: nothing of a list rides on them."""
+def test_one_that_is_told_in_answers_is_told_its_list_there_too(parts: Parts) -> None:
     estate.apply(parts, site_of({"in-1": "cam"}, {"cam": 'vzenith\nserial = "s1"\n  features = ["http"]'}))
     with parts.store.reading() as connection:
         found = device_abilities.of(connection, "xinyi", "cam", "vzenith", parts.settings.zone)
     assert found is not None
     assert found.delivery == "answer"
-    assert "offline_list" in found.cannot
+    assert "offline_list" in found.can
