@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def files_in_memory() -> None:
     if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None
+
+
+def compiled_once() -> None:
+    """What Python has compiled is kept beside the sources, as it is by itself, also where the environment forbids it (images do).
+
+    The tests start some hundred processes of the service: a fourth of a command, and half of `serve`, was compiling it again.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def light_passwords() -> None:

@@ -28,6 +28,7 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("parkgate")
 # What these ask of a vendor's bytes fails in modules that hold no test: with it, a failure says what differs.
 pytest.register_assert_rewrite("tests.controllers.conformance.checks")
+cheap.compiled_once()
 cheap.files_in_memory()
 cheap.light_passwords()
 
