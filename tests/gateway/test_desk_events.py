@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
+from gateway.api import images
 from gateway.flows import estate
 from gateway.store import tables as t
 from gateway.wiring import Parts
@@ -78,3 +81,19 @@ def test_who_does_not_work_on_it_has_no_picture_and_who_has_no_stays_nothing(hou
     elsewhere = signed_in(house, "elsewhere")
     assert elsewhere.get(where).status_code == 404
     assert signed_in(house, "console").get("/events/xinyi/d1/nothing").status_code == 404
+
+
+def test_a_list_has_small_pictures(house: House) -> None:
+    whole = BytesIO()
+    Image.new("RGB", (1366, 768), "#2f4a6b").save(whole, "JPEG")
+    found = Image.open(BytesIO(images.small(whole.getvalue())))
+    assert (found.size, found.format) == ((176, 99), "JPEG")
+    grey = BytesIO()
+    Image.new("L", (40, 30)).save(grey, "JPEG")
+    assert Image.open(BytesIO(images.small(grey.getvalue()))).size == (40, 30), "none is blown up"
+    cut_off = whole.getvalue()[:700]
+    assert images.small(cut_off) == cut_off, "what cannot be read is shown as it is"
+    person = signed_in(house, "console")
+    picture = re.findall(r'<img src="([^"]+)" alt="入场时的照片"', the_stay(house))[0]
+    assert person.get(f"{picture}?size=small").content == JPEG
+    assert person.get(f"{picture}?size=huge").status_code == 422

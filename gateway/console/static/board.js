@@ -17,9 +17,14 @@ const shownAt = new WeakMap();
 
 function put(place, told, made) {
   if (shownAt.get(place) === told) return;
+  const fresh = made();
+  // The page came with it: the first message of the stream has nothing new of most lanes.
+  const stands = !shownAt.has(place) && textOf(place) === fresh.map((part) => part.textContent ?? part).join("").trim();
   shownAt.set(place, told);
-  place.replaceChildren(...made());
+  if (!stands) place.replaceChildren(...fresh);
 }
+
+const textOf = (place) => place.textContent.trim();
 
 function mark(card, name, value) {
   if (card.dataset[name] !== value) card.dataset[name] = value;
@@ -93,7 +98,7 @@ function bringShot() {
   bringing = undefined;
   if (!next) return;
   const way = Object.assign(element("a"), { href: waiting.get(next), target: "_blank", rel: "noopener" });
-  way.append(Object.assign(new Image(88, 56), { src: way.href, alt: looks, loading: "lazy", decoding: "async" }));
+  way.append(Object.assign(new Image(88, 56), { src: `${way.href}?size=small`, alt: looks, loading: "lazy", decoding: "async" }));
   next.replaceChildren(way);
   waiting.delete(next);
   bringing = setTimeout(bringShot, SHOT_EVERY_MS);
