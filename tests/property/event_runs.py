@@ -16,7 +16,7 @@ from gateway.flows.refusals import Invalid, NotFound
 from tests.property.event_strategies import Step
 from tests.property.event_told import Told, in_order
 from tests.property.event_world import World
-from tests.property.event_worlds import Worlds, as_it_should_be
+from tests.property.event_worlds import THOROUGH, Worlds, as_it_should_be
 
 _ASKED = os.environ.get("PARKGATE_EXAMPLES", "")
 _TIMES = int(_ASKED or "1")
@@ -54,7 +54,7 @@ def run_buffered(worlds: Worlds, told: Sequence[Told], steps: Sequence[Step]) ->
     stays, payable = as_it_should_be(worlds, told)
     with worlds.fresh() as world:
         deliver_all(world, told, steps)
-        world.check()
+        world.check(verified=THOROUGH)
         world.hours_later()
         world.check()
         assert world.commands == []
@@ -87,9 +87,9 @@ def run_paid(worlds: Worlds, told: Sequence[Told], steps: Sequence[Step]) -> Non
     """Money that comes at any moment is in the books once, whatever the events then say."""
     with worlds.fresh() as world:
         deliver_all(world, told, steps)
-        world.check()
+        world.check(verified=THOROUGH)
         world.hours_later()
-        world.check()
+        world.check(verified=THOROUGH)
         for which in range(3):
             pay_something(world, which)
         world.check()

@@ -188,7 +188,8 @@ class World:
 
     # ------------------------------------------------------------------ what holds always
 
-    def check(self) -> None:
+    def check(self, *, verified: bool = True) -> None:
+        """`verified`: `parkgate verify` as well, which takes as long as all the rest of an example."""
         stored = {row.event_id for row in self.all(select(t.PlateEventRow.event_id))}
         assert self.receipted <= stored, "an event was receipted and is not in the database"
         self._check_books()
@@ -196,8 +197,9 @@ class World:
         self._check_commands()
         plates = [row.plate for row in self.stay_rows() if row.state == "inside"]
         assert len(plates) == len(set(plates)), "a vehicle is inside twice"
-        report = verify(self.parts)
-        assert report.ok, report.first_failure
+        if verified:
+            report = verify(self.parts)
+            assert report.ok, report.first_failure
 
     def _check_books(self) -> None:
         postings = self.all(select(t.Posting.__table__))
