@@ -67,7 +67,7 @@ def _newest_of(site: str, wanted: StayFilter, page: Slice, plates: Sequence[str]
     if wanted.until is not None:
         conditions.append(started < wanted.until)
     conditions += older(page.after, started, Stay.id)
-    query = select(Stay.started_at, Stay.id).where(*conditions)
+    query: Any = select(Stay.started_at, Stay.id).where(*conditions)
     if index:
         # SQLite counts nothing of an index in which nothing stands, and would go through every stay for it.
         query = query.with_hint(Stay, f"INDEXED BY {index}", "sqlite")
