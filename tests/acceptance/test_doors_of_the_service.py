@@ -145,7 +145,12 @@ MISTAKES = [
 ]
 
 
+# What a command line refuses or explains before it has asked any database is the same with either.
+on_a_laptop = pytest.mark.parametrize("deployment", [pytest.param("laptop", marks=pytest.mark.slow)], indirect=True)
+
+
 class TestCommandLine:
+    @on_a_laptop
     @pytest.mark.parametrize("words", MISTAKES, ids=" ".join)
     def test_a_mistake_is_one_line_and_status_2(self, street: Street, words: list[str]) -> None:
         (street.parkgate.folder / "broken.toml").write_text("[policy\nid = ", encoding="utf-8")
@@ -153,12 +158,14 @@ class TestCommandLine:
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
         assert done.stdout == ""
 
+    @on_a_laptop
     @pytest.mark.parametrize(
         "words", [[], ["bill"], ["policy", "check"], ["registry", "import"], ["serve"], ["user", "add"]]
     )
     def test_every_command_has_help(self, street: Street, words: list[str]) -> None:
         assert street.parkgate.run(*words, "--help").stdout
 
+    @on_a_laptop
     @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
     def test_settings_may_be_named_before_or_after_the_command(
         self, street: Street, first: bool, tmp_path: Path
@@ -187,12 +194,14 @@ class TestCommandLine:
         street.parkgate.run("policy", "check", "earlier.toml", expect=None)
         street.parkgate.run("policy", "apply", "earlier.toml", expect=(1, 2))
 
+    @on_a_laptop
     def test_checking_a_broken_policy_names_file_and_line(self, street: Street) -> None:
         (street.parkgate.folder / "broken.toml").write_text("[policy\nid = ", encoding="utf-8")
         checked = street.parkgate.run("policy", "check", "broken.toml", expect=(1, 2))
         assert "broken.toml" in checked.stderr
         assert "line 1" in checked.stderr
 
+    @on_a_laptop
     def test_a_batch_answers_each_line_in_its_order(self, street: Street) -> None:
         good = {"entry": "2026-11-20T09:00", "exit": "2026-11-20T10:50", "vehicle": "small"}
         lines = [json.dumps(good), "rubbish", json.dumps(good | {"vouchers": ["whole_stay"]}), "{}"]
@@ -203,6 +212,7 @@ class TestCommandLine:
         assert [list(answer) == ["error"] for answer in answers] == [False, True, False, True]
         assert answers[0]["minutes"] == 110
 
+    @on_a_laptop
     def test_one_bill_and_a_batch_give_the_same_object(self, street: Street) -> None:
         (street.parkgate.folder / "one.jsonl").write_text(
             '{"entry": "2026-11-20T09:00", "exit": "2026-11-20T10:50", "vehicle": "small",'
