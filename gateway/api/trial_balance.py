@@ -52,7 +52,7 @@ def balance(
     if at is not None and len(at.strip()) == len("2026-03-02"):
         asked -= timedelta(microseconds=1)  # the end of a day is the first instant of the next
     with context.reports.reading() as connection:
-        found = trial_balance(connection, staff.only(site), asked, site, staff.role)
+        found = trial_balance(connection, staff.only(site), asked, site, staff.role, parts.settings.zone)
     return json(parts, plain(found))
 
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import Connection
 
 from billing.breaks import SAFE_ACCOUNT
 from billing.cash import CASH
 from billing.exports.audience import merged_account, open_to_all
 from billing.ledger import FiveSums, Posting, five_sums
-from gateway.flows.reading import Sites, at_each
+from gateway.flows.reading import Sites, named
 from gateway.flows.reports.asking import Period
-from gateway.store import tables as t
+from gateway.flows.sums.accounts import moved, stood_before
 
-_LEDGER, _LINE = t.LedgerTransaction.__table__.c, t.Posting.__table__.c
 By = Literal["total", "site", "day", "month"]
 # Each shift and each difference has an account of its own: here they are what their family is.
 DRAWERS, UNDER_INVESTIGATION = "assets:cash", "suspense"
 _SUSPENSE: Final = "suspense:"
-_KEYS: Final = {"site": _LEDGER.site_id, "day": _LEDGER.business_day, "month": _LEDGER.business_day}
+_KEYS: Final[dict[By, tuple[str, ...]]] = {
+    "total": (),
+    "site": ("site_id",),
+    "day": ("business_day",),
+    "month": ("business_day",),
+}
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,21 +60,22 @@ class _Sum:
 def movements(connection: Connection, allowed: Sites, days: Period, by: By, role: str, *, balances: bool) -> Movements:
     """Of these business days. Who does not administer certificates sees low-income waivers and passes as one.
 
-    What stood before is summed over all days before: a page asks for it only where somebody wants it. By day and by month there is none.
+    Closed days as they are kept, others out of the ledger. What stood before is asked of the total or by site alone.
     """
     found: defaultdict[tuple[str, str], _Sum] = defaultdict(_Sum)
-    moved: Counter[str] = Counter()
-    of_days = and_(_LEDGER.business_day >= days.first, _LEDGER.business_day <= days.last)
-    for of, account, debit, credit in _postings(connection, allowed, by, of_days):
-        one = found[of, _shown(account, role)]
+    posted: Counter[str] = Counter()
+    sites = named(connection, allowed)
+    for *of, account, debit, credit in moved(connection, sites, days.first, days.last, days.zone, *_KEYS[by]):
+        part = "".join(map(str, of))
+        one = found[part[:7] if by == "month" else part, _shown(account, role)]
         one.debit += debit
-        one.credit -= credit
-        moved[account] += debit + credit
+        one.credit += credit
+        posted[account] += debit - credit
     if balances:
-        for of, account, debit, credit in _postings(connection, allowed, by, _LEDGER.business_day < days.first):
-            found[of, _shown(account, role)].opening += debit + credit
+        for (site, account), fen in stood_before(connection, sites, days.first, days.zone).items():
+            found[site if by == "site" else "", _shown(account, role)].opening += fen
     rows = [_row(of, account, one, balances=balances) for (of, account), one in sorted(found.items())]
-    sums = five_sums(Posting(account, fen) for account, fen in moved.items())
+    sums = five_sums(Posting(account, fen) for account, fen in posted.items())
     return Movements(
         rows=[one for one in rows if one.debit_fen or one.credit_fen or one.opening_fen],
         debit_fen=sum(one.debit_fen for one in rows),
@@ -79,23 +83,6 @@ def movements(connection: Connection, allowed: Sites, days: Period, by: By, role
         sums=sums,
         agrees=_agree(rows) and sums.add_up(),
     )
-
-
-def _postings(
-    connection: Connection, allowed: Sites, by: By, when: ColumnElement[bool]
-) -> Iterator[tuple[str, str, int, int]]:
-    """By part and account what was debited, and what was credited as a negative."""
-    fen, key = _LINE.amount_fen, [_KEYS[by]] if by in _KEYS else []
-    query: Any = (
-        select(*key, _LINE.account, func.sum(case((fen > 0, fen), else_=0)), func.sum(case((fen < 0, fen), else_=0)))
-        .select_from(t.LedgerTransaction.__table__)
-        .join(t.Posting.__table__, and_(_LINE.site_id == _LEDGER.site_id, _LINE.transaction_id == _LEDGER.id))
-        .where(at_each(t.LedgerTransaction.site_id, allowed), when)
-        .group_by(*key, _LINE.account)
-    )
-    for *of, account, debit, credit in connection.execute(query):
-        part = "".join(map(str, of))
-        yield part[:7] if by == "month" else part, account, int(debit), int(credit)
 
 
 def _shown(account: str, role: str) -> str:

@@ -71,7 +71,8 @@ def _newest_of(site: str, wanted: StayFilter, page: Slice, plates: Sequence[str]
     if index:
         # SQLite counts nothing of an index in which nothing stands, and would go through every stay for it.
         query = query.with_hint(Stay, f"INDEXED BY {index}", "sqlite")
-    return query.order_by(started.desc(), Stay.id.desc()).limit(page.limit + 1)
+    found: Select[Any] = query.order_by(started.desc(), Stay.id.desc()).limit(page.limit + 1)
+    return found
 
 
 def _of_state(state: str | None) -> tuple[list[ColumnElement[bool]], str]:

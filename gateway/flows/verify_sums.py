@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, select
 
-from gateway.flows.sums import counting, income
+from gateway.flows.sums import accounts, counting, income
 from gateway.flows.sums.standing import Standing, books_standing, standing
 from gateway.flows.verify_scope import Failure, Look
 from gateway.store import tables as t
@@ -17,6 +17,7 @@ from gateway.store import tables as t
 WHAT = "sum"
 _STAY, _LEDGER = t.Stay.__table__.c, t.LedgerTransaction.__table__.c
 _DAY, _LANE, _INCOME = t.DaySum.__table__.c, t.LaneSum.__table__.c, t.IncomeSum.__table__.c
+_ACCOUNT, _BALANCE = t.AccountSum.__table__.c, t.BalanceSum.__table__.c
 # So many days of a site at a time.
 _A_STRETCH = timedelta(days=31)
 _A_DAY = timedelta(days=1)
@@ -26,14 +27,16 @@ Made = Callable[[Look, str, date, date], Sums]
 
 
 def failures(look: Look) -> Iterator[Failure]:
-    """By site and day: first what passed, then what the ledger has."""
+    """By site and day: first what passed, then what the ledger has, by lane and by account."""
     look.checked["sums"] += 0
     sites = look.connection.execute(select(t.Summed.site_id).order_by(t.Summed.site_id)).scalars().all()
     passed = standing(look.connection, sites, look.scope.zone)
     booked = books_standing(look.connection, sites, look.scope.zone, by_lane=True)
+    posted = books_standing(look.connection, sites, look.scope.zone, by_lane=False)
     for site in sites:
         yield from _failures(look, site, passed, _traffic_kept, _traffic)
         yield from _failures(look, site, booked, _income_kept, _income)
+        yield from _failures(look, site, posted, _accounts_kept, _accounts)
 
 
 def _failures(look: Look, site: str, now: Standing, kept: Made, made: Made) -> Iterator[Failure]:
@@ -65,6 +68,8 @@ def _first(look: Look, site: str) -> date | None:
             (_DAY.site_id, _DAY.day),
             (_LANE.site_id, _LANE.day),
             (_INCOME.site_id, _INCOME.day),
+            (_ACCOUNT.site_id, _ACCOUNT.day),
+            (_BALANCE.site_id, _BALANCE.day),
         )
     ]
     return min((day for day in days if day is not None), default=None)
@@ -107,4 +112,29 @@ def _income(look: Look, site: str, first: date, last: date) -> Sums:
     for (_, day, lane, account), fen in income.counted(look.connection, [site], first, last, by_lane=True).items():
         if fen:
             found[day][lane, account] = fen
+    return found
+
+
+def _accounts_kept(look: Look, site: str, first: date, last: date) -> Sums:
+    found: Sums = defaultdict(lambda: ({}, {}))
+    moved = select(_ACCOUNT.day, _ACCOUNT.account, _ACCOUNT.debit_fen, _ACCOUNT.credit_fen)
+    for day, account, debit, credit in look.connection.execute(moved.where(_within(_ACCOUNT, site, first, last))):
+        found[day][0][account] = (debit, credit)
+    stood = select(_BALANCE.day, _BALANCE.account, _BALANCE.fen).where(_within(_BALANCE, site, first, last))
+    for day, account, fen in look.connection.execute(stood):
+        found[day][1][account] = fen
+    return found
+
+
+def _accounts(look: Look, site: str, first: date, last: date) -> Sums:
+    """What the ledger has of each day; and at an end of a month what stood at the one before, with the days since, each of which is looked at."""
+    found: Sums = defaultdict(lambda: ({}, {}))
+    days = _LEDGER.business_day.between(first, last)
+    for day, account, debit, credit in accounts.of_ledger(look.connection, [site], days, "business_day"):
+        found[day][0][account] = (debit, credit)
+    for ended in accounts.ends_of_months(first, last):
+        stood = accounts.stood_after(look.connection, [site], accounts.month_before(ended), ended)
+        for (_, account), fen in stood.items():
+            if fen:
+                found[ended][1][account] = fen
     return found

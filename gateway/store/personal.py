@@ -215,6 +215,7 @@ PERSONAL: dict[str, dict[str, Kind]] = {
 }
 
 NOTHING: dict[str, str] = {
+    "account_sum": "site_id day account debit_fen credit_fen",
     "allowance_balance": "site_id month limit_minutes drawn_minutes",
     "allowance_draw": "site_id stay_id sequence month minutes at",
     "arrears_credit": "site_id id stay_id collected_at_site amount_fen at",
@@ -222,6 +223,7 @@ NOTHING: dict[str, str] = {
     "arrears_write_off": "site_id id stay_id kind amount_fen state proposed_at decided_at transaction_id",
     "audit_entry": "id at action site_id",
     "bill": "site_id stay_id sequence kind fixed_at until policy_id policy_version minutes gross_fen payable_fen drawn lines",
+    "balance_sum": "site_id day account fen",
     "blocked_vehicle": "site_id valid_from valid_to registered_at lifted",
     "certificate": "id site_id registered_at",
     "channel_statement": "site_id id merchant_id channel kind day account digest rows orphans payments payments_fen refunds"

@@ -32,7 +32,8 @@ def books(parts: Parts) -> Books:
 
 def balance(books: Books, instant: Any, site: str | None = None, role: str = "finance") -> Any:
     with books.parts.store.reading() as connection:
-        return trial_balance(connection, None if site is None else frozenset({site}), instant, site, role)
+        allowed = None if site is None else frozenset({site})
+        return trial_balance(connection, allowed, instant, site, role, books.parts.settings.zone)
 
 
 def test_at_every_instant_it_balances(books: Books) -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from gateway.flows.sums import income
+from gateway.flows.sums import accounts, income
 from gateway.flows.sums.counting import Days, counted
 from gateway.flows.sums.marks import LATE
 from gateway.store import books
@@ -97,6 +97,7 @@ def _sum_books(connection: Connection, site: str, through: date | None, closed: 
     )
     until = min(first + (_DAYS_AT_ONCE - 1) * _A_DAY, closed)
     income.write(connection, site, first, until)
+    accounts.write(connection, site, first, until)
     connection.execute(update(Summed).where(_SUMMED.site_id == site).values(books_through=until))
     return (until - first).days + 1
 

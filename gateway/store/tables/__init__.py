@@ -70,7 +70,7 @@ from gateway.store.tables.registers import (
 )
 from gateway.store.tables.shifts import Shift, ShiftStep
 from gateway.store.tables.statements import ChannelStatement, ChannelStatementRow
-from gateway.store.tables.sums import DaySum, IncomeSum, LaneSum, LateChange, Summed
+from gateway.store.tables.sums import AccountSum, BalanceSum, DaySum, IncomeSum, LaneSum, LateChange, Summed
 from gateway.store.tables.vouchers import (
     Voucher,
     VoucherBook,
@@ -83,12 +83,14 @@ from gateway.store.tables.vouchers import (
 from gateway.store.tables.watching import DeviceSpell, ZombieStep, ZombieVehicle
 
 __all__ = [
+    "AccountSum",
     "AllowanceBalance",
     "AllowanceDraw",
     "ArrearsCredit",
     "ArrearsReminder",
     "ArrearsWriteOff",
     "AuditEntry",
+    "BalanceSum",
     "Base",
     "Bill",
     "BlockedVehicle",

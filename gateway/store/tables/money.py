@@ -115,6 +115,14 @@ class LedgerTransaction(Base):
         UniqueConstraint("site_id", "idempotency_key"),
         Index(None, "site_id", "business_day"),
         Index(None, "site_id", "reference_kind", "reference"),
+        # What stands on a later day than its own, few among all.
+        Index(
+            "ix_ledger_transaction_late",
+            "site_id",
+            "business_day",
+            sqlite_where=text("belongs_to IS NOT NULL"),
+            postgresql_where=text("belongs_to IS NOT NULL"),
+        ),
     )
 
 

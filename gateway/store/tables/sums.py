@@ -1,4 +1,4 @@
-"""What reports keep of days that are over, so that a year is read in thousands of rows and not in millions (ADR 0033). Of nobody."""
+"""What reports keep of days that are over, so that a year is read in thousands of rows and not in millions (ADR 0035). Of nobody."""
 
 from __future__ import annotations
 
@@ -58,6 +58,30 @@ class IncomeSum(Base):
     site_id: Mapped[SiteId]
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     lane: Mapped[str] = mapped_column(String(40), primary_key=True)
+    account: Mapped[str] = mapped_column(String(120), primary_key=True)
+    fen: Mapped[Fen]
+
+
+class AccountSum(Base):
+    """What an account took and gave on a closed business day, neither of them below nothing."""
+
+    __tablename__ = "account_sum"
+    site_id: Mapped[SiteId]
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    account: Mapped[str] = mapped_column(String(120), primary_key=True)
+    debit_fen: Mapped[Fen]
+    credit_fen: Mapped[Fen]
+
+
+class BalanceSum(Base):
+    """What an account stood at when a month ended whose days are closed, a debit positive; one that stood at nothing has no row.
+
+    From it and the days since follows what stood before any day.
+    """
+
+    __tablename__ = "balance_sum"
+    site_id: Mapped[SiteId]
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
     account: Mapped[str] = mapped_column(String(120), primary_key=True)
     fen: Mapped[Fen]
 
