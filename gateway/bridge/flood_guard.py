@@ -2,15 +2,17 @@
 
 Mosquitto has no limit for who publishes: it drops what the bridges cannot take, whoever sent it. One device can send
 faster than a bridge reads, so what counts is how soon it is out: this is told by the bridge's network thread after the first thousand messages
-beyond its allowance, before the broker's queue for the bridge is full.
+beyond its allowance, before the broker's queue for the bridge is full. Each time that it is let in again and goes on, others wait for it for a second or two:
+so it stays outside five times as long as the time before.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,8 +26,45 @@ from gateway.wiring import Parts
 _log = logger(__name__)
 
 SHUT_OUT_SECONDS: Final = 60.0
+LONGER: Final = 5
+SHUT_OUT_SECONDS_MAX: Final = 3_600.0
+# Whoever keeps quiet for so long after it was let in begins anew.
+REMEMBERED_SECONDS: Final = 600.0
 _WAITING_MAX: Final = 1_000
 _TURN_SECONDS: Final = 1.0
+
+
+class _Term(NamedTuple):
+    """`seconds`: how long; `until`: when it is over. Seconds of a clock that only goes on."""
+
+    seconds: float
+    until: float
+
+
+class Outside:
+    """Who is shut out, and for how long."""
+
+    def __init__(self) -> None:
+        self._out: dict[str, _Term] = {}
+        self._before: dict[str, _Term] = {}
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._out.keys()
+
+    def put(self, name: str, now: float) -> float:
+        """Returns for how many seconds it stays."""
+        self._before = {one: term for one, term in self._before.items() if now < term.until + REMEMBERED_SECONDS}
+        before = self._before.get(name)
+        seconds = SHUT_OUT_SECONDS if before is None else min(before.seconds * LONGER, SHUT_OUT_SECONDS_MAX)
+        self._out[name] = self._before[name] = _Term(seconds, now + seconds)
+        return seconds
+
+    def over(self, now: float) -> set[str]:
+        return {one for one, term in self._out.items() if term.until <= now}
+
+    def let_in(self, name: str) -> None:
+        self._out.pop(name, None)
 
 
 class FloodGuard:
@@ -36,8 +75,7 @@ class FloodGuard:
         self._url = parts.settings.broker_admin_url
         self._pace = SystemPace()
         self._asked: queue.Queue[str | None] = queue.Queue(_WAITING_MAX)
-        # Until when, in seconds of a clock that only goes on.
-        self._out: dict[str, float] = {}
+        self._outside = Outside()
         self._known: frozenset[str] = frozenset()
         self._thread = threading.Thread(target=self._run, name="flood-guard", daemon=True)
 
@@ -62,14 +100,14 @@ class FloodGuard:
                 self._turn(asked)
             except Exception:
                 _log.exception("who shuts floods out goes on")
-        self._let_in(self._out.keys())
+        self._let_in(set(self._outside.names))
 
     def _turn(self, asked: set[str]) -> None:
-        self._shut_out(asked - self._out.keys())
-        over = {one for one, until in self._out.items() if until <= self._pace.monotonic()}
+        self._shut_out(asked - set(self._outside.names))
+        over = self._outside.over(self._pace.monotonic())
         if self._let_in(over):
             for one in over:
-                del self._out[one]
+                self._outside.let_in(one)
 
     def _next(self) -> set[str] | None:
         """Who is to be shut out, perhaps nobody; None when it is to stop."""
@@ -92,8 +130,8 @@ class FloodGuard:
             with administered(Broker(self._url)) as broker:
                 for name in sorted(names):
                     broker.tell([{"command": "disableClient", "username": name}])
-                    self._out[name] = self._pace.monotonic() + SHUT_OUT_SECONDS
-                    _log.warning("a device floods and is shut out for a minute", device=name)
+                    seconds = self._outside.put(name, self._pace.monotonic())
+                    _log.warning("a device floods and is shut out", device=name, seconds=seconds)
         except BrokerDoesNotAnswer as problem:
             _log.warning("the broker was not told whom to shut out", problem=str(problem))
 

@@ -44,10 +44,10 @@ class Running:
         return Flood(self.broker.tls_port, account, self.street.passwords[account], lane=lane, tls=tls)
 
     def shut_out(self) -> dict[str, datetime]:
-        """As the service says it in its log, and when."""
+        """As the service says it in its log, and when first."""
         lines = (self.parkgate.folder / "serve.log").read_text(encoding="utf-8").splitlines()
-        said = [json.loads(line) for line in lines if "is shut out for a minute" in line]
-        return {one["device"]: datetime.fromisoformat(one["timestamp"]) for one in said}
+        said = [json.loads(line) for line in lines if "floods and is shut out" in line]
+        return {one["device"]: datetime.fromisoformat(one["timestamp"]) for one in reversed(said)}
 
     def dropped(self) -> int:
         """How many messages Mosquitto had dropped for want of room when it last counted: it says so every ten seconds, and nothing of none."""
@@ -68,7 +68,7 @@ class Running:
         return int(found.get(DROPPED, "0"))
 
     def metric(self, name: str, *labels: str) -> float:
-        lines = httpx.get(f"{self.parkgate.url}/metrics", timeout=30).text.splitlines()
+        lines = httpx.get(f"{self.parkgate.url}/metrics", timeout=90).text.splitlines()
         found = [line for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in found if all(label in line for label in labels))
 
