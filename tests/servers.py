@@ -16,6 +16,9 @@ from typing import NoReturn
 import psycopg
 import pytest
 
+# For what must come about: a test that passes never waits so long, and no machine is so slow.
+PATIENCE_SECONDS = 120.0
+
 
 def missing(what: str) -> NoReturn:
     """Skips the test; fails it where the servers must be there (the environment says PARKGATE_REQUIRE_SERVERS)."""
@@ -30,7 +33,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -105,7 +108,7 @@ class Postgres:
         )  # fmt: skip
         self._wait_until_it_serves()
 
-    def _wait_until_it_serves(self, seconds: float = 60) -> None:
+    def _wait_until_it_serves(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Its port is open before it serves: until then it refuses with "the database system is starting up"."""
         wait_for_port(self.port, self.process, seconds)
         end = time.monotonic() + seconds

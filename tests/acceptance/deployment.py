@@ -22,13 +22,13 @@ MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sb
 POSTGRES_BIN = next(
     iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name.split(".")[0]))), None
 ) or (Path(found).parent if (found := shutil.which("initdb")) else None)
-START_SECONDS = 45
-COMMAND_SECONDS = 60
+START_SECONDS = 180
+COMMAND_SECONDS = 240
 
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], what: str, seconds: float = 20) -> T:
+def eventually(look: Callable[[], T | None], what: str, seconds: float = 90) -> T:
     """The first answer of `look` that is neither None nor False; fails naming `what` after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
@@ -198,7 +198,7 @@ class Parkgate:
         assert self.process is not None
         assert self.process.poll() is None, f"parkgate serve ended by itself\n{self.tail()}"
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=30).status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -55,7 +55,7 @@ class Device:
 
     def is_connected(self) -> None:
         """Waits until it is, so that no event of ours grows late in the client's own queue."""
-        assert self.subscribed.wait(30), f"{self.site}.{self.device} could not connect and subscribe"
+        assert self.subscribed.wait(90), f"{self.site}.{self.device} could not connect and subscribe"
 
     def close(self) -> None:
         self.client.disconnect()
@@ -99,7 +99,7 @@ class Device:
         for event in events:
             self.publish("event", event)
 
-    def deliver(self, *events: dict[str, Any], seconds: float = 40) -> None:
+    def deliver(self, *events: dict[str, Any], seconds: float = 180) -> None:
         """Send, and send again every 5 s what has no receipt, as a journal does, until all have one."""
         deadline = time.monotonic() + seconds
         missing = list(events)
@@ -132,7 +132,7 @@ class Device:
         distinct = {command["id"]: command for command in self.messages("command")}
         return [command for command in distinct.values() if event_id is None or command.get("event") == event_id]
 
-    def awaits(self, event_id: str, action: str, seconds: float = 20) -> dict[str, Any]:
+    def awaits(self, event_id: str, action: str, seconds: float = 90) -> dict[str, Any]:
         """The command that this event led to; fails showing what came instead."""
         try:
             return eventually(
@@ -143,7 +143,7 @@ class Device:
         except AssertionError as late:
             raise AssertionError(f"{late}; came: {self.commands(event_id)}") from None
 
-    def awaits_list(self, holds: Callable[[dict[str, str]], bool], seconds: float = 30) -> dict[str, str]:
+    def awaits_list(self, holds: Callable[[dict[str, str]], bool], seconds: float = 90) -> dict[str, str]:
         """The offline list, plate → until, once it `holds`; whole lists and changes in the order they came."""
         try:
             return eventually(lambda: (found := self.offline_list()) and holds(found) and found, "the list", seconds)

@@ -220,7 +220,7 @@ class TestRestarts:
         if how == signal.SIGTERM:
             assert status in (0, -signal.SIGTERM)
         street.parkgate.start()
-        device.deliver(*events, seconds=90)
+        device.deliver(*events, seconds=180)
         for one in arriving:
             one.stay("inside")
         assert visitor.stay("inside")["id"] == stay["id"]

@@ -17,7 +17,7 @@ class Staff:
     """One account on the API."""
 
     def __init__(self, url: str, name: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
+        self.client = httpx.Client(base_url=url, timeout=90, limits=httpx.Limits(max_keepalive_connections=0))
         form = {"username": name, "password": PASSWORD}
         granted = self.client.post("/api/v1/token", data=form)
         assert granted.status_code == 200, granted.text

@@ -109,7 +109,7 @@ class Role:
     def is_well(self) -> bool:
         assert self.process.poll() is None, f"parkgate {self.name} ended by itself\n{self.log_file.read_text()[-3000:]}"
         try:
-            return httpx.get(self.health, timeout=5).status_code == 200
+            return httpx.get(self.health, timeout=30).status_code == 200
         except httpx.HTTPError:
             return False
 

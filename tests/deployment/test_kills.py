@@ -48,7 +48,7 @@ def test_whatever_is_killed_nothing_is_lost_doubled_or_stale(deployment: str) ->
         missing("PostgreSQL's server programs are not installed")
     words = [f"--count={KILLS}", f"--seed={SEED}", f"--on={deployment}", f"--within={WITHIN_SECONDS}", "--json"]
     done = subprocess.run(
-        [str(PARKGATE), "simulate", "kills", *words], capture_output=True, text=True, timeout=600, check=False
+        [str(PARKGATE), "simulate", "kills", *words], capture_output=True, text=True, timeout=1800, check=False
     )
     assert done.returncode == 0, done.stderr
     [run] = json.loads(done.stdout)["runs"]

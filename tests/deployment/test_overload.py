@@ -55,12 +55,12 @@ class Flooded:
         return Flood(self.street.broker_port, account, password, lane=lane)
 
     def metric(self, name: str, *labels: str) -> float:
-        lines = httpx.get(f"{self.parkgate.url}/metrics", timeout=30).text.splitlines()
+        lines = httpx.get(f"{self.parkgate.url}/metrics", timeout=90).text.splitlines()
         found = [line for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in found if all(label in line for label in labels))
 
     def readiness(self) -> Any:
-        return httpx.get(f"{self.parkgate.url}/readyz", timeout=30).json()
+        return httpx.get(f"{self.parkgate.url}/readyz", timeout=90).json()
 
     def close(self) -> None:
         self._looking.set()

@@ -129,7 +129,7 @@ def served(parts: Parts, port: int) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join()
 
 
 __all__ = ["PLATE", "Callers", "Phones", "channels", "local", "served"]

@@ -21,7 +21,7 @@ from gateway.wiring import Parts
 from simulators.devices.http_camera import AskedCamera, HttpCamera, Place
 from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
-from tests.servers import free_port
+from tests.servers import PATIENCE_SECONDS, free_port
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
 ACCOUNT = ("admin", "secret-1")
@@ -99,7 +99,7 @@ class HttpStreet:
         adapter = kept._device.adapter
         assert isinstance(adapter, LookedAfter)
         assert self.bridge.asked._loop is not None
-        asyncio.run_coroutine_threadsafe(kept.look_at_clock(adapter), self.bridge.asked._loop).result(20)
+        asyncio.run_coroutine_threadsafe(kept.look_at_clock(adapter), self.bridge.asked._loop).result(PATIENCE_SECONDS)
 
     def kept(self) -> Upkeep:
         return self._upkeep[0]
@@ -109,7 +109,7 @@ class HttpStreet:
             return list(connection.execute(select(table.__table__).order_by(*table.__table__.primary_key.columns)))
 
     def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < end, "it did not come to that"
             time.sleep(0.01)

@@ -22,7 +22,7 @@ from simulators.transport import Key
 from simulators.yard import Yard
 from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
-from tests.servers import free_port
+from tests.servers import PATIENCE_SECONDS, free_port
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
 LANES = ("in-1", "out-1")
@@ -65,7 +65,7 @@ class MqttStreet:
             self.bridge = Bridge(self._parts(settings.model_copy(update=of_bridge)), self.broker)
             self.bridge.start()
             stack.callback(self.bridge.stop)
-            self.bridge.link.wait_until_up(10)
+            self.bridge.link.wait_until_up(PATIENCE_SECONDS)
         self.sites = parse_street(text).with_gates()
         self.yard = Yard(
             self.sites,
@@ -123,7 +123,7 @@ class MqttStreet:
             return list(connection.execute(select(table.__table__).order_by(*table.__table__.primary_key.columns)))
 
     def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < end, f"it did not come to that: {self.commands()}"
             self.yard.pump(0.01)

@@ -197,7 +197,7 @@ def test_the_time_alone_is_no_news() -> None:
 def streamed(server: WebServer, name: str, path: str) -> AbstractContextManager[httpx.Response]:
     login = httpx.post(f"{server.url}/api/v1/token", data={"username": name, "password": "nine barriers in a row"})
     headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
-    return httpx.stream("GET", f"{server.url}/api/v1{path}", headers=headers, timeout=20)
+    return httpx.stream("GET", f"{server.url}/api/v1{path}", headers=headers, timeout=90)
 
 
 @ON_ONE

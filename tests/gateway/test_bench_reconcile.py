@@ -20,7 +20,7 @@ def test_it_prints_both_and_their_ratio() -> None:
         servers.parkgate("bench", "--json", "reconcile", "--quick", "--payments", "5000"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     found = json.loads(done.stdout)

@@ -143,7 +143,7 @@ def post_office(refuses: str = "nobody@nowhere", tls: ssl.SSLContext | None = No
             yield server
         finally:
             server.shutdown()
-            thread.join(5)
+            thread.join()
 
 
 def to_finance(server: Any, *who: str) -> MailSettings:

@@ -33,7 +33,7 @@ from tests.controllers.conformance.cases import a_command, as_json
 from tests.gateway.one_gate import site_of
 from tests.gateway.test_worker import WireTap
 from tests.gateway.trade import Street
-from tests.servers import free_port
+from tests.servers import PATIENCE_SECONDS, free_port
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
 """A moment after the samples' reads."""
@@ -92,7 +92,7 @@ class Bench:
             return list(connection.execute(select(table.__table__)))
 
     def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < end, "it did not come to that"
             time.sleep(0.01)

@@ -19,7 +19,7 @@ from gateway.runtime.settings import Broker, Settings
 from gateway.service import Service
 from gateway.wiring import build
 from tests.acceptance.deployment import eventually
-from tests.servers import free_port
+from tests.servers import PATIENCE_SECONDS, free_port
 
 _PARENT = """
 import sys
@@ -112,12 +112,12 @@ class Heard:
         return self._subscribed.wait(within_seconds)
 
     def ready(self) -> "Heard":
-        assert self.is_ready(10), "the subscription was not granted"
+        assert self.is_ready(PATIENCE_SECONDS), "the subscription was not granted"
         return self
 
     def wait_for(self, number: int) -> list[str]:
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.messages) >= number, 20), f"{len(self.messages)} of {number}"
+            assert self._arrived.wait_for(lambda: len(self.messages) >= number, PATIENCE_SECONDS), f"{len(self.messages)} of {number}"
         return [payload for _, payload in self.messages]
 
     def leaves(self) -> None:

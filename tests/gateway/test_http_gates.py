@@ -19,7 +19,7 @@ from simulators.transport import Key
 from simulators.yard import Unanswered, Yard
 from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
-from tests.servers import free_port
+from tests.servers import PATIENCE_SECONDS, free_port
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -61,7 +61,7 @@ class Gates:
         self.yard.send(CAMERA, twice=twice)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < end, "it did not come to that"
             self.yard.pump(0.01)

@@ -86,7 +86,7 @@ class TestRunNow:
             assert self.sweep(house)["asked_by"] == "li"
             waits.tick()
             leads.tick()
-            assert done.acquire(timeout=30)
+            assert done.acquire(timeout=90)
         finally:
             leads._stand_down(wait=True)
         told = self.sweep(house)

@@ -32,7 +32,7 @@ from simulators.street import parse_street
 from simulators.transport import Key
 from simulators.yard import Yard
 from tests.gateway.cutting_proxy import CuttingProxy
-from tests.servers import Mosquitto
+from tests.servers import PATIENCE_SECONDS, Mosquitto
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +154,7 @@ class Run:
 
     def conduct(self, *outages: Outage) -> None:
         self.conductor.open()
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE_SECONDS
         while not all(gate.list.holds(AMBULANCES[0], START) for gate in self.yard.gates.values()):
             assert time.monotonic() < ends, "not every gate has its list"
             self.yard.pump(0.05)

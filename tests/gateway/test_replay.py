@@ -56,7 +56,7 @@ class Ran(NamedTuple):
 def replays(*arguments: str | Path) -> Ran:
     """In a process of its own: a run sets up logging and signals for its process."""
     command = [sys.executable, "-c", "from gateway.cli.main import main; main()", "replay", *map(str, arguments)]
-    ran = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=300, check=False)
+    ran = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=900, check=False)
     assert b"Traceback" not in ran.stderr, ran.stderr.decode()
     return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 

@@ -37,7 +37,7 @@ def test_a_zones_day_at_the_roadside(zone: str, tmp_path: Path) -> None:
     file, rules = tmp_path / "recorded.csv", ROOT / "rules" / f"{zone}.toml"
     file.write_text(RECORDED, encoding="utf-8")
     command = [sys.executable, "-c", "from gateway.cli.main import main; main()", "replay", str(file)]
-    ran = subprocess.run([*command, "--policy", str(rules)], capture_output=True, cwd=ROOT, timeout=300, check=False)
+    ran = subprocess.run([*command, "--policy", str(rules)], capture_output=True, cwd=ROOT, timeout=900, check=False)
     assert ran.returncode == 0, ran.stderr.decode()
     found = {line["plate"]: line for line in csv.DictReader(io.StringIO(ran.stdout.decode()))}
     policy = parse(rules.read_text(encoding="utf-8"))

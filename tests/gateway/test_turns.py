@@ -89,7 +89,7 @@ def test_who_rests_is_woken_by_what_is_live_and_by_nothing_else() -> None:
     rests.join(0.05)
     assert rests.is_alive()
     inbox.put_nowait(LIVE)
-    rests.join(10)
+    rests.join(60)
     assert heard == [True]
     assert inbox.take(10, others=False) == [LIVE]
     assert inbox.take(10, others=False) == []
@@ -102,5 +102,5 @@ def test_who_rests_is_woken_by_whoever_wakes_the_worker() -> None:
     rests = threading.Thread(target=lambda: heard.append(inbox.wait(60, live=True)))
     rests.start()
     inbox.put_nowait(None)
-    rests.join(10)
+    rests.join(60)
     assert heard == [True]

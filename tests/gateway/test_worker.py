@@ -19,6 +19,7 @@ from gateway.runtime.laps import STAGES
 from gateway.store import tables as t
 from gateway.wiring import Parts
 from tests.gateway.trade import Street, local
+from tests.servers import PATIENCE_SECONDS
 
 
 class WireTap:
@@ -68,7 +69,7 @@ class Bench:
         self.inbox.put_nowait(Raw(topic, payload, False, self.parts.clock.now(), time.perf_counter(), self._mid, None))  # type: ignore[arg-type]
 
     def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < end, "it did not come to that"
             time.sleep(0.01)

@@ -21,7 +21,7 @@ from tests.property.event_runs import deliver_all, examples
 from tests.property.event_told import MOTHER, RESIDENT, SECOND, SON, VISITOR, Told, at, one_visit, read, reversed_
 from tests.property.event_world import World
 from tests.property.event_worlds import PostgresWorlds
-from tests.servers import Postgres
+from tests.servers import PATIENCE_SECONDS, Postgres
 
 pytestmark = pytest.mark.postgres
 
@@ -62,19 +62,19 @@ def at_once(world: World, first: Sequence[Inbound], second: Sequence[Inbound]) -
     def hold(_connection: object) -> None:
         if threading.current_thread().name == "one":
             before_commit.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE_SECONDS)
 
     engine = world.parts.store.by_index
     event.listen(engine, "commit", hold)
     one, two = Bridge(world, "one", first), Bridge(world, "two", second)
     try:
         one.start()
-        assert before_commit.wait(10)
+        assert before_commit.wait(PATIENCE_SECONDS)
         two.start()
         two.join(0.3)
         go_on.set()
-        one.join(20)
-        two.join(20)
+        one.join(PATIENCE_SECONDS)
+        two.join(PATIENCE_SECONDS)
     finally:
         go_on.set()
         event.remove(engine, "commit", hold)
@@ -153,7 +153,7 @@ def test_two_bridges_fed_with_anything_lose_nothing(large: PostgresWorlds, first
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(PATIENCE_SECONDS)
         assert all(one.done for feed in feeds for one in feed)
         deliver_all(world, events, [])
         world.check()

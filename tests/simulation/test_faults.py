@@ -76,7 +76,7 @@ def test_another_process_with_other_hashes_runs_the_same(ground: Ground) -> None
         env={"PYTHONHASHSEED": "12345", "PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     assert done.stdout.strip() == here.digest
@@ -108,7 +108,7 @@ def test_every_part_of_a_mix_can_be_set() -> None:
 
 def parkgate(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = str(Path(sys.executable).with_name("parkgate"))
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=900, check=False)
 
 
 def test_the_command_counts_what_it_did() -> None:
@@ -136,7 +136,7 @@ def test_who_is_interrupted_is_told_what_is_done(signal: str, ignored: str) -> N
         "runs, many.results = many.results, interrupted\n"
         "main(['simulate', 'faults', '--seeds', '100000', '--json'])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 130, done.stderr
     assert json.loads(done.stdout)["runs"] == 1
     assert done.stderr == ""
