@@ -118,7 +118,7 @@ def settles(running: Flooded) -> None:
 
 
 def test_floods_of_garbage_and_of_events_keep_nobody_elses_gate_shut(running: Flooded) -> None:
-    quarantined = running.metric("parkgate_quarantined_total")
+    began, quarantined = time.monotonic(), running.metric("parkgate_quarantined_total")
     garbage, events = running.flood("xinyi.d3"), running.flood("annex.d1", "in-1")
     visitors = opens_while_it_lasts(running)
     assert running.readiness()["ready"] is True
@@ -131,7 +131,8 @@ def test_floods_of_garbage_and_of_events_keep_nobody_elses_gate_shut(running: Fl
     shed = running.metric("parkgate_shed_total", 'device="d3"') + running.metric("parkgate_shed_total", 'device="d1"')
     assert 0 < shed < sent
     log = (running.parkgate.folder / "serve.log").read_text(encoding="utf-8")
-    assert 1 <= log.count("messages stay with a device") <= 12
+    minutes = (time.monotonic() - began) // 60 + 2
+    assert 1 <= log.count("messages stay with a device") <= 3 * minutes, "a line a minute for each of a few devices"
 
 
 def test_what_a_device_sends_again_is_stored_once_though_it_sent_far_too_much(running: Flooded) -> None:

@@ -117,7 +117,9 @@ class Heard:
 
     def wait_for(self, number: int) -> list[str]:
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.messages) >= number, PATIENCE_SECONDS), f"{len(self.messages)} of {number}"
+            assert self._arrived.wait_for(lambda: len(self.messages) >= number, PATIENCE_SECONDS), (
+                f"{len(self.messages)} of {number}"
+            )
         return [payload for _, payload in self.messages]
 
     def leaves(self) -> None:
