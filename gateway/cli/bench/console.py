@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from gateway.api import access
 from gateway.api.app import create_app
@@ -26,13 +26,14 @@ from gateway.cli.bench.stand import Databases, settings_for, settings_of, settle
 from gateway.cli.bench.street import PLATES, Layout, furnish, plate
 from gateway.cli.bench.traffic import Vehicle
 from gateway.console.desk.sections import PAGES
-from gateway.flows import users
+from gateway.flows import help_calls, users
 from gateway.flows.event_path import EventPath
+from gateway.flows.reading import STAY_STATES
 from gateway.flows.reports.asking import DAYS_MAX, HOURLY, HOURS_MAX_DAYS
 from gateway.flows.reports.catalogue import REPORTS
 from gateway.flows.sums.keeping import keep
 from gateway.runtime.clock import SystemClock
-from gateway.store.tables import SiteBooks, Stay
+from gateway.store.tables import AllowanceBalance, AllowanceDraw, ExceptionItem, SiteBooks, Stay
 from gateway.wiring import Parts
 
 _STAYS, _QUICK_STAYS = 1_000_000, 5_000
@@ -41,6 +42,7 @@ _STAYS_A_VEHICLE: Final = 50
 _DRIVER: Final = Vehicle(plate(PLATES - 1), "visitor")
 _LAYOUT: Final = Layout(sites=30, devices=1, lanes=2, residents=20, relatives=5, deliveries=5)
 _LIMIT_MS: Final = 150
+_MINUTES: Final = {"limit_minutes": 3600, "drawn_minutes": 365}
 FLOOR: Final = "/login"
 # Who looks: the first of these that may see a page.
 _WHO: Final = ("finance", "manager", "registrar", "console", "cashier")
@@ -78,6 +80,7 @@ def _measure(made: Databases, database: str, stays: int, *, quick: bool) -> dict
         # One through the event path: its decisions and its bill can be told as a story.
         came = parts.clock.now() - timedelta(minutes=30)
         EventPath(parts, planner="bench").run(visit(parts, _LAYOUT.site(0), _DRIVER, came, "told"))
+        _desk_has_work(parts)
         with progress(stays, "summed") as bar:
             _days_are_over(parts)
             bar.step(stays)
@@ -107,6 +110,7 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
     """Every page that the navigation names, and those that one comes to from there: name, address, who looks."""
     with parts.store.reading() as connection:
         stay = connection.execute(select(Stay.id).where(Stay.plate == _DRIVER.plate)).scalar_one()
+        call = connection.execute(select(ExceptionItem.id).where(ExceptionItem.kind == help_calls.KIND)).scalar_one()
     today = parts.clock.now().astimezone(parts.settings.zone).date()
     found = [("login", FLOOR, "")]
     for page in PAGES:
@@ -118,10 +122,49 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
         *found,
         ("stays, a plate", f"/stays?plate={plate(7)[-5:]}&site={site}", "finance"),
         ("stays, a part of a plate", "/stays?plate=0007", "finance"),
+        ("stays, two figures of a plate", "/stays?plate=77", "finance"),
+        *((f"stays, {state}", f"/stays?state={state}", "finance") for state in STAY_STATES),
         ("a stay", f"/stays/{stay}", "finance"),
+        ("a read, and why", f"/events/{site}/d0/told-in", "finance"),
         ("a lane", f"/lanes/{_LAYOUT.lanes_of_all()[0].key.site}.{_LAYOUT.lanes_of_all()[0].lane}", "console"),
+        ("whose call it is", f"/queue/{call}/stay", "console"),
+        ("a household's free hours", f"/allowances/of?site={site}&household=h0", "finance"),
+        ("voucher stock", "/vouchers/stock", "finance"),
+        ("a site", f"/admin/sites/{site}", "manager"),
+        *_balances(today),
         *_reports(today),
     ]
+
+
+def _balances(today: date) -> Iterator[tuple[str, str, str]]:
+    """The trial balance, of as many days as it may be asked for, and at instants of this year and of the one before."""
+    year = f"from={today - timedelta(days=DAYS_MAX - 1)}&to={today}"
+    yield "trial balance, yesterday, with balances", "/money/trial-balance?balances=yes", "finance"
+    for by, more in (("total", "&balances=yes"), ("site", "&balances=yes"), ("day", ""), ("month", "")):
+        name = f"trial balance by {by}, {DAYS_MAX} days{', with balances' if more else ''}"
+        yield name, f"/money/trial-balance?by={by}&{year}{more}", "finance"
+    for name, day in (("now", today), ("half a year ago", today - timedelta(days=183))):
+        yield f"trial balance at an instant, {name}", f"/api/v1/reports/trial-balance?at={day}", "finance"
+
+
+def _desk_has_work(parts: Parts) -> None:
+    """A call that waits, and a year of free hours: of every household each month, of one as many draws as it has days."""
+    site = _LAYOUT.site(0)
+    help_calls.call_from_lane(parts, site, _LAYOUT.lanes_of_all()[1].lane)
+    today = parts.clock.now().astimezone(parts.settings.zone).date()
+    months = sorted({(today - timedelta(days=days)).isoformat()[:7] for days in range(365)})
+    drawn = [
+        {"site_id": _LAYOUT.site(place), "holder": f"household:h{home}", "month": month, **_MINUTES}
+        for place in range(_LAYOUT.sites)
+        for home in range(_LAYOUT.residents)
+        for month in months
+    ]
+    with parts.store.writing() as connection:
+        stays = connection.execute(select(Stay.id).where(Stay.site_id == site).limit(365)).scalars()
+        one = {"site_id": site, "sequence": 1, "holder": "household:h0", "month": months[-1], "minutes": 1}
+        connection.execute(insert(AllowanceBalance), drawn)
+        connection.execute(insert(AllowanceDraw), [{**one, "stay_id": stay, "at": parts.clock.now()} for stay in stays])
+        connection.commit()
 
 
 def _days_are_over(parts: Parts) -> None:
