@@ -22,6 +22,8 @@ _T = TypeVar("_T", bound=Waits | None)
 LATE_AFTER_SECONDS = 5.0
 # Of one device and rank in one batch: whoever is flooded by others waits for as many of theirs at most.
 EACH_MAX = 16
+# Of one that sends more than its allowance: who is out of order has others wait for it no longer than that.
+BEYOND_EACH_MAX = 4
 # Without anything live: small enough that what comes meanwhile hardly waits. With 16 a live decision took twice as long, and what
 # was kept drained no sooner (`parkgate bench backlog`, SQLite).
 BEHIND_MAX = 6
@@ -197,11 +199,15 @@ class Inbox(Generic[_T]):
         """One message of each device, then the next of each."""
         ring = self._rings[rank]
         taken: list[_T] = []
-        for _ in range(EACH_MAX):
+        for turn in range(EACH_MAX):
+            before = len(taken)
             for _ in range(len(ring)):
                 if len(taken) >= most:
                     return taken
                 lane = ring.popleft()
+                if turn >= BEYOND_EACH_MAX and lane.sender.is_beyond(self._newest):
+                    ring.append(lane)
+                    continue
                 if rank is Rank.LIVE and not self._still_live(lane):
                     continue
                 taken.append(self._pop(lane))
@@ -212,7 +218,7 @@ class Inbox(Generic[_T]):
                     taken.append(self._pop(status))
                     if not status.waiting:
                         self._rings[Rank.STATUS].remove(status)
-            if not ring:
+            if len(taken) == before:
                 break
         return taken
 

@@ -18,6 +18,8 @@ LATE_RATE = 10
 # nobody else comes near it who is not out of order, and a broker that drops what is too much takes others' messages with it.
 FLOOD_BURST = 1_000
 FLOOD_RATE = 500
+# So long after the last message that its allowance did not take, a device counts as one that sends too much.
+BEYOND_SECONDS = 10.0
 
 
 class Rank(IntEnum):
@@ -53,7 +55,7 @@ class Lane:
 class Sender:
     """One device. What is left with it is counted until somebody has looked."""
 
-    __slots__ = ("_beyond", "_buckets", "_lanes", "device", "left_behind", "site")
+    __slots__ = ("_beyond", "_beyond_at", "_buckets", "_lanes", "device", "left_behind", "site")
 
     def __init__(self, site: str, device: str) -> None:
         self.site, self.device = site, device
@@ -61,6 +63,7 @@ class Sender:
         self._lanes: list[Lane | None] = [None, None, None]
         self._buckets: list[Bucket | None] = [None, None, None]
         self._beyond: Bucket | None = None
+        self._beyond_at: float | None = None
 
     def lane(self, rank: Rank) -> Lane:
         lane = self._lanes[rank]
@@ -81,9 +84,14 @@ class Sender:
         if bucket is None:
             bucket = self._buckets[rank] = Bucket(burst, now)
         if bucket.left(rate, burst, now) <= 0:
+            self._beyond_at = now
             return False
         bucket.take(cost)
         return True
+
+    def is_beyond(self, now: float) -> bool:
+        """Whether it has lately sent more than its allowance took."""
+        return self._beyond_at is not None and now - self._beyond_at < BEYOND_SECONDS
 
     def floods(self, cost: int, now: float) -> bool:
         """Told of what its allowance did not take: whether that is a flood. Said anew of each further burst."""

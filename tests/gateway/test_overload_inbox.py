@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.adapters import native
-from gateway.bridge.inbox import BEHIND_MAX, BESIDE_MIN, EACH_MAX, LATE_AFTER_SECONDS, Inbox
-from gateway.bridge.senders import Rank
+from gateway.bridge.inbox import BEHIND_MAX, BESIDE_MIN, BEYOND_EACH_MAX, EACH_MAX, LATE_AFTER_SECONDS, Inbox
+from gateway.bridge.senders import BEYOND_SECONDS, Rank
 
 LIVE = b'{"id": "e", "buffered": false}'
 KEPT = b'{"id":"e","buffered":true}'
@@ -131,6 +131,21 @@ def test_one_that_floods_delays_another_by_its_turn_at_most(flood: int, quiet: i
     first = inbox.take(200)
     assert sum(one.device == "quiet" for one in first if one) == quiet + 1
     assert len(first) <= EACH_MAX + quiet + 1
+
+
+def test_others_wait_for_few_of_one_that_sends_more_than_its_allowance_and_only_while_it_does() -> None:
+    inbox: Inbox[Message | None] = Inbox(1_000, rate=50, burst=40)
+    sent = numbered([said("mad")] * 200)
+    for one in sent:
+        if admitted(inbox, one):
+            inbox.put_nowait(one)
+    inbox.put_nowait(said("quiet", arrived=0.3))
+    first = inbox.take(64)
+    assert Counter(one.device for one in first if one is not None) == {"mad": BEYOND_EACH_MAX, "quiet": 1}
+    inbox.put_nowait(said("quiet", channel="status", arrived=0.3 + BEYOND_SECONDS))  # time passes
+    later = [one for one in inbox.take(64) if one is not None]
+    assert sum(one.device == "mad" for one in later) > BEYOND_EACH_MAX
+    assert inbox.qsize() + len(first) + len(later) >= 40
 
 
 def test_when_it_is_full_whoever_has_the_most_waiting_gives_way_with_the_oldest() -> None:
