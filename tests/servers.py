@@ -20,6 +20,10 @@ import pytest
 PATIENCE_SECONDS = 120.0
 
 
+# Nothing here is to outlive the machine's failure, and nothing is looked after at times of its own choice.
+_CARELESS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "checkpoint_timeout=1h", "autovacuum=off")
+
+
 def missing(what: str) -> NoReturn:
     """Skips the test; fails it where the servers must be there (the environment says PARKGATE_REQUIRE_SERVERS)."""
     if os.environ.get("PARKGATE_REQUIRE_SERVERS"):
@@ -102,7 +106,7 @@ class Postgres:
             [
                 *self._prefix, programs / "postgres", "-D", data, "-p", str(self.port), "-k", self.folder,
                 "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "shared_buffers=64MB",
-                *(["-c", "fsync=off", "-c", "full_page_writes=off"] if not durable else []),
+                *(() if durable else (word for option in _CARELESS for word in ("-c", option))),
             ],
             stdout=self._log, stderr=self._log, cwd="/",
         )  # fmt: skip
