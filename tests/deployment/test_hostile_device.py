@@ -119,7 +119,7 @@ class Client:
     def _wait(self, mid: int | None) -> list[Any]:
         assert mid is not None
         with self._answered:
-            assert self._answered.wait_for(lambda: mid in self._answers, 20), "the broker does not answer"
+            assert self._answered.wait_for(lambda: mid in self._answers, 90), "the broker does not answer"
             return self._answers[mid]
 
     def _on_disconnect(self, *_: Any) -> None:

@@ -34,7 +34,7 @@ def told(text: bytes) -> tuple[str, dict[str, Any]]:
 
 async def next_of(stream: AsyncIterator[bytes], event: str) -> dict[str, Any]:
     while True:
-        text = await asyncio.wait_for(anext(stream), 20)
+        text = await asyncio.wait_for(anext(stream), 90)
         if text.startswith(b"retry:"):
             continue
         name, document = told(text)
@@ -149,7 +149,7 @@ def test_one_look_and_one_text_serve_all_who_watch_the_same(parts: Parts, monkey
         for stream in streams:
             text = b""
             while not text.startswith(b"event: change"):
-                text = await asyncio.wait_for(anext(stream), 20)
+                text = await asyncio.wait_for(anext(stream), 90)
             texts.append(text)
         assert all(text is texts[0] for text in texts)
 

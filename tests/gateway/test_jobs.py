@@ -27,7 +27,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 def wait_until(holds: Callable[[], bool]) -> None:
     """Bounded: what never becomes true fails the test, however slow the machine."""
     pause = threading.Event()
-    for _ in range(1500):
+    for _ in range(6_000):
         if holds():
             return
         pause.wait(0.02)
