@@ -8,13 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event, insert
 
-from gateway.flows import arrears, audit_trail, doors_reading, stays_found, zombies
+from gateway.api import access
+from gateway.console.desk.sections import PAGES
+from gateway.flows import arrears, audit_trail, doors_reading, help_calls, stays_found, zombies
 from gateway.flows.reading import Slice
 from gateway.flows.stays_found import StayFilter
+from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.house import MORNING, a_house, a_stay
+from tests.gateway.house import MORNING, a_house, a_read, a_stay, an_exception
+from tests.gateway.test_console import signed_in
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PAGE = Slice((MORNING, "9"), 50)
@@ -118,3 +122,68 @@ def test_many_vehicles_and_few_are_found_alike(parts: Parts) -> None:
         assert [one["plate"] for _, one in few] == [f"浙A{number:05d}" for number in range(129, 119, -1)] + ["浙A00012"]
         onward = stays_found.stays(connection, None, StayFilter(plate="0012"), Slice(few[2][0], 20))
         assert [one["plate"] for _, one in onward] == [one["plate"] for _, one in few[3:]]
+
+
+GROWS = (
+    "stay|presence|plate_event|image|command|bill|payment|payment_order|posting|ledger_transaction|audit_entry|door_passage|zombie_vehicle|"
+    "exception_item|allowance_draw|voucher_movement|reconciliation_step|day_sum|lane_sum|income_sum|account_sum|balance_sum|device_spell"
+)
+
+
+def days_are_summed(parts: Parts) -> None:
+    """As far as the job would have got, but for today."""
+    last = MORNING.astimezone(parts.settings.zone).date() - timedelta(days=1)
+    with parts.store.writing() as connection:
+        kept = {"zone": parts.settings.zone.key, "through": last, "books_through": last}
+        connection.execute(insert(t.Summed), [{"site_id": site, **kept} for site in ("xinyi", "archive")])
+        connection.commit()
+
+
+def test_no_page_goes_through_all_that_ever_was(parts: Parts) -> None:
+    """Every page that a role's navigation names, and those that one comes to from there, by all that they ask."""
+    house = a_house(parts)
+    stay = a_stay(parts, "xinyi.s1", entry_device="d1", entry_event="e1", state="inside")
+    a_read(parts, "xinyi", "e1", "浙A12345")
+    an_exception(parts, "xinyi", "x1", help_calls.KIND, lane_id="out-1")
+    days_are_summed(parts)
+    further = (
+        f"/stays/{stay}",
+        "/stays?plate=23&state=inside",
+        "/stays?state=exception",
+        "/events/xinyi/d1/e1",
+        "/queue/x1/stay",
+        "/allowances/of?site=xinyi&plate=浙A12345",
+        "/vouchers/stock",
+        "/admin/sites/xinyi",
+        "/lanes/xinyi.in-1",
+        "/money/trial-balance?by=site&balances=yes&from=2025-04-01&to=2026-03-01",
+        "/api/v1/reports/trial-balance?at=2026-01-01",
+        "/api/v1/reports/movements?by=month&from=2025-04-01&to=2026-03-01",
+    )
+    seen: dict[str, tuple[str, Any]] = {}
+    asked: set[str] = set()
+    now = ""
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "WITH")):
+            seen.setdefault(statement, (now, parameters))
+
+    for role in ("finance", "manager", "registrar", "console"):
+        house.hires(role, role)
+        browser = signed_in(house, role)
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            for now in [*(one.where for one in PAGES if access.allowed(role, *one.call)), *further]:
+                if now not in asked and browser.get(now).status_code == 200:
+                    asked.add(now)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    assert set(further) <= asked
+    with parts.store.reading() as connection:
+        through = {
+            (page, statement): found
+            for statement, (page, parameters) in seen.items()
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            if re.fullmatch(rf"SCAN (?:{GROWS})(?:_\d+)?", found := str(row[3]))
+        }
+    assert through == {}
