@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import sqlite3
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
-from gateway.flows import quote
+from gateway.flows import quote, stays_found
+from gateway.flows.reading import Slice
 from gateway.flows.retention import retire
 from gateway.flows.verify import verify
 from gateway.store import tables as t
@@ -66,6 +68,19 @@ def test_of_a_vehicle_that_comes_no_more_nothing_is_left_but_its_stay_and_its_mo
     report = verify(street.parts)
     assert report.ok, report.first_failure
     assert quote.bill_document(street.parts, stay)["gross_fen"] == 800
+
+
+def test_a_stay_that_keeps_its_plate_is_still_found_by_it(street: Street) -> None:
+    """One that staff put right to begin later than anything was read of its vehicle."""
+    stay = visit(street, "浙A12345", "2026-03-02")
+    days_later(street, 120)
+    with street.parts.store.writing() as connection:
+        connection.execute(update(t.Stay).values(started_at=street.clock.now() - timedelta(days=1)))
+        connection.commit()
+    assert retire(street.parts)
+    with street.parts.store.reading() as connection:
+        found = stays_found.stays(connection, None, stays_found.StayFilter(plate="1234"), Slice(None, 5))
+    assert [one["id"] for _, one in found] == [stay]
 
 
 def test_who_comes_again_is_a_stranger_and_the_old_stay_stands(street: Street) -> None:

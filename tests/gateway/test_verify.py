@@ -158,6 +158,7 @@ def test_a_transaction_slipped_into_a_closed_day_is_named(parts: Parts) -> None:
         ("UPDATE payment SET channel = 'alipay' WHERE stay_id = :id", "its payments are"),
         ("DELETE FROM payment WHERE stay_id = :id", "payments sum to 0"),
         ("DELETE FROM bill WHERE stay_id = :id", "1 bills"),
+        ("DELETE FROM presence WHERE plate = (SELECT plate FROM stay WHERE id = :id)", "its vehicle ever came"),
     ],
 )
 def test_a_changed_stay_is_named(parts: Parts, change: str, says: str) -> None:
