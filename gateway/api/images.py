@@ -64,7 +64,7 @@ def shown(
 
 
 def small(jpeg: bytes) -> bytes:
-    """The same at most `SMALL`, a hundredth of the work for a browser that shows sixty; as it is where it cannot be read."""
+    """The same at most `SMALL`, for a browser that shows sixty at once; as it is where it cannot be read."""
     from PIL import Image  # noqa: PLC0415 - for who looks at pictures, not for every process that starts
 
     made = BytesIO()
