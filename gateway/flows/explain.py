@@ -1,7 +1,8 @@
 """Why a stay costs what it costs, and why a gate opened: from stored facts alone, months later, also without the plate.
 
 Nothing is judged again. What was decided, under which reason, is in the event and in its command; what the registers gave the
-vehicle then is in the facts of its bill. No plate, no name and no household is in an explanation.
+vehicle then is in the facts of its bill. No plate, no name and no household is in an explanation; what staff gave as their reason is
+told as they wrote it.
 """
 
 from __future__ import annotations
