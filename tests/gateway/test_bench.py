@@ -339,7 +339,9 @@ def test_the_console_is_measured_page_by_page(room: Path) -> None:
     found, _ = bench(room, "console", "--stays", "1000")
     named = {one["page"] for one in found["pages"]}
     assert {"login", "board", "stays", "a stay", "report.flow", "admin.audit"} <= named
-    assert all(one["max_ms"] >= 0 < one["p50_ms"] and one["bytes"] > 500 for one in found["pages"])
+    assert all(one["max_ms"] >= 0 < one["p50_ms"] for one in found["pages"])
+    # A page is more than this, be it empty; a document of a year's beginning may be short.
+    assert [one for one in found["pages"] if one["bytes"] <= 500 and "at an instant" not in one["page"]] == []
     # Each report for as long as it may be asked for, and beside the year before.
     assert {
         "flow by hour_of_day, 366 days",

@@ -19,7 +19,7 @@ import psycopg
 from gateway.bridge.embedded import EmbeddedBroker
 from gateway.runtime.settings import Broker, Settings
 
-_STARTS_WITHIN_SECONDS = 60.0
+_STARTS_WITHIN_SECONDS = 180.0
 _ENDS_WITHIN_SECONDS = 30.0
 _LOOK_SECONDS = 0.03
 _MISSING = {
