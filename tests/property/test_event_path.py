@@ -1,6 +1,7 @@
 """Invariant 2 on the real store: whatever is repeated, late, out of order or cut off by a crash, the stays come out the same.
 
-`PARKGATE_EXAMPLES` multiplies the number of examples (1: as many, but a failing one is made small).
+`PARKGATE_EXAMPLES` multiplies the number of examples (1: as many, but a failing one is made small), and has the books
+verified at every step of each.
 A failing one prints its `@reproduce_failure` line.
 """
 
