@@ -94,7 +94,9 @@ class FloodGuard:
             self._asked.put_nowait(f"{site}.{device}")
 
     def _run(self) -> None:
-        self._let_in(self._may_log_in() or frozenset())  # whom a bridge that was killed left outside
+        # Known before the first flood: while one is looked up, it fills the broker's queue.
+        self._known = self._may_log_in() or frozenset()
+        self._let_in(self._known)  # whom a bridge that was killed left outside
         while (asked := self._next()) is not None:
             try:
                 self._turn(asked)

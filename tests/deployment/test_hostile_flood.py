@@ -41,7 +41,9 @@ class Running:
         certificates = self.broker.certificates
         tls = (str(certificates.authority), *map(str, certificates.files_of(account)))
         assert len(tls) == 3
-        return Flood(self.broker.tls_port, account, self.street.passwords[account], lane=lane, tls=tls)
+        # In the field a hostile device brings its own processor; here it would make its messages on the broker's and the service's two cores.
+        # What it sends, and what handling that costs them, stays: nothing of theirs yields.
+        return Flood(self.broker.tls_port, account, self.street.passwords[account], lane=lane, tls=tls, yields=True)
 
     def shut_out(self) -> dict[str, datetime]:
         """As the service says it in its log, and when first."""
@@ -136,7 +138,7 @@ def test_a_flood_is_shut_out_at_the_broker_and_other_gates_go_on(running: Runnin
     try:
         began = datetime.now(UTC)
         caught = Reads(gate, "in-1", READS)
-        eventually(lambda: running.shut_out().keys() == {"xinyi.d3", "xinyi.d5"}, "both are shut out", 30)
+        eventually(lambda: running.shut_out().keys() == {"xinyi.d3", "xinyi.d5"}, "both are shut out", 120)
         until_out = (max(running.shut_out().values()) - began).total_seconds()
         flooded = Reads(gate, "in-1", READS)
     finally:
