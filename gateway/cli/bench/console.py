@@ -38,6 +38,7 @@ from gateway.wiring import Parts
 
 _STAYS, _QUICK_STAYS = 1_000_000, 5_000
 _TIMES: Final = 7
+_QUICK_TIMES: Final = 2
 _STAYS_A_VEHICLE: Final = 50
 _DRIVER: Final = Vehicle(plate(PLATES - 1), "visitor")
 _LAYOUT: Final = Layout(sites=30, devices=1, lanes=2, residents=20, relatives=5, deliveries=5)
@@ -87,10 +88,11 @@ def _measure(made: Databases, database: str, stays: int, *, quick: bool) -> dict
         settle(parts)
         for role in _WHO:
             users.add(parts, role, role, [], operator="bench")
-        pages = [_timed(parts, name, where, role) for name, where, role in _asked(parts)]
+        times = _QUICK_TIMES if quick else _TIMES
+        pages = [_timed(parts, name, where, role, times) for name, where, role in _asked(parts)]
         why = paint.absent()
         token = _token(parts, "console")
-        painted = [] if why else paint.measure(values, token, made.folder)
+        painted = [] if why else paint.measure(values, token, made.folder, times)
         watched = [] if why else live.measure(parts, _LAYOUT, values, token, made.folder, quick=quick)
         rows = sum(rows_in(parts).values())
         return {
@@ -190,14 +192,14 @@ def _reports(today: date) -> Iterator[tuple[str, str, str]]:
                 yield f"{name}, and a year before", f"{asked}&compare=year", role
 
 
-def _timed(parts: Parts, name: str, where: str, role: str) -> dict[str, Any]:
+def _timed(parts: Parts, name: str, where: str, role: str, times: int) -> dict[str, Any]:
     """Raises `RuntimeError` for a page that is none."""
     app = create_app(parts)
     cookie = f"{COOKIE}={_token(parts, role)}" if role else ""
     took: list[float] = []
     worked: list[float] = []
     with asyncio.Runner() as runner:
-        for _ in range(_TIMES):
+        for _ in range(times):
             began, working = perf_counter(), process_time()
             status, size = runner.run(_get(app, where, cookie))
             took.append(perf_counter() - began)

@@ -14,7 +14,6 @@ from gateway.cli.bench.report import percentile, table
 from gateway.cli.bench.servers import Server, environment, parkgate
 
 LIMIT_MS: Final = 400
-_TIMES: Final = 7
 _PATIENCE_MS: Final = 30_000
 _PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 FLOOR: Final = "/healthz"
@@ -37,8 +36,8 @@ def absent() -> str:
     return "" if _program() else "Chromium is not installed (Debian's package: chromium)"
 
 
-def measure(values: Mapping[str, str], token: str, folder: Path) -> list[dict[str, Any]]:
-    """Each page seven times in a browser that has nothing yet (cold), and again in the same one (warm). `token`: a session of the console.
+def measure(values: Mapping[str, str], token: str, folder: Path, times: int) -> list[dict[str, Any]]:
+    """Each page so many times in a browser that has nothing yet (cold), and again in the same one (warm). `token`: a session of the console.
 
     The server is a process of its own on the database of `values`. Raises `DidNotStart`.
     """
@@ -47,7 +46,7 @@ def measure(values: Mapping[str, str], token: str, folder: Path) -> list[dict[st
         server.wait_until(lambda: "parkgate web: http" in server.said())
         with chromium() as browser:
             origin = f"http://{values['http_host']}:{values['http_port']}"
-            return [row for name, where in _PAGES for row in _painted(browser, origin, token, name, where)]
+            return [row for name, where in _PAGES for row in _painted(browser, origin, token, name, where, times)]
     finally:
         server.close()
 
@@ -61,29 +60,29 @@ def text(found: list[dict[str, Any]]) -> str:
     return table(heads, rows)
 
 
-def _painted(browser: Any, origin: str, token: str, name: str, where: str) -> Iterator[dict[str, Any]]:
+def _painted(browser: Any, origin: str, token: str, name: str, where: str, times: int) -> Iterator[dict[str, Any]]:
     took: dict[str, list[tuple[float, float]]] = {"cold": [], "warm": []}
-    for _ in range(_TIMES):
+    for _ in range(times):
         context = browser.new_context(base_url=origin, viewport={"width": 1366, "height": 768}, locale="zh-CN")
         context.set_default_timeout(_PATIENCE_MS)
         if name == "board":
             context.add_cookies([{"name": COOKIE, "value": token, "url": origin}])
-        for times in took.values():
+        for paints in took.values():
             page = context.new_page()
             page.goto(where)
             painted, answered = page.evaluate(_PAINT)
-            times.append((painted / 1000, answered / 1000))
+            paints.append((painted / 1000, answered / 1000))
             page.close()
         context.close()
-    for cache, times in took.items():
-        paints = [painted for painted, _ in times]
-        middle = percentile(paints, 0.5)
+    for cache, paints in took.items():
+        shown = [painted for painted, _ in paints]
+        middle = percentile(shown, 0.5)
         yield {
             "page": name,
             "cache": cache,
             "p50_ms": middle,
-            "max_ms": percentile(paints, 1.0),
-            "response_ms": percentile([answered for _, answered in times], 0.5),
+            "max_ms": percentile(shown, 1.0),
+            "response_ms": percentile([answered for _, answered in paints], 0.5),
             "within": middle < LIMIT_MS,
         }
 
