@@ -16,6 +16,7 @@ from simulators.devices.dialect import Dialect, Wire, receipted
 from simulators.devices.http_camera import AskedCamera, Push
 from simulators.devices.http_dahua import Dahua
 from simulators.devices.http_link import HttpLink, Reach, camera_of, speaks_http
+from simulators.devices.http_recognisers import PlateRecognizer
 from simulators.devices.mqtt_frigate import FrigateDialect
 from simulators.devices.naming import Names
 from simulators.devices.speaking import dialect_of
@@ -89,8 +90,8 @@ class Yard:
         for site in sites:
             for device in site.device:
                 key = Key(site.id, device.id)
-                dialect = dialect_of(site, device, zone)
-                if dialect is None and not (door and speaks_http(site, device)):
+                dialect, at_door = dialect_of(site, device, zone), speaks_http(site, device)
+                if not door if at_door else dialect is None:
                     continue
                 self.gates[key] = Gate(
                     site.id,
@@ -104,10 +105,10 @@ class Yard:
                 password = (passwords or {}).get(key.username)
                 if device.vendor != "native":
                     self.names.fit(key, site, device)
-                if dialect is None:
+                if at_door:
                     login = (logins or {}).get(key.username, device.login_password)
                     self.links[key] = self._link(key, site, device, Reach(door, password or "", login))
-                else:
+                if dialect is not None:
                     self.dialects[key] = dialect
                     self.transport.add(key, password, dialect)
 
@@ -158,9 +159,9 @@ class Yard:
         self.transport.close()
 
     def present(self) -> list[Key]:
-        """Who says by itself that it is there. A camera of Frigate's says what it reads, and nothing else; Dahua's is known to be there by a clock that is looked at once a minute."""
+        """Who says by itself that it is there. Cameras of Frigate and of Plate Recognizer say what they read, and nothing else; Dahua's is known to be there by a clock that is looked at once a minute."""
         silent = {key for key, one in self.dialects.items() if isinstance(one, FrigateDialect)}
-        silent |= {key for key, link in self.links.items() if isinstance(link.camera, Dahua)}
+        silent |= {key for key, link in self.links.items() if isinstance(link.camera, (Dahua, PlateRecognizer))}
         return [key for key in self.gates if key not in silent]
 
     def keep_time(self) -> None:
@@ -252,10 +253,10 @@ class Yard:
             self._watch(key)[event] = name
 
     def _publish(self, key: Key, message: Said) -> None:
+        if key in self.dialects:
+            self.transport.publish(key, message)
         if key in self.links:
             self.links[key].say(message)
-        else:
-            self.transport.publish(key, message)
 
     def _away(self) -> str:
         away = [
@@ -280,6 +281,8 @@ class Yard:
         return f"no answer after {self._answer_seconds_max:.0f} s of real time: {', '.join(ids[:20])}"
 
     def _connected(self, key: Key) -> None:
+        if key in self.links and key in self.dialects and not (self.links[key].there and self.transport.ready(key)):
+            return  # the other half of it is still to come
         self.gates[key].connected(self.clock.now())
         self.send(key)
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from controllers.adapters import native
+from controllers.adapters.relay import RELAY
 from controllers.commands import Action
 from controllers.events import Kind, PlateEvent
 from simulators.devices.dialect import Inward, ordered, receipted
@@ -23,10 +24,13 @@ from simulators.devices.http_answered import Huaxia, Vzenith
 from simulators.devices.http_camera import AskedCamera, HttpCamera, Place, Push
 from simulators.devices.http_dahua import Dahua
 from simulators.devices.http_hikvision import Hikvision
+from simulators.devices.http_recognisers import OpenAlpr, PlateRecognizer
 from simulators.gate import Message
 from simulators.street import DeviceSpec, LaneSpec, SiteSpec
 
 _ANSWERED: dict[str, type[HttpCamera]] = {"vzenith": Vzenith, "huaxia": Huaxia}
+_READ_ONLY: dict[str, type[HttpCamera]] = {"platerecognizer": PlateRecognizer, "openalpr": OpenAlpr}
+_PUSH = _ANSWERED | _READ_ONLY
 _ASKED: dict[str, type[AskedCamera]] = {"hikvision": Hikvision, "dahua": Dahua}
 _POLLS_EVERY_SECONDS = 1.0
 _AGAIN_SECONDS = 0.5
@@ -51,19 +55,21 @@ def camera_of(device: DeviceSpec, site: str, reach: Reach, now: Callable[[], dat
         account = (device.login, reach.login_password)
         camera = asked(now, place, account=account, listens=(where.hostname or "", where.port or 80))
     else:
-        camera = _ANSWERED[device.vendor](now, place)
+        camera = _PUSH[device.vendor](now, place)
     camera.serial = device.serial or camera.serial
     return camera
 
 
 def speaks_http(site: SiteSpec, device: DeviceSpec) -> bool:
-    """Whether there is such a camera: it stands at one lane; one that is asked has an address."""
+    """Whether there is such a camera: it stands at one lane; one that is asked has an address, one that only reads a relay beside it."""
     if len(site.lanes_of(device.id)) != 1:
         return False
     if device.vendor in _ASKED:
         return bool(device.address)
     if device.vendor == "vzenith" and device.serial and "http" not in device.features:
         return False  # it speaks at the broker
+    if device.vendor in _READ_ONLY:
+        return bool(device.serial) and RELAY in device.features
     return device.vendor in _ANSWERED
 
 
@@ -129,6 +135,11 @@ class HttpLink:
         """Whether there is something to do, at once."""
         if self._jobs.empty():
             self._jobs.put(self.camera.polls)
+
+    @property
+    def there(self) -> bool:
+        """It has been let in."""
+        return self._there
 
     def holds(self, event: str) -> bool:
         """It has not been taken yet."""
