@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import create_engine, text
@@ -19,7 +20,7 @@ from gateway.store import schema
 from gateway.store.engine import Store, open_engine
 from gateway.wiring import Parts
 from tests import cheap
-from tests.servers import Mosquitto, Postgres
+from tests.servers import PATIENCE_SECONDS, Mosquitto, Postgres
 
 # CI tries the same examples each time, so that red means the change; by hand every run tries others.
 hypothesis_settings.register_profile(
@@ -142,6 +143,12 @@ def mosquitto() -> Iterator[Mosquitto]:
     server = Mosquitto()
     yield server
     server.close()
+
+
+def pytest_configure() -> None:
+    """A test asks its own servers: the five seconds that the library gives a stranger are too few where much else runs."""
+    waits = httpx._config.DEFAULT_TIMEOUT_CONFIG  # it has no setting for this
+    waits.connect = waits.read = waits.write = waits.pool = PATIENCE_SECONDS
 
 
 def pytest_collection_finish() -> None:
