@@ -21,6 +21,8 @@ from gateway.store import tables as t
 from gateway.wiring import Parts
 
 MORNING = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # 09:00 in Hangzhou
+EARLIER = MORNING - timedelta(hours=2)
+"""Whoever was at a gate a moment ago is not erased yet."""
 PASSWORD = "nine barriers in a row"
 DEVICE_PASSWORD = "a device's own password"
 

@@ -6,7 +6,6 @@ import ast
 import io
 import re
 import zipfile
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,13 @@ from gateway.console.words_told import TOLD, told
 from gateway.flows.personal_data_holdings import HOLDINGS
 from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.house import MORNING, Client, House, a_house, a_read, a_stay
+from tests.gateway.house import EARLIER, Client, House, a_house, a_read, a_stay
 from tests.gateway.test_console import csrf_of, signed_in
 
 pytestmark = pytest.mark.filterwarnings("error")
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ASKED = {"plate": "沪C·24680", "identity": "核验单 2026-031", "reason": "本人申请"}
 WHERE = "/personal-data"
-EARLIER = MORNING - timedelta(hours=2)
-"""Whoever was at a gate a moment ago is asked about again later."""
 _SENTENCE = re.compile(r"\{\w+\}")
 
 

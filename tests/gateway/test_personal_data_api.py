@@ -14,7 +14,7 @@ from gateway.flows import retention
 from gateway.flows.users import ROLES
 from gateway.store import tables as t
 from gateway.wiring import Parts
-from tests.gateway.house import House, a_house, a_read, a_stay
+from tests.gateway.house import EARLIER, House, a_house, a_read, a_stay
 
 BODY = {"plate": "沪C·24680", "identity": "核验单 2026-031", "reason": "本人申请"}
 PATH = "/api/v1/personal-data"
@@ -23,8 +23,8 @@ PATH = "/api/v1/personal-data"
 @pytest.fixture
 def house(parts: Parts) -> House:
     house = a_house(parts)
-    a_stay(parts, "xinyi.a", "沪C24680", entry_event="e1", entry_device="d1")
-    a_stay(parts, "archive.b", "沪C24680")
+    a_stay(parts, "xinyi.a", "沪C24680", at=EARLIER, entry_event="e1", entry_device="d1")
+    a_stay(parts, "archive.b", "沪C24680", at=EARLIER)
     a_read(parts, "xinyi", "e1", "沪C24680")
     return house
 
