@@ -16,6 +16,8 @@ from typing import NoReturn
 import psycopg
 import pytest
 
+from gateway.cli.ports import free_port
+
 # For what must come about: a test that passes never waits so long, and no machine is so slow.
 PATIENCE_SECONDS = 120.0
 
@@ -29,12 +31,6 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("PARKGATE_REQUIRE_SERVERS"):
         pytest.fail(f"PARKGATE_REQUIRE_SERVERS is set, and {what}", pytrace=False)
     pytest.skip(what)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = PATIENCE_SECONDS) -> None:

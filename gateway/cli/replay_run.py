@@ -16,6 +16,7 @@ from controllers.passages import State
 from gateway.cli.demo import house
 from gateway.cli.demo.purse import Purse
 from gateway.cli.demo.service_process import ServiceProcess, SharedClock, spare_the_disk
+from gateway.cli.ports import free_port
 from gateway.flows import estate, policies
 from gateway.flows.sweep import sweep
 from gateway.store import schema
@@ -56,7 +57,7 @@ class Run:
     ) -> None:
         """`folder` is an empty one. Raises `billing.policy.PolicyError`."""
         self._replay = replay
-        settings = house.settings_file(folder, http_port=0, broker_port=house.free_port())
+        settings = house.settings_file(folder, http_port=0, broker_port=free_port())
         settings = settings.model_copy(update={"timezone": policy.timezone})
         clock = SharedClock(replay.start, folder)
         self._swept_at = replay.start

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.acceptance.deployment import MOSQUITTO, PARKGATE, POSTGRES_BIN, Mosquitto, Parkgate, Postgres, free_port
+from gateway.cli.ports import free_port
+from tests.acceptance.deployment import MOSQUITTO, PARKGATE, POSTGRES_BIN, Mosquitto, Parkgate, Postgres
 from tests.acceptance.device import now
 from tests.acceptance.estate import LANES, ROLES, prepare
 from tests.acceptance.trade import Street

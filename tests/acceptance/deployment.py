@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import httpx
 import psycopg
 
+from gateway.cli.ports import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 PARKGATE = Path(sys.executable).with_name("parkgate")
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
@@ -38,12 +40,6 @@ def eventually(look: Callable[[], T | None], what: str, seconds: float = 90) -> 
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.03)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

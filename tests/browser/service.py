@@ -9,8 +9,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gateway.cli.ports import free_port
 from tests.gateway.trade import Street
-from tests.servers import free_port, stop, wait_for_port
+from tests.servers import stop, wait_for_port
 
 
 class Service:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from sqlalchemy import insert, select, update
 
-from gateway.cli.demo import house, run
+from gateway.cli.demo import run
+from gateway.cli.ports import free_port
 from gateway.cli.web import WebServer
 from gateway.flows import users
 from gateway.runtime.metrics import Metrics
@@ -88,7 +89,7 @@ def a_demo(folder: Path) -> tuple[Path, Path]:
     """The demo's databases at its busiest and on the morning after; lived through once, then found where they were put."""
     busy, morning = folder / "busy.db", folder / "morning.db"
     if not (busy.is_file() and morning.is_file()):
-        port, stop = house.free_port(), threading.Event()
+        port, stop = free_port(), threading.Event()
         living = run.Street(folder / "out", SEED, speed=None, port=port, stop=stop, households=HOUSEHOLDS)
         try:
             living.plan(FIRST_DAY)

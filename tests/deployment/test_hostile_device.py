@@ -14,7 +14,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.bridge.broker_refusals import REFUSED_TOPIC
-from tests.acceptance.deployment import MOSQUITTO, PARKGATE, Parkgate, eventually, free_port
+from gateway.cli.ports import free_port
+from tests.acceptance.deployment import MOSQUITTO, PARKGATE, Parkgate, eventually
 from tests.deployment.roles import BRIDGE_PASSWORD, CONTROL, PLUGIN, SHARE_GROUP, BrokerWithAccounts
 from tests.servers import missing
 

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.cli.common import metrics_of
 from gateway.cli.main import Refusal
+from gateway.cli.ports import free_port
 from gateway.wiring import Parts
-from tests.servers import free_port
 
 
 def showing(parts: Parts, port: int) -> Parts:

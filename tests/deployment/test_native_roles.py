@@ -11,7 +11,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.acceptance.deployment import MOSQUITTO, PARKGATE, POSTGRES_BIN, Parkgate, Postgres, eventually, free_port
+from gateway.cli.ports import free_port
+from tests.acceptance.deployment import MOSQUITTO, PARKGATE, POSTGRES_BIN, Parkgate, Postgres, eventually
 from tests.acceptance.device import now
 from tests.acceptance.estate import LANES, prepare
 from tests.acceptance.trade import DUE_FEN, Street

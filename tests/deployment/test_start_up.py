@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port
+from gateway.cli.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 # What writes and reads papers, and what only tests need.

@@ -15,13 +15,14 @@ from controllers.adapters.port import LookedAfter
 from controllers.commands import WholeList
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.http_upkeep import Upkeep
+from gateway.cli.ports import free_port
 from gateway.flows import estate
 from gateway.flows.credentials import DeviceName
 from gateway.wiring import Parts
 from simulators.devices.http_camera import AskedCamera, HttpCamera, Place
 from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
-from tests.servers import PATIENCE_SECONDS, free_port
+from tests.servers import PATIENCE_SECONDS
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
 ACCOUNT = ("admin", "secret-1")

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import EmbeddedBroker
+from gateway.cli.ports import free_port
 from gateway.flows import estate
 from gateway.runtime.settings import Broker
 from gateway.store import tables as t
@@ -22,7 +23,7 @@ from simulators.transport import Key
 from simulators.yard import Yard
 from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
-from tests.servers import PATIENCE_SECONDS, free_port
+from tests.servers import PATIENCE_SECONDS
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
 LANES = ("in-1", "out-1")

@@ -24,10 +24,10 @@ from gateway.cli.bench.servers import DidNotStart
 from gateway.cli.bench.stand import Arrangement
 from gateway.cli.bench.traffic import Vehicle, passed, read
 from gateway.cli.common import metrics_of
+from gateway.cli.ports import free_port
 from gateway.runtime.laps import IDLE, STAGES, Laps
 from gateway.wiring import Parts
 from tests.deployment.test_metrics import showing
-from tests.servers import free_port
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TABLES = ("ideal_event", "ideal_stay", "ideal_bill", "ideal_posting", "ideal_outbox")

@@ -16,6 +16,7 @@ import pytest
 
 from gateway.cli.demo import house, mixed, run, small_gates
 from gateway.cli.main import main
+from gateway.cli.ports import free_port
 from gateway.flows.estate_file import ASKED, parse
 from simulators.gate import Gate, Message
 
@@ -40,7 +41,7 @@ def a_day(out: Path, monkeypatch: pytest.MonkeyPatch, speed: float | None) -> Li
         return say(gate, now)
 
     monkeypatch.setattr(Gate, "_status", status)
-    street = run.Street(out, SEED, speed=speed, port=house.free_port(), stop=threading.Event(), households=HOUSEHOLDS)
+    street = run.Street(out, SEED, speed=speed, port=free_port(), stop=threading.Event(), households=HOUSEHOLDS)
     try:
         house.write_credentials(street.house, street.parts.settings.base_url)
         return Lived(run.once(street), out, len(told))
@@ -75,7 +76,7 @@ def test_other_vendors_cameras_let_everybody_in_and_out_who_comes(fast: Lived) -
 
 def test_the_mixed_street_is_the_street_with_other_devices() -> None:
     street = house.rule_file("hushu-street.toml")
-    before, after = parse(street), parse(mixed.site_file(street, house.free_port))
+    before, after = parse(street), parse(mixed.site_file(street, free_port))
     assert (after.sites, after.gates, after.merchants) == (before.sites, before.gates, before.merchants)
     assert len(after.gates) == 26
     assert [(one.site, one.id, one.direction) for one in after.lanes] == [
@@ -85,7 +86,7 @@ def test_the_mixed_street_is_the_street_with_other_devices() -> None:
     assert built == {site: make.vendor for site, make in mixed.MAKES.items()}
     assert {one.vendor for one in after.devices if one.address} == ASKED
     with pytest.raises(ValueError, match="xiawan"):
-        mixed.site_file(street.replace('vendor = "native"', 'vendor = "dahua"'), house.free_port)
+        mixed.site_file(street.replace('vendor = "native"', 'vendor = "dahua"'), free_port)
 
 
 @pytest.mark.slow
@@ -108,7 +109,7 @@ def test_people_come_to_the_small_gate_and_whoever_it_is_not_for_stays_outside(f
 
 
 def test_the_small_gate_stands_beside_the_gates_and_changes_none() -> None:
-    street = mixed.site_file(house.rule_file("hushu-street.toml"), house.free_port)
+    street = mixed.site_file(house.rule_file("hushu-street.toml"), free_port)
     before, after = parse(street), parse(small_gates.site_file(street))
     assert [one.tier for one in after.gates if one not in before.gates] == ["small"]
     assert [one.id for one in after.lanes if one not in before.lanes] == ["garden-in", "garden-out"]

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from gateway.cli.demo import house, run
+from gateway.cli.demo import run
+from gateway.cli.ports import free_port
 from gateway.flows.orders import placing, records
 from gateway.flows.pay_token import token
 from gateway.store import tables as t
@@ -18,7 +19,7 @@ from tests.gateway.channel_house import served
 
 @pytest.mark.slow
 def test_whoever_watches_plays_the_driver_and_pays(tmp_path: Path) -> None:
-    port = house.free_port()
+    port = free_port()
     street = run.Street(tmp_path, 1, speed=1000.0, port=port, stop=threading.Event(), households=300)
     assert (tmp_path / "keys").stat().st_mode & 0o077 == 0
     assert "PRIVATE" not in (tmp_path / "parkgate.toml").read_text(encoding="utf-8")

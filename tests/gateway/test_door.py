@@ -21,6 +21,7 @@ from gateway.bridge.inbox import Inbox
 from gateway.bridge.lists import ListKeeper
 from gateway.bridge.riding import Riding
 from gateway.bridge.worker import Worker
+from gateway.cli.ports import free_port
 from gateway.flows import estate
 from gateway.publish.outbox import Waiting, claim
 from gateway.runtime.settings import Settings
@@ -33,7 +34,7 @@ from tests.controllers.conformance.cases import a_command, as_json
 from tests.gateway.one_gate import site_of
 from tests.gateway.test_worker import WireTap
 from tests.gateway.trade import Street
-from tests.servers import PATIENCE_SECONDS, free_port
+from tests.servers import PATIENCE_SECONDS
 
 NOW = datetime(2026, 10, 29, 8, 0, 2, tzinfo=UTC)
 """A moment after the samples' reads."""

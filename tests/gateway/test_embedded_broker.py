@@ -12,6 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from controllers.adapters.port import PICTURE_PAYLOAD_BYTES_MAX
 from gateway.bridge.embedded import EmbeddedBroker
 from gateway.bridge.intake import topics
+from gateway.cli.ports import free_port
 from gateway.cli.simulate.kills.estate import furnish
 from gateway.flows.charges_books import By
 from gateway.flows.device_access import revoke
@@ -19,7 +20,7 @@ from gateway.runtime.settings import Broker, Settings
 from gateway.service import Service
 from gateway.wiring import build
 from tests.acceptance.deployment import eventually
-from tests.servers import PATIENCE_SECONDS, free_port
+from tests.servers import PATIENCE_SECONDS
 
 _PARENT = """
 import sys

@@ -12,6 +12,7 @@ import pytest
 from controllers.events import PlateColour
 from gateway.bridge.bridge import Bridge
 from gateway.bridge.embedded import EmbeddedBroker
+from gateway.cli.ports import free_port
 from gateway.flows import estate
 from gateway.runtime.settings import Broker
 from gateway.store import tables as t
@@ -21,7 +22,7 @@ from simulators.transport import Key
 from simulators.yard import Unanswered, Yard
 from tests.gateway.one_gate import PASSWORD, site_of
 from tests.gateway.trade import Street
-from tests.servers import PATIENCE_SECONDS, free_port
+from tests.servers import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -16,6 +16,7 @@ import pytest
 import zxingcpp
 from sqlalchemy import insert
 
+from gateway.cli.ports import free_port
 from gateway.flows import users
 from gateway.flows.pay_token import token
 from gateway.store import tables as t
@@ -23,7 +24,6 @@ from gateway.wiring import Parts
 from simulators.channels.provider import send
 from tests.gateway.channel_house import PLATE, Phones, channels, local, served
 from tests.gateway.house import PASSWORD
-from tests.servers import free_port
 
 EACH = pytest.mark.parametrize("channel", ["wechat", "alipay"])
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.cli.ports import free_port
 from gateway.flows.lane_pass import codes
 from gateway.flows.orders.tending import tend
 from gateway.flows.pay_token import token
 from gateway.wiring import Parts
 from tests.gateway.channel_house import PLATE, Phones, channels, local, served
 from tests.gateway.test_notify import page_of, staff, url
-from tests.servers import free_port
 
 CHANNELS = ("wechat", "alipay")
 

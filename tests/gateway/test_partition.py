@@ -19,6 +19,7 @@ from sqlalchemy import select
 from gateway.cli.demo import house
 from gateway.cli.demo.purse import Purse
 from gateway.cli.demo.service_process import ServiceProcess, SharedClock, spare_the_disk
+from gateway.cli.ports import free_port
 from gateway.flows import estate, policies, registers
 from gateway.flows.sweep import sweep
 from gateway.flows.verify import verify
@@ -120,7 +121,7 @@ class Run:
 
     def __init__(self, folder: Path, elsewhere: dict[str, str]) -> None:
         folder.mkdir()
-        settings = house.settings_file(folder, http_port=0, broker_port=house.free_port()).model_copy(update=elsewhere)
+        settings = house.settings_file(folder, http_port=0, broker_port=free_port()).model_copy(update=elsewhere)
         clock = SharedClock(START, folder)
         self.parts: Parts = build(settings, clock=clock)
         spare_the_disk(self.parts)

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from gateway.bridge.embedded import EmbeddedBroker
+from gateway.cli.ports import free_port
 from gateway.runtime.settings import Broker, Settings
 
 _STARTS_WITHIN_SECONDS = 180.0
@@ -55,12 +56,6 @@ def postgres_programs() -> Path | None:
     found = str(packaged[-1]) if packaged else shutil.which("initdb")
     folder = Path(found).resolve().parent if found else None
     return folder if folder is not None and (folder / "postgres").exists() else None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stop(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> None:

@@ -16,6 +16,7 @@ from gateway.cli.bench.report import note
 from gateway.cli.bench.street import Layout, furnish
 from gateway.cli.bench.traffic import DEMO_SHARES, Traffic, let_in
 from gateway.cli.main import CheckFailed
+from gateway.cli.ports import free_port
 from gateway.runtime.clock import Clock
 from gateway.runtime.ids import random_token
 from gateway.runtime.settings import Settings
@@ -136,7 +137,7 @@ def settings_for(database_url: str, broker_url: str = "embedded://127.0.0.1:1883
         "broker_url": broker_url,
         "secret_key": random_token(32),
         "http_host": "127.0.0.1",
-        "http_port": str(servers.free_port()),
+        "http_port": str(free_port()),
         "test": "true",
         "timezone": "Asia/Shanghai",
         "log_level": "warning",
@@ -181,7 +182,7 @@ def stand(
             stack.callback(broker.close)
             processes["broker"], port = broker.pid, broker.port
         else:
-            port = servers.free_port()
+            port = free_port()
         scheme = "mqtt" if arrangement.broker == "mosquitto" else "embedded"
         values = settings_for(url, f"{scheme}://127.0.0.1:{port}")
         parts, passwords = furnish(settings_of(values), layout)
@@ -246,7 +247,7 @@ def _gateways(
     found: dict[str, int] = {}
     metrics = []
     for number in range(1, arrangement.bridges + 1):
-        port = servers.free_port()
+        port = free_port()
         own = {"share_group": _group(arrangement), "bridge_id": str(number), "metrics_port": str(port)}
         bridge = servers.Gateway("bridge", folder, {**values, **own}, name=f"bridge-{number}")
         stack.callback(bridge.close)

@@ -13,6 +13,7 @@ import click
 from gateway.bridge.embedded import BrokerDidNotStart
 from gateway.cli.demo import house, run
 from gateway.cli.main import CheckFailed, Refusal
+from gateway.cli.ports import free_port
 from gateway.runtime import logs
 from simulators.yard import Unanswered
 
@@ -51,8 +52,8 @@ def demo(once: bool, speed: float, seed: int, port: int | None, out: Path, as_js
 
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, leave)
-    http_port = port or house.free_port(_HTTP_PORT)
-    if port and house.free_port(port) != port:
+    http_port = port or free_port(_HTTP_PORT)
+    if port and free_port(port) != port:
         raise Refusal(f"--port {port} is taken; choose another")
     if not as_json:
         click.echo("Preparing Hushu street (30 estates, 26 gates, 14,000 households) …")

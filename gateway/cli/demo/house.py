@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -40,19 +39,6 @@ class House:
 def rule_file(name: str) -> str:
     """A file that Parkgate brings along, as text."""
     return files("rules").joinpath(name).read_text(encoding="utf-8")
-
-
-def free_port(preferred: int = 0) -> int:
-    """`preferred` if it is free on loopback, else one that is."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise Refusal("no free port on 127.0.0.1")
 
 
 def clear(out: Path) -> None:

@@ -17,6 +17,7 @@ from gateway.cli.demo.invariants import Check
 from gateway.cli.demo.purse import Purse
 from gateway.cli.demo.service_process import ServiceProcess, SharedClock
 from gateway.cli.demo.wire import Wire
+from gateway.cli.ports import free_port
 from gateway.flows.close import close_day
 from gateway.flows.export import FORMATS, export_day
 from gateway.flows.orders.tending import tend as tend_orders
@@ -70,7 +71,7 @@ class Street:
     ) -> None:
         """`households` scales the street and its traffic."""
         house.clear(out)
-        site_file = small_gates.site_file(mixed.site_file(house.rule_file("hushu-street.toml"), house.free_port))
+        site_file = small_gates.site_file(mixed.site_file(house.rule_file("hushu-street.toml"), free_port))
         house.write_private(out / "street.toml", site_file)
         street = parse_street(site_file)
         self.seed = seed
@@ -84,8 +85,8 @@ class Street:
         settings = house.settings_file(
             out,
             http_port=port,
-            broker_port=house.free_port(),
-            devices_http=f"127.0.0.1:{house.free_port()}",
+            broker_port=free_port(),
+            devices_http=f"127.0.0.1:{free_port()}",
             channels=accounts,
         )
         self.house = house.furnish(

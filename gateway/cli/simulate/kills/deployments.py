@@ -13,8 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from gateway.cli.demo.house import free_port, write_private
+from gateway.cli.demo.house import write_private
 from gateway.cli.main import CheckFailed
+from gateway.cli.ports import free_port
 from gateway.cli.simulate.kills.servers import Mosquitto, Postgres
 from gateway.cli.simulate.kills.supervised import (
     Supervised,
