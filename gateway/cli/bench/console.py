@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from time import perf_counter, process_time
 from typing import Any, Final
@@ -42,6 +43,7 @@ _QUICK_TIMES: Final = 2
 _STAYS_A_VEHICLE: Final = 50
 _DRIVER: Final = Vehicle(plate(PLATES - 1), "visitor")
 _LAYOUT: Final = Layout(sites=30, devices=1, lanes=2, residents=20, relatives=5, deliveries=5)
+_QUICK_LAYOUT: Final = replace(_LAYOUT, sites=4)
 _LIMIT_MS: Final = 150
 _MINUTES: Final = {"limit_minutes": 3600, "drawn_minutes": 365}
 FLOOR: Final = "/login"
@@ -71,17 +73,18 @@ def console(*, stays: int | None, database: str, defer: bool, folder: Any, quick
 
 
 def _measure(made: Databases, database: str, stays: int, *, quick: bool) -> dict[str, Any]:
+    layout = _QUICK_LAYOUT if quick else _LAYOUT
     values = settings_for(made.make(database))
-    parts, _ = furnish(settings_of(values), _LAYOUT)
+    parts, _ = furnish(settings_of(values), layout)
     try:
         vehicles = max(stays // _STAYS_A_VEHICLE, 100)
         until = parts.clock.now() - timedelta(hours=1)
         with progress(stays, "stays") as bar:
-            fill(parts, _LAYOUT, stays, vehicles, until=until, step_done=bar.step)
+            fill(parts, layout, stays, vehicles, until=until, step_done=bar.step)
         # One through the event path: its decisions and its bill can be told as a story.
         came = parts.clock.now() - timedelta(minutes=30)
-        EventPath(parts, planner="bench").run(visit(parts, _LAYOUT.site(0), _DRIVER, came, "told"))
-        _desk_has_work(parts)
+        EventPath(parts, planner="bench").run(visit(parts, layout.site(0), _DRIVER, came, "told"))
+        _desk_has_work(parts, layout)
         with progress(stays, "summed") as bar:
             _days_are_over(parts)
             bar.step(stays)
@@ -89,11 +92,11 @@ def _measure(made: Databases, database: str, stays: int, *, quick: bool) -> dict
         for role in _WHO:
             users.add(parts, role, role, [], operator="bench")
         times = _QUICK_TIMES if quick else _TIMES
-        pages = [_timed(parts, name, where, role, times) for name, where, role in _asked(parts)]
+        pages = [_timed(parts, name, where, role, times) for name, where, role in _asked(parts, layout)]
         why = paint.absent()
         token = _token(parts, "console")
         painted = [] if why else paint.measure(values, token, made.folder, times)
-        watched = [] if why else live.measure(parts, _LAYOUT, values, token, made.folder, quick=quick)
+        watched = [] if why else live.measure(parts, layout, values, token, made.folder, quick=quick)
         rows = sum(rows_in(parts).values())
         return {
             "database": database,
@@ -108,7 +111,7 @@ def _measure(made: Databases, database: str, stays: int, *, quick: bool) -> dict
         parts.store.close()
 
 
-def _asked(parts: Parts) -> list[tuple[str, str, str]]:
+def _asked(parts: Parts, layout: Layout) -> list[tuple[str, str, str]]:
     """Every page that the navigation names, and those that one comes to from there: name, address, who looks."""
     with parts.store.reading() as connection:
         stay = connection.execute(select(Stay.id).where(Stay.plate == _DRIVER.plate)).scalar_one()
@@ -119,7 +122,7 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
         role = next((one for one in _WHO if access.allowed(one, *page.call)), None)
         if role is not None:
             found.append((page.name, page.where, role))
-    site = _LAYOUT.site(0)
+    site = layout.site(0)
     return [
         *found,
         ("stays, a plate", f"/stays?plate={plate(7)[-5:]}&site={site}", "finance"),
@@ -128,7 +131,7 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
         *((f"stays, {state}", f"/stays?state={state}", "finance") for state in STAY_STATES),
         ("a stay", f"/stays/{stay}", "finance"),
         ("a read, and why", f"/events/{site}/d0/told-in", "finance"),
-        ("a lane", f"/lanes/{_LAYOUT.lanes_of_all()[0].key.site}.{_LAYOUT.lanes_of_all()[0].lane}", "console"),
+        ("a lane", f"/lanes/{layout.lanes_of_all()[0].key.site}.{layout.lanes_of_all()[0].lane}", "console"),
         ("whose call it is", f"/queue/{call}/stay", "console"),
         ("a household's free hours", f"/allowances/of?site={site}&household=h0", "finance"),
         ("voucher stock", "/vouchers/stock", "finance"),
@@ -149,16 +152,16 @@ def _balances(today: date) -> Iterator[tuple[str, str, str]]:
         yield f"trial balance at an instant, {name}", f"/api/v1/reports/trial-balance?at={day}", "finance"
 
 
-def _desk_has_work(parts: Parts) -> None:
+def _desk_has_work(parts: Parts, layout: Layout) -> None:
     """A call that waits, and a year of free hours: of every household each month, of one as many draws as it has days."""
-    site = _LAYOUT.site(0)
-    help_calls.call_from_lane(parts, site, _LAYOUT.lanes_of_all()[1].lane)
+    site = layout.site(0)
+    help_calls.call_from_lane(parts, site, layout.lanes_of_all()[1].lane)
     today = parts.clock.now().astimezone(parts.settings.zone).date()
     months = sorted({(today - timedelta(days=days)).isoformat()[:7] for days in range(365)})
     drawn = [
-        {"site_id": _LAYOUT.site(place), "holder": f"household:h{home}", "month": month, **_MINUTES}
-        for place in range(_LAYOUT.sites)
-        for home in range(_LAYOUT.residents)
+        {"site_id": layout.site(place), "holder": f"household:h{home}", "month": month, **_MINUTES}
+        for place in range(layout.sites)
+        for home in range(layout.residents)
         for month in months
     ]
     with parts.store.writing() as connection:
