@@ -154,7 +154,9 @@ def test_exports_measures_every_format(room: Path) -> None:
     assert [one["format"] for one in found["formats"]] == [
         *("copy", "xlsx", "csv", "json", "beancount", "accounting", "pdf")
     ]
-    assert all(one["peak_mib"] > 0 and one["files_mib"] > 0 for one in found["formats"][1:-1])
+    assert all(one["peak_mib"] > 0 for one in found["formats"][1:])
+    # The others are small: a month of two sites is a line a day, or a page.
+    assert all(one["files_mib"] > 0 for one in found["formats"] if one["format"] in {"xlsx", "csv", "beancount"})
 
 
 def test_a_statement_is_read_and_imported_beside_splitting_its_lines(room: Path) -> None:

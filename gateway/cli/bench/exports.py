@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +31,7 @@ from gateway.flows.close import close_day
 _STAYS, _QUICK_STAYS = 300_000, 3_000
 _FROM: Final = date(2026, 3, 1)
 _LAYOUT: Final = Layout(sites=10, lanes=2, residents=0, relatives=0, deliveries=0)
+_QUICK_LAYOUT: Final = replace(_LAYOUT, sites=2)
 _FLOOR: Final = (
     "SELECT t.*, p.account, p.amount_fen FROM ledger_transaction t "
     "JOIN posting p ON p.site_id = t.site_id AND p.transaction_id = t.id ORDER BY t.business_day, t.site_id, t.at, t.id"
@@ -50,20 +52,21 @@ def exports(*, stays: int | None, defer: bool, folder: Any, quick: bool, as_json
     Beside it, `copy`: the bare driver's rows of the ledger into one CSV file, one by one.
     """
     with measuring(folder) as made:
-        found = _measure(made, stays or (_QUICK_STAYS if quick else _STAYS))
+        layout, usual = (_QUICK_LAYOUT, _QUICK_STAYS) if quick else (_LAYOUT, _STAYS)
+        found = _measure(made, layout, stays or usual)
     if not defer:
         click.echo(json.dumps(found) if as_json else text(found))
     return found
 
 
-def _measure(made: Databases, stays: int) -> dict[str, Any]:
+def _measure(made: Databases, layout: Layout, stays: int) -> dict[str, Any]:
     url = made.make("sqlite")
     values = settings_for(url)
-    parts, _ = furnish(settings_of(values), _LAYOUT)
+    parts, _ = furnish(settings_of(values), layout)
     try:
         with progress(stays, "stays") as bar:
             start = datetime.combine(_FROM, time.min, parts.settings.zone)
-            Month(parts, _LAYOUT, parse(rule_file("hushu.toml")), start).write(stays, bar)
+            Month(parts, layout, parse(rule_file("hushu.toml")), start).write(stays, bar)
         with progress(DAYS, "closes") as bar:
             for number in range(DAYS):
                 close_day(parts, _FROM + timedelta(days=number), operator="bench")
