@@ -220,6 +220,7 @@ def test_a_command_rides_once_on_a_poll_and_never_late(bench: Bench) -> None:
 def test_what_another_bridge_has_told_is_not_told_again(bench: Bench) -> None:
     offered = planned(bench, an_offer("c1", NOW + timedelta(seconds=8)))
     assert claim(bench.parts.store, "xinyi", "c1", NOW)
+    bench.until(lambda: bench.riding.serves("xinyi", "cam-in"))
     assert bench.riding.offer(offered)
     assert bench.send("cam-in", "vzenith", vzenith.POLL).json() == {"status": "ok"}
 
