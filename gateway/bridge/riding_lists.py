@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 
 from controllers.adapters.listing import parts_of_list
@@ -24,33 +25,40 @@ from gateway.wiring import Parts
 LOOK_EVERY_SECONDS = 10.0
 
 
+@dataclass
+class _Told:
+    """`version`: what it was told to the end, of one that never polls: of it nothing stands in the database. Others: seconds, monotonic."""
+
+    brought: Brought[ListPart]
+    heard_at: float
+    version: int = list_versions.UNKNOWN
+    look_from: float = 0.0
+
+
 class RidingLists:
     """`current`: a site's list as it is now. Called by the door, from any thread."""
 
     def __init__(self, parts: Parts, current: Callable[[str], WholeList | None]) -> None:
         self._parts, self._current = parts, current
-        self._kept: dict[DeviceName, Brought[ListPart]] = {}
-        # By one that never polls, and so says nothing of itself: nothing of it stands in the database.
-        self._told: dict[DeviceName, int] = {}
-        self._look_from: dict[DeviceName, float] = {}
-        self._heard_at: dict[DeviceName, float] = {}
+        self._devices: dict[DeviceName, _Told] = {}
         self._lock = threading.Lock()
 
     def part(self, who: DeviceName) -> ListPart | None:
         """What is to be told next."""
         with self._lock:
-            kept = self._kept.get(who)
-            return kept.left[0] if kept is not None and kept.left else None
+            one = self._devices.get(who)
+            return one.brought.left[0] if one is not None and one.brought.left else None
 
     def told(self, who: DeviceName, part: ListPart) -> None:
         """It has left with an answer. Raises what the database raises."""
         with self._lock:
-            kept = self._kept[who]
-            if not kept.left or kept.left[0] is not part:
+            one = self._devices[who]
+            left = one.brought.left
+            if not left or left[0] is not part:
                 return
-            kept.left.popleft()
-            if whole := not kept.left:
-                self._told[who] = part.version
+            left.popleft()
+            if whole := not left:
+                one.version = part.version
         if whole:
             list_versions.has(self._parts, who, part.version)
 
@@ -58,15 +66,16 @@ class RidingLists:
         """An answer has left: whether there is something to tell with the next, every ten seconds. Raises what the database raises."""
         can, wanted, now = adapter.capabilities(fitting), self._current(who.site), time.monotonic()
         with self._lock:
-            silent, self._heard_at[who] = now - self._heard_at.get(who, now), now
-            kept = self._kept.setdefault(who, Brought(self._night()))
-            kept.away = kept.away or silent >= AWAY.total_seconds()
-            if not can.offline_list or wanted is None or kept.left or now < self._look_from.get(who, 0.0):
+            one = self._devices.setdefault(who, _Told(Brought(self._night()), now))
+            kept = one.brought
+            kept.away = kept.away or now - one.heard_at >= AWAY.total_seconds()
+            one.heard_at = now
+            if not can.offline_list or wanted is None or kept.left or now < one.look_from:
                 return
-            self._look_from[who] = now + LOOK_EVERY_SECONDS
+            one.look_from = now + LOOK_EVERY_SECONDS
         version = list_versions.of(self._parts, who)
         if version is None:
-            version = self._told.get(who, list_versions.UNKNOWN)
+            version = one.version
         with self._lock:
             if doubted := kept.doubted(self._night(), now):
                 version = list_versions.UNKNOWN

@@ -47,25 +47,23 @@ class Dialect(Protocol):
         """The topics that it subscribes to."""
         ...
 
-    @property
-    def shows(self) -> bool:
-        """It has a display: every read that happens now is answered, if only with words."""
-        ...
+    shows: bool
+    """It has a display: every read that happens now is answered, if only with words."""
 
     def will(self) -> Wire | None:
-        """What the broker says for it when it has gone; nothing, where it has no such thing."""
-        ...
+        """What the broker says for it when it has gone; None, where that is only seen by its silence."""
+        return None
 
     def connected(self) -> tuple[Wire, ...]:
         """What it says first on each connection."""
-        ...
+        return ()
 
     def says(self, message: Message) -> Turned: ...
 
     def told(self, topic: str, payload: bytes) -> Turned: ...
 
 
-class NativeDialect:
+class NativeDialect(Dialect):
     """Our own protocol: nothing to translate."""
 
     def __init__(self, site: str, device: str) -> None:
@@ -79,9 +77,6 @@ class NativeDialect:
 
     def will(self) -> Wire | None:
         return Wire(f"{self._prefix}status", last_will(), retain=True)
-
-    def connected(self) -> tuple[Wire, ...]:
-        return ()
 
     def says(self, message: Message) -> Turned:
         return Turned((Wire(self._prefix + message.channel, message.payload, message.retain),))

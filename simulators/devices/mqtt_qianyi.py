@@ -13,7 +13,7 @@ from controllers.adapters import native
 from controllers.commands import Action
 from controllers.events import Kind, Outcome, PlateEvent
 from simulators.devices.colours import COLOUR_WORDS
-from simulators.devices.dialect import Inward, Turned, Wire, ordered, receipted
+from simulators.devices.dialect import Dialect, Inward, Turned, Wire, ordered, receipted
 from simulators.gate import Message
 from simulators.street import DeviceSpec, LaneSpec
 
@@ -21,7 +21,7 @@ REGISTRATION = "/serverAll"
 _json = msgspec.json.Encoder().encode
 
 
-class QianyiDialect:
+class QianyiDialect(Dialect):
     """`busy`: it refuses every order from now on."""
 
     def __init__(self, site: str, device: DeviceSpec, lanes: tuple[LaneSpec, ...]) -> None:

@@ -12,14 +12,14 @@ import msgspec
 from controllers.adapters import native
 from controllers.commands import Action
 from controllers.events import Kind, Outcome, PlateEvent
-from simulators.devices.dialect import Turned, Wire, ordered, receipted
+from simulators.devices.dialect import Dialect, Turned, Wire, ordered, receipted
 from simulators.gate import Message
 from simulators.street import DeviceSpec, LaneSpec
 
 _json = msgspec.json.Encoder().encode
 
 
-class RelayDialect:
+class RelayDialect(Dialect):
     """Of a camera that says elsewhere what it reads. `busy`: the relay refuses every request from now on."""
 
     shows = False
@@ -35,13 +35,6 @@ class RelayDialect:
     @property
     def hears(self) -> tuple[str, ...]:
         return (self._relay,)
-
-    def will(self) -> Wire | None:
-        """None: nobody tells that it has gone."""
-        return None
-
-    def connected(self) -> tuple[Wire, ...]:
-        return ()
 
     def says(self, message: Message) -> Turned:
         if message.channel == "status":

@@ -24,7 +24,7 @@ from controllers.events import (
     PlateEvent,
 )
 from simulators.devices.colours import COLOUR_NUMBERS
-from simulators.devices.dialect import Inward, Turned, Wire, ordered, receipted
+from simulators.devices.dialect import Dialect, Inward, Turned, Wire, ordered, receipted
 from simulators.gate import Message
 from simulators.street import DeviceSpec, LaneSpec
 
@@ -37,7 +37,7 @@ _ORDERS = ("gpio_out", "gate_direct_open", "set_io_lock_status", "serial_data", 
 _json = msgspec.json.Encoder().encode
 
 
-class VzenithDialect:
+class VzenithDialect(Dialect):
     """`busy`: it refuses every order from now on, as a camera does whose output is locked."""
 
     def __init__(self, site: str, device: DeviceSpec, lane: LaneSpec) -> None:
@@ -61,13 +61,6 @@ class VzenithDialect:
         if self._legacy:
             return (f"/device/{self.serial}/command",)
         return tuple(f"{self._base}/down/{name}" for name in _ORDERS)
-
-    def will(self) -> Wire | None:
-        """None: that it has gone is seen by its silence."""
-        return None
-
-    def connected(self) -> tuple[Wire, ...]:
-        return ()
 
     # ------------------------------------------------------------------ what it says
 

@@ -13,14 +13,14 @@ import msgspec
 from controllers.adapters import native
 from controllers.commands import Action
 from controllers.events import Kind, Outcome
-from simulators.devices.dialect import Turned, Wire, ordered, receipted
+from simulators.devices.dialect import Dialect, Turned, Wire, ordered, receipted
 from simulators.gate import Message
 from simulators.street import DeviceSpec, LaneSpec
 
 _json = msgspec.json.Encoder().encode
 
 
-class XinlutongDialect:
+class XinlutongDialect(Dialect):
     """`busy`: it refuses every order from now on. `zone`: of what its clock shows."""
 
     shows = False
@@ -36,10 +36,6 @@ class XinlutongDialect:
     @property
     def hears(self) -> tuple[str, ...]:
         return (f"download/{self.serial}",)
-
-    def will(self) -> Wire | None:
-        """None: that it has gone is seen by its silence."""
-        return None
 
     def connected(self) -> tuple[Wire, ...]:
         self.replies = False

@@ -93,6 +93,6 @@ def test_one_that_was_set_back_is_told_the_whole_after_its_absence_or_by_the_mor
         street.clock.advance(hours=20)
         polls_until(street, lambda: sorted(camera.listed) == CARS and versions(street) == [3])
         camera.listed.clear()
-        (kept,) = street.bridge.riding_lists._kept.values()
-        kept.away, kept.again_from = True, 0
+        (one,) = street.bridge.riding_lists._devices.values()
+        one.brought.away, one.brought.again_from = True, 0
         polls_until(street, lambda: sorted(camera.listed) == CARS and versions(street) == [3])
